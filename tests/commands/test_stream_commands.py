@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
-from support.command import access, start_command
+from support.command import access, at_a_terminal, start_command
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -105,7 +105,7 @@ async def test_listen_prints_and_ends_with_ctrl_c(client: Client, gateway: Runni
 
 
 async def test_listen_forwards_signed_and_prints_each_answer(
-    client: Client, gateway: Running, receiver: Receiver
+    client: Client, gateway: Running, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answers["/hook"] = [204, 500]
     words = ("listen", "--events", "user.>", "--forward-to", f"{receiver.url}/hook")
@@ -113,10 +113,14 @@ async def test_listen_forwards_signed_and_prints_each_answer(
     await _listening(client)
     sent = [event("user.made", {"n": n}) for n in range(3)]
     await client.send(sent)
-    lines = [await running.line() for _ in range(3)]
+    lines = [await running.line() for _ in range(5)]
     assert (await running.ended()).status == 0
-    assert [line.split()[0] for line in lines] == ["204", "500", "500"]
-    assert [line.split()[-1].strip() for line in lines] == [item["id"] for item in sent]
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert [line.split()[:2] for line in heads] == [
+        ["204", "POST"], ["500", "POST"], ["500", "POST"],
+    ]  # fmt: skip
+    assert [line.split()[-1] for line in heads] == [item["id"] for item in sent]
+    assert lines[-1] == "    answer 500\n", "the body of the answer"
     requests = receiver.requests
     assert [request.json["id"] for request in requests] == [item["id"] for item in sent]
     for request in requests:
@@ -124,21 +128,43 @@ async def test_listen_forwards_signed_and_prints_each_answer(
         assert request.headers["content-type"] == "application/cloudevents+json"
         assert request.headers["x-event-gateway-attempt"] == "1"
         assert request.headers["user-agent"].startswith("event-gateway/")
-    # Without a secret one is made; nobody there is an answer, too.
-    away = ("listen", "--events", "user.>", "--forward-to", "http://127.0.0.1:1/", "--json")
-    running = await start_command(*away, "--limit", "1", **access(gateway))
-    await _listening(client)
-    await client.send(event("user.made"))
-    ended = await running.ended()
-    assert ended.err.startswith("signing with whsec_")
-    assert ended.json["ok"] is False
-    assert ended.json["error"].startswith("ConnectionRefused")
+    # Without a secret one is made, and kept; nobody there is an answer, too. A URL needs no scheme.
+    away = ("listen", "--events", "user.>", "--forward-to", "127.0.0.1:1/", "--json")
+    here = access(gateway) | {"XDG_CONFIG_HOME": str(tmp_path)}
+    signed = []
+    for _ in range(2):
+        running = await start_command(*away, "--limit", "1", **here)
+        await _listening(client)
+        await client.send(event("user.made"))
+        ended = await running.ended()
+        signed.append(ended.err.split()[2])
+        assert ended.json["ok"] is False
+        assert ended.json["error"].startswith("ConnectionRefused")
+    assert signed[0].startswith("whsec_")
+    assert signed[0] == signed[1]
+    assert (tmp_path / "event-gateway" / "listen.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_listen_posts_the_last_event_again(
+    client: Client, gateway: Running, receiver: Receiver
+) -> None:
+    words = ("listen", "--events", "user.>", "--forward-to", receiver.url.removeprefix("http://"))
+    async with at_a_terminal(*words, "--secret", SECRET, **access(gateway)) as terminal:
+        await terminal.until("listening")
+        terminal.types("r")  # there is nothing yet
+        await client.send(sent := event("user.made"))
+        await terminal.until(sent["id"])
+        terminal.types("r")
+        await terminal.until("(again)")
+        terminal.types("\x03")
+        assert await terminal.ended() == 130
+    assert [request.json["id"] for request in receiver.requests] == [sent["id"]] * 2
 
 
 async def test_wrong_calls(run: Command) -> None:
     for words, status, text in (
         (("--events", "foo.*"), 1, "captures nothing on foo.*"),
-        (("--events", "user.*", "--forward-to", "nope"), 2, "--forward-to"),
+        (("--events", "user.*", "--forward-to", "ftp://x"), 2, "--forward-to"),
         (("--events", "user.*", "--forward-to", "http://localhost/", "--secret", "é"), 2,
          "--secret"),
     ):  # fmt: skip
@@ -167,7 +193,8 @@ async def test_tail_continues_after_a_restart(tmp_path: Path) -> None:
             await client.send(event("scheduler.job.done"))
             ended = await running.ended()
             assert ended.json["seq"] == 2
-            assert "connection lost" in ended.err
+            assert ended.err.count("connection lost") == 1, "said once, however often it tries"
+            assert "connected again" in ended.err
         assert await again.stop() == 0
     finally:
         await program.stop()

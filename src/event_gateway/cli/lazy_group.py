@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = "event_gateway.cli.commands"
 Prepare = Callable[[typer.Typer], None]
@@ -19,6 +19,7 @@ def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
     order. A module holds its group as ``app``. ``prepare`` is called with the application of a
     command before it is used."""
 
+    completing: list[str] = []
     loaded: dict[str, Any] = {}  # prepared once, also where the group is made again
 
     class Lazy(TyperGroup):
@@ -26,9 +27,18 @@ def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
             return list(places)
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            if completing and cmd_name in places:
+                return TyperCommand(cmd_name)
             if cmd_name in places and cmd_name not in loaded:
                 loaded[cmd_name] = _load(cmd_name, places[cmd_name], prepare)
             return loaded.get(cmd_name)
+
+        def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+            completing.append(incomplete)  # only the names are needed
+            try:
+                return super().shell_complete(ctx, incomplete)
+            finally:
+                completing.clear()
 
     return Lazy
 

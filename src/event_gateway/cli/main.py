@@ -53,7 +53,6 @@ def _prepare(command: typer.Typer) -> None:
 
 app = typer.Typer(
     cls=lazy_group(COMMANDS, _prepare),
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Routes CloudEvents from NATS and HTTP to webhooks and live subscribers.",

@@ -1,8 +1,93 @@
-"""What a shell completes: names of contexts."""
+"""What a shell completes: names of contexts, and live names of a gateway.
+
+A completion waits a second for the gateway at most, prints no error, and runs no key command: it
+would ask for a password at each Tab.
+"""
+
+import contextlib
+import http.client
+import io
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+
+DEADLINE = 1.0  # seconds
+MAX_NAMES = 1000
+
+Complete = Callable[[typer.Context, str], list[str]]
 
 
 def complete_contexts(incomplete: str) -> list[str]:
     """The names of contexts that begin so."""
-    from event_gateway.cli.client.contexts import load_contexts
+    with _silent():
+        from event_gateway.cli.client.contexts import load_contexts
 
-    return [name for name in sorted(load_contexts().by_name) if name.startswith(incomplete)]
+        return [name for name in sorted(load_contexts().by_name) if name.startswith(incomplete)]
+    return []
+
+
+def _names_of(path: str, member: str) -> Complete:
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        names: list[str] = []
+
+        def look_up() -> None:
+            with _silent():
+                for item in _items(ctx.params, path):
+                    names.append(str(item[member]))
+
+        looking = threading.Thread(target=look_up, daemon=True)
+        looking.start()
+        looking.join(DEADLINE)
+        return [name for name in list(names) if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_webhooks = _names_of("/v1/webhooks", "id")
+complete_streams = _names_of("/v1/streams", "name")
+complete_keys = _names_of("/v1/keys", "id")
+complete_secrets = _names_of("/v1/secrets", "name")
+complete_types = _names_of("/v1/event-types", "type")
+complete_replays = _names_of("/v1/replays", "id")
+
+
+def _items(params: dict[str, Any], path: str) -> list[dict[str, Any]]:
+    """The first items of a list. ``params``: the options that are typed already, or in the
+    environment."""
+    from event_gateway.cli.client.authorities import context_for
+    from event_gateway.cli.client.contexts import Contexts, load_contexts
+    from event_gateway.cli.client.place import find_place
+
+    def without_commands() -> Contexts:
+        loaded = load_contexts()
+        by_name = {
+            name: replace(context, key={}) if "command" in context.key else context
+            for name, context in loaded.by_name.items()
+        }
+        return Contexts(by_name, loaded.current)
+
+    place = find_place(params, {}, without_commands)
+    parts = urlsplit(place.url or "http://127.0.0.1:8080")
+    host, port = parts.hostname or "", parts.port
+    tls = context_for(parts.geturl(), place.ca, place.certificate)
+    connection = (
+        http.client.HTTPConnection(host, port, timeout=DEADLINE) if tls is None
+        else http.client.HTTPSConnection(host, port, timeout=DEADLINE, context=tls)
+    )  # fmt: skip
+    with contextlib.closing(connection):
+        headers = {"Authorization": f"Bearer {place.key}"}
+        connection.request("GET", f"{path}?limit={MAX_NAMES}", headers=headers)
+        answer = connection.getresponse()
+        return list(json.loads(answer.read())["items"]) if answer.status == 200 else []
+
+
+@contextlib.contextmanager
+def _silent() -> Any:
+    """Whatever goes wrong: there is nothing to complete, and the command line stays as it is."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Exception):
+        yield

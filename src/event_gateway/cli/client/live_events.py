@@ -1,7 +1,9 @@
 """Live events for commands, which go on when the connection is lost."""
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.output import fail
 from event_gateway.cli.client.place_options import place
 from event_gateway.cli.client.requests import FoundGateway, find_gateway
+from event_gateway.cli.client.typed_keys import typed_keys
 
 RECONNECT_DELAY = 1.0  # seconds
 FINAL_CODES = frozenset((1008, 4401, 4403))  # close codes after which to give up
@@ -24,18 +27,25 @@ def follow(
     request: dict[str, Any],
     each: Callable[[dict[str, Any]], Awaitable[None]],
     limit: int | None,
+    *,
+    begun: Callable[[], None] | None = None,
+    typed: Callable[[bytes], None] | None = None,
 ) -> None:
     """Subscribes and calls ``each`` with the frame of each event, ``limit`` times or for ever. The
-    event in a frame is JSON text (``msgspec.Raw``)."""
+    event in a frame is JSON text (``msgspec.Raw``). ``begun`` is called first, in the event loop;
+    ``typed`` with the keys that are typed at a terminal."""
 
     async def main() -> None:
         left = limit
-        async for frame in _frames(find_gateway(url, key), request):
-            await each(frame)
-            if left is not None:
-                left -= 1
-                if not left:
-                    return
+        if begun is not None:
+            begun()
+        with contextlib.nullcontext() if typed is None else typed_keys(typed):
+            async for frame in _frames(find_gateway(url, key), request):
+                await each(frame)
+                if left is not None:
+                    left -= 1
+                    if not left:
+                        return
 
     try:
         asyncio.run(main())
@@ -57,6 +67,7 @@ async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterat
     address = gateway.url.rstrip("/").replace("http", "ws", 1) + "/v1/ws"
     headers = {"Authorization": f"Bearer {gateway.key}"}
     started = False
+    lost_at: float | None = None
     while True:
         try:
             async with websockets.connect(
@@ -74,6 +85,9 @@ async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterat
                         if not started and request.get("from", "new") == "new":
                             typer.echo("listening; end with Ctrl-C", err=True)
                         started = True
+                        if lost_at is not None:
+                            typer.echo(_connected_again(request, lost_at), err=True)
+                            lost_at = None
                     if kind in ("subscribed", "event", "position") and request.get("stream"):
                         request["from"] = {"seq": frame["seq"] + 1}
                     if kind == "event":
@@ -91,9 +105,17 @@ async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterat
         except (OSError, websockets.WebSocketException) as error:
             if not started:
                 fail(unreachable(f"{gateway.url}: {error}", place()))
-        if started:
+        if started and lost_at is None:
+            lost_at = time.monotonic()
             typer.echo("connection lost; connecting again", err=True)
         await asyncio.sleep(RECONNECT_DELAY)
+
+
+def _connected_again(request: dict[str, Any], lost_at: float) -> str:
+    seconds = time.monotonic() - lost_at
+    if request.get("stream"):
+        return f"connected again after {seconds:.0f} s"
+    return f"connected again after {seconds:.0f} s; events of that time are not shown"
 
 
 def _missed(frame: dict[str, Any]) -> str:

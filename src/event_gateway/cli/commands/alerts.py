@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -16,7 +17,10 @@ from event_gateway.cli.client.requests import call, list_items, quoted
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, history, silence, silences, unsilence.")
 
 PATH = "/v1/alerts"
-WebhookOption = Annotated[str | None, typer.Option(help="Only alerts about this webhook.")]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option(help="Only alerts about this webhook.", autocompletion=complete_webhooks),
+]
 NameOption = Annotated[
     str | None, typer.Option(help="Only alerts of this name, such as webhook_down.")
 ]

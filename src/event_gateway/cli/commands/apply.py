@@ -1,16 +1,17 @@
 """``event-gateway apply``: registers the webhooks and streams of a file with a running gateway."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.applying import Application, Applied, Declared, read_declared
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import fail, print_json, printable
 from event_gateway.cli.client.plan_lines import print_plan, summary_of
 from event_gateway.cli.client.requests import run_with_client
-from event_gateway.config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.applying import Applied, Declared
 
 FileOption = Annotated[
     Path, typer.Option("--config", "-c", help="The file with webhooks and streams (YAML).")
@@ -44,6 +45,9 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Register the webhooks and streams of a file with a running gateway."""
+    from event_gateway.cli.client.applying import Application, read_declared
+    from event_gateway.config.problems import ConfigError
+
     try:
         declared = read_declared(config, set_name)
     except ConfigError as error:
@@ -54,7 +58,7 @@ def apply(
         fail(str(error), 2)
     application = Application(declared, prune=prune, force=force)
 
-    def on_done(done: Applied) -> None:
+    def on_done(done: "Applied") -> None:
         if not as_json:
             text = printable(done.text)
             typer.secho(text, fg=None if done.ok else typer.colors.RED, err=not done.ok)
@@ -82,7 +86,7 @@ def apply(
         fail(f"{len(failed)} of {len(done)} changes failed")
 
 
-def _print(declared: Declared, plan: dict[str, Any]) -> None:
+def _print(declared: "Declared", plan: dict[str, Any]) -> None:
     for note in declared.notes:
         typer.echo(printable(f"note: {note}"), err=True)
     print_plan(plan)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_types
 from event_gateway.cli.client.documents import read_document
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, print_answer, table
@@ -27,7 +28,9 @@ def list_types(
 
 @app.command()
 def show(
-    event_type: Annotated[str, typer.Argument(help="The event type.")],
+    event_type: Annotated[
+        str, typer.Argument(help="The event type.", autocompletion=complete_types)
+    ],
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:

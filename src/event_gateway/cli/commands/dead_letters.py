@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.options import (
@@ -28,7 +29,10 @@ app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, 
 PATH = "/v1/dead-letters"
 IdArgument = Annotated[int, typer.Argument(help="The dead letter's id.")]
 IdsArgument = Annotated[list[int] | None, typer.Argument(help="Ids of dead letters.")]
-WebhookOption = Annotated[str | None, typer.Option(help="Only dead letters of this webhook.")]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option(help="Only dead letters of this webhook.", autocompletion=complete_webhooks),
+]
 TypeOption = Annotated[
     str | None, typer.Option("--type", help="Only events whose type fits this pattern.")
 ]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -20,7 +21,9 @@ from event_gateway.core.webhook.delivery import Status
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, retry, cancel.")
 
-WebhookArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
+WebhookArgument = Annotated[
+    str, typer.Argument(help="The webhook's id.", autocompletion=complete_webhooks)
+]
 EventArgument = Annotated[str, typer.Argument(help="The event's id.")]
 StatusOption = Annotated[Status | None, typer.Option(help="Only deliveries of this status.")]
 SourceOption = Annotated[

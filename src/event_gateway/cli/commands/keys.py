@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_keys
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
@@ -14,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True, help="API keys: create, list, show, update, rotate, revoke."
 )
 
-IdArgument = Annotated[str, typer.Argument(help="The key's id.")]
+IdArgument = Annotated[str, typer.Argument(help="The key's id.", autocompletion=complete_keys)]
 NameOption = Annotated[str | None, typer.Option("--name", help="Another name.")]
 ScopeOption = Annotated[
     list[str] | None,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_replays, complete_webhooks
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -24,7 +25,9 @@ from event_gateway.cli.client.times import time_range
 
 app = typer.Typer(no_args_is_help=True, help="Replays: list, show, pause, resume, cancel, follow.")
 
-IdArgument = Annotated[str, typer.Argument(help="The replay's id.")]
+IdArgument = Annotated[
+    str, typer.Argument(help="The replay's id.", autocompletion=complete_replays)
+]
 NoWaitOption = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait until the replay has ended.")
 ]
@@ -35,7 +38,9 @@ TypesOption = Annotated[
 
 
 def replay(
-    webhook: Annotated[str, typer.Option(help="The webhook to deliver to.")],
+    webhook: Annotated[
+        str, typer.Option(help="The webhook to deliver to.", autocompletion=complete_webhooks)
+    ],
     since: SinceOption = None,
     until: UntilOption = None,
     types: TypesOption = None,

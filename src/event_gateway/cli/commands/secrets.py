@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_secrets
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
@@ -14,7 +15,10 @@ app = typer.Typer(
     no_args_is_help=True, help="Secrets: set, rotate, list, delete; values are not shown."
 )
 
-NameArgument = Annotated[str, typer.Argument(help="The secret's name, as webhooks name it.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(help="The secret's name, as webhooks name it.", autocompletion=complete_secrets),
+]
 FileOption = Annotated[
     Path | None,
     typer.Option("--file", help="Read the value from this file; default: a prompt, or the "

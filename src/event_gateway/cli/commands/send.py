@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_types
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import fail
 from event_gateway.cli.client.place import endpoints_in
@@ -105,7 +106,9 @@ def send(
 
 
 def trigger(
-    event_type: Annotated[str, typer.Argument(help="The event type.")],
+    event_type: Annotated[
+        str, typer.Argument(help="The event type.", autocompletion=complete_types)
+    ],
     source: SourceOption = None,
     subject: SubjectOption = None,
     data: DataOption = None,

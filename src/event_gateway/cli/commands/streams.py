@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from event_gateway.cli.client.completion import complete_streams
 from event_gateway.cli.client.filters import parse_filter
 from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, printable, table
@@ -20,7 +21,9 @@ app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
 _ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*(?:\\u[0-9a-fA-F]{4})+")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-NameArgument = Annotated[str, typer.Argument(help="The stream's name.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="The stream's name.", autocompletion=complete_streams)
+]
 FilterOption = Annotated[
     list[str] | None,
     typer.Option("--filter", help="Only events with FIELD=VALUE (or != > >= < <= ~); repeatable."),

@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.requests import find_gateway, run_with_client
-from event_gateway.cli.top.picture import picture
-from event_gateway.cli.top.session import Session, watch
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
 
 def top(
@@ -27,9 +26,14 @@ def top(
     On a terminal it runs until you type q. Elsewhere, and with --json, it prints the figures of one
     interval and ends.
     """
+    from rich.console import Console
+
+    from event_gateway.cli.top.picture import picture
+    from event_gateway.cli.top.session import Session, watch
+
     console = Console(highlight=False)
 
-    async def work(client: GatewayClient) -> None:
+    async def work(client: "GatewayClient") -> None:
         session = Session(client, find_gateway(url, key).url)
         if console.is_terminal and not as_json:
             await watch(session, console, interval)

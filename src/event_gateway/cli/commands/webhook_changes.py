@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.documents import read_document
 from event_gateway.cli.client.filters import parse_filter
@@ -15,7 +16,9 @@ from event_gateway.cli.client.requests import call, quoted
 
 PATH = "/v1/webhooks"
 Repeated = list[str] | None
-IdArgument = Annotated[str, typer.Argument(help="The webhook's id.")]
+IdArgument = Annotated[
+    str, typer.Argument(help="The webhook's id.", autocompletion=complete_webhooks)
+]
 FileOption = Annotated[
     Path | None,
     typer.Option(

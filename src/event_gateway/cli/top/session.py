@@ -2,14 +2,9 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
-import termios
 import time
-import tty
 from collections import deque
-from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.live import Live
@@ -17,6 +12,7 @@ from rich.live import Live
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.output import fail
 from event_gateway.cli.client.requests import content_or_fail
+from event_gateway.cli.client.typed_keys import typed_keys
 from event_gateway.cli.top.figures import figures
 from event_gateway.cli.top.picture import View, picture
 from event_gateway.cli.top.scrape import Scrape, parse
@@ -80,7 +76,7 @@ async def watch(session: Session, console: Console, interval: float) -> None:
     await session.read()
     with (
         Live(console=console, screen=True, auto_refresh=False) as live,
-        _keys(loop, ended.set),
+        typed_keys(lambda keys: ended.set() if not keys or QUITS & set(keys) else None),
     ):
 
         def draw() -> None:
@@ -100,26 +96,3 @@ async def watch(session: Session, console: Console, interval: float) -> None:
             except ConnectionError as error:
                 session.view.trouble = f"no answer, the figures are old: {error}"
             draw()
-
-
-@contextlib.contextmanager
-def _keys(loop: asyncio.AbstractEventLoop, quit_: Callable[[], None]) -> Iterator[None]:
-    """Calls ``quit_`` when q is typed; the terminal shows no typed characters meanwhile."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-
-    def typed() -> None:
-        data = os.read(descriptor, 64)
-        if not data or QUITS & set(data):
-            quit_()
-
-    tty.setcbreak(descriptor)
-    loop.add_reader(descriptor, typed)
-    try:
-        yield
-    finally:
-        loop.remove_reader(descriptor)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

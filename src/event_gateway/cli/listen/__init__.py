@@ -1,0 +1,1 @@
+"""What ``event-gateway listen`` forwards, and how."""
