@@ -1,8 +1,12 @@
 """``event-gateway webhooks``: real commands against a running gateway."""
 
+import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.command import access, at_a_terminal
@@ -23,6 +27,9 @@ async def test_a_webhook_from_create_to_delete(
     (await run("webhooks", "create", "w", "--endpoint", endpoint, "--events", "a")).assert_refused(
         1, "w"
     )
+    typed: Any = SimpleNamespace(params={"url": gateway.http_url, "key": gateway.admin_key})
+    for beginning, names in (("w", ["w"]), ("x", [])):
+        assert await asyncio.to_thread(complete_webhooks, typed, beginning) == names
     sent = event("a.b", {"n": 2})
     await client.send(sent)
     await client.until("w", sent["id"], "pending")

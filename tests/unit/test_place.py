@@ -4,11 +4,13 @@ import json
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
+from event_gateway.cli.client.completion import complete_contexts, complete_webhooks
 from event_gateway.cli.client.contexts import Context, Contexts, contexts_file, load_contexts
 from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.place import Place, find_place
@@ -133,6 +135,21 @@ def test_contexts_are_added_used_and_removed(tmp_path: Path) -> None:
     run_here("context", "add", "a", "--url", "https://x", "--key", "a-key", "--in-clear")
     assert "a-key" not in run_here("context", "list").out
     assert load_contexts().named("a").read_key() == "a-key"
+
+
+def test_a_completion_is_silent_and_runs_no_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = f'{sys.executable} -c \'open("run", "w")\''
+    run_here("context", "add", "c", "--url", "http://127.0.0.1:1", "--key-command", run, "--use")
+    run_here("context", "add", "d", "--url", "http://127.0.0.1:1", "--key-file", "none")
+    assert complete_contexts("") == ["c", "d"]
+    for params in ({}, {"context": "d"}, {"context": "none"}, {"url": "nonsense"}):
+        assert complete_webhooks(SimpleNamespace(params=params), "") == []  # type: ignore[arg-type]
+    contexts_file().write_text("[]")
+    assert complete_contexts("") == []
+    assert not (tmp_path / "run").exists()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_file_of_contexts_that_cannot_be_used(tmp_path: Path) -> None:

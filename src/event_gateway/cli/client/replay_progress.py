@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.output import fail, print_answer
+from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.requests import content_or_fail, quoted, request_json, run_with_client
 from event_gateway.core.webhook.replay import ENDED, ReplayState
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
 # Seconds.
 POLL_INTERVAL = 0.5
@@ -25,7 +26,7 @@ def start_replay(
     """Starts a replay and returns it: as it begins, or with ``wait`` once it has ended. ``quiet``:
     without showing its progress."""
 
-    async def work(client: GatewayClient) -> Any:
+    async def work(client: "GatewayClient") -> Any:
         replay = await request_json(client, "POST", path, body)
         return await _wait_until_ended(client, replay, quiet) if wait else replay
 
@@ -38,7 +39,7 @@ def follow_replay(
 ) -> dict[str, Any]:
     """Shows a replay's progress and returns it once it has ended."""
 
-    async def work(client: GatewayClient) -> Any:
+    async def work(client: "GatewayClient") -> Any:
         return await _wait_until_ended(client, await _read(client, replay_id, max_outage=0), quiet)
 
     replay: dict[str, Any] = run_with_client(url, key, work)
@@ -64,7 +65,7 @@ def progress_line(replay: dict[str, Any]) -> str:
 
 
 async def _wait_until_ended(
-    client: GatewayClient, replay: dict[str, Any], quiet: bool
+    client: "GatewayClient", replay: dict[str, Any], quiet: bool
 ) -> dict[str, Any]:
     try:
         with _View(quiet or replay["state"] in ENDED) as view:
@@ -81,7 +82,7 @@ async def _wait_until_ended(
     return replay
 
 
-async def _read(client: GatewayClient, replay_id: str, max_outage: float) -> Any:
+async def _read(client: "GatewayClient", replay_id: str, max_outage: float) -> Any:
     deadline = time.monotonic() + max_outage
     while True:
         late = time.monotonic() >= deadline
@@ -99,33 +100,21 @@ class _View:
     """Shows a replay's progress; ``quiet``: not at all."""
 
     def __init__(self, quiet: bool) -> None:
-        console = Console(highlight=False)
-        self._bar: Progress | None = None
-        if console.is_interactive and not quiet:
-            columns = TextColumn("{task.description}", markup=False), BarColumn(24)
-            self._bar = Progress(
-                *columns, TaskProgressColumn(), console=console, auto_refresh=False, transient=True
-            )
-            self._task = self._bar.add_task("", total=1.0)
+        self._bar = ProgressBar("queued", 1.0, quiet=quiet)
         self._quiet = quiet
         self._last, self._due = "", 0.0
 
     def __enter__(self) -> "_View":
-        if self._bar is not None:
-            self._bar.start()
+        self._bar.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def __exit__(self, *ended: Any) -> None:
+        self._bar.__exit__(*ended)
 
     def show(self, replay: dict[str, Any]) -> None:
         """Updates the bar, or prints a line if one is due."""
-        if self._bar is not None:
-            text = f"{replay['id']} {replay['state']}, {replay['queued']} queued"
-            self._bar.update(
-                self._task, completed=replay["progress"], description=text, refresh=True
-            )
+        if self._bar.shown:
+            self._bar.show(replay["progress"], replay["queued"], replay["state"])
         elif (
             not self._quiet
             and time.monotonic() >= self._due

@@ -20,6 +20,7 @@ from event_gateway.cli.client.options import (
     UrlOption,
 )
 from event_gateway.cli.client.output import Line, fail, print_answer, printable, table
+from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.requests import list_items
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.audit.chain import ChainCheck
@@ -142,12 +143,18 @@ def verify(
     with _interruptible():
         try:
             if file is None:
-                for record in read_lines(url, key, f"{PATH}/export", {}):
-                    check.add(record)
+                with ProgressBar("checked", quiet=as_json) as bar:
+                    for record in read_lines(url, key, f"{PATH}/export", {}):
+                        check.add(record)
+                        bar.show(check.records, check.records)
             else:
-                with file.open("rb") as lines:
+                size = file.stat().st_size
+                with file.open("rb") as lines, ProgressBar("checked", size, quiet=as_json) as bar:
+                    done = 0
                     for line in lines:
                         check.add(line.rstrip(b"\r\n"))
+                        done += len(line)
+                        bar.show(done, check.records)
         except Interrupted as error:
             fail(f"the export is not complete: {error}")
         except OSError as error:

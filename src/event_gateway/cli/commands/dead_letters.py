@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
-from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -18,11 +17,15 @@ from event_gateway.cli.client.options import (
     UrlOption,
 )
 from event_gateway.cli.client.output import Line, fail, print_answer, table
+from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.replay_progress import print_result, start_replay
 from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
 from event_gateway.cli.client.times import time_range
 from event_gateway.cli.commands.replays import NoWaitOption, TypesOption
 from event_gateway.core.text.times import parse_time, rfc3339
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, purge.")
 
@@ -138,14 +141,16 @@ def purge(
         **time_range(since, until),
     }
     chosen = _chosen(ids, filters, every)
+    count: int | None = None
     if not (dry_run or yes):
         require_terminal()
         if not ids:  # delete no dead letter that is not in the count
             chosen = chosen | {"all": None, "until": _no_later(filters["until"])}
-        count = run_with_client(url, key, _purge(chosen, True))
+        count = run_with_client(url, key, _purge(chosen, True, None, quiet=as_json))
         if count:
             confirm(f"Delete {_dead_letters(count)} for ever?")
-    purged = run_with_client(url, key, _purge(chosen, dry_run))
+    work = _purge(chosen, dry_run, count, quiet=as_json)
+    purged = run_with_client(url, key, work)
     print_answer(as_json, {"purged": purged, "dry_run": dry_run}, _purged)
 
 
@@ -157,27 +162,34 @@ def _chosen(ids: list[int] | None, filters: dict[str, Any], every: bool) -> dict
     return {"ids": ids} if ids else given or {"all": True}
 
 
-def _purge(chosen: dict[str, Any], dry_run: bool) -> Callable[[GatewayClient], Awaitable[int]]:
-    """What deletes or counts the chosen dead letters; returns how many there were."""
+def _purge(
+    chosen: dict[str, Any], dry_run: bool, total: int | None, *, quiet: bool
+) -> Callable[["GatewayClient"], Awaitable[int]]:
+    """What deletes or counts the chosen dead letters; returns how many there were. ``total``: how
+    many there should be, for the progress bar."""
 
-    async def by_id(client: GatewayClient) -> int:
+    async def by_id(client: "GatewayClient") -> int:
         ids = dict.fromkeys(chosen["ids"])
         for letter_id in ids:  # deletes none unless all exist
             await request_json(client, "GET", f"{PATH}/{letter_id}")
         if not dry_run:
-            for letter_id in ids:
-                await request_json(client, "DELETE", f"{PATH}/{letter_id}")
+            with ProgressBar("deleted", len(ids), quiet=quiet) as bar:
+                for number, letter_id in enumerate(ids, 1):
+                    await request_json(client, "DELETE", f"{PATH}/{letter_id}")
+                    bar.show(number, number)
         return len(ids)
 
-    async def by_filter(client: GatewayClient) -> int:
+    async def by_filter(client: "GatewayClient") -> int:
         count = 0
         query = chosen | {"dry_run": dry_run}
-        while True:
-            page = await request_json(client, "DELETE", PATH, **query)
-            count += int(page["purged"])
-            if page["next"] is None:
-                return count
-            query = query | {"cursor": page["next"]}
+        with ProgressBar("counted" if dry_run else "deleted", total, quiet=quiet) as bar:
+            while True:
+                page = await request_json(client, "DELETE", PATH, **query)
+                count += int(page["purged"])
+                if page["next"] is None:
+                    return count
+                query = query | {"cursor": page["next"]}
+                bar.show(count, count)
 
     return by_id if "ids" in chosen else by_filter
 

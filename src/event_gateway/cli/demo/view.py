@@ -10,6 +10,12 @@ from rich.text import Text
 from event_gateway.cli.demo.receivers import HEALTH
 from event_gateway.cli.demo.tally import Tally
 
+NEXT = (
+    "next: event-gateway serve",
+    "      event-gateway listen --events 'ontology.>'          # in a second terminal",
+    "      event-gateway trigger ontology.schema.created       # in a third",
+)
+
 
 class View:
     """Prints what happens line by line, and on a terminal tables above the lines."""
@@ -67,7 +73,7 @@ class View:
             out.append(f"first delivery after {first_delivery:.1f} s")
         broken = tally.broken()
         out += [f"BROKEN     {line}" for line in broken] or ["every promise was kept"]
-        self._console.print("\n" + "\n".join(out), markup=False, soft_wrap=True)
+        self._console.print("\n" + "\n".join([*out, "", *NEXT]), markup=False, soft_wrap=True)
 
     def _picture(self) -> Group:
         tally = self._tally
