@@ -45,7 +45,7 @@ async def test_each_command_that_changes_something_is_recorded(
         ("secrets", "rotate", "signing"),
         ("webhooks", "rotate-secret", "w", "--overlap", "1h"),
         ("secrets", "reseal"),
-        ("secrets", "delete", "signing"),  # refused: it is in use
+        ("secrets", "delete", "signing", "--yes"),  # refused: it is in use
         ("deliveries", "retry", "w", sent["id"]),
         ("deliveries", "cancel", "w", sent["id"]),  # refused, or too late
         ("dead-letters", "replay", "--webhook", "w", "--yes"),

@@ -59,10 +59,11 @@ async def test_a_key_and_a_token_from_create_to_revoke(
     of_admin = await run("keys", "rotate", "admin", "--json")
     assert "key" not in of_admin.json
     assert of_admin.json["file"] == str(tmp_path / "data" / "admin.key")
-    assert (await run("keys", "revoke", key_id)).out == f"{key_id}: revoked\n"
+    (await run("keys", "revoke", key_id)).assert_refused(2, "--yes")
+    assert (await run("keys", "revoke", key_id, "--yes")).out == f"{key_id}: revoked\n"
     for words, status, message in (
-        (("revoke", key_id), 1, "there is no key"),
-        (("revoke", "admin"), 1, "cannot be revoked"),
+        (("revoke", "--yes", key_id), 1, "there is no key"),
+        (("revoke", "--yes", "admin"), 1, "cannot be revoked"),
         (("create", "x"), 2, "--scope"),
         (("update", "x", "--per", "1m"), 2, "--per needs --requests"),
         (("create", "x", "--scope", "nope"), 1, "is no scope"),

@@ -10,7 +10,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import access, at_a_terminal, start_command
+from support.command import access, at_a_terminal, command, start_command
 from support.fixtures import Command
 from support.noting_relay import relayed
 from support.patience import PATIENCE
@@ -58,7 +58,7 @@ async def test_past_events_are_counted_and_delivered_again(
     )
     await asyncio.sleep(0.2)
     assert receiver.requests == [], "it only counts"
-    done = await run("replay", "--webhook", "w", "--since", "1h", *types)
+    done = await run("replay", "--webhook", "w", "--since", "1h", *types, "--yes")
     assert (done.status, done.err) == (0, "")
     assert done.out.endswith(": done, 10 looked at, 7 matched, 0 skipped, 7 queued\n")
     requests = await receiver.until(7, "/w")
@@ -66,7 +66,7 @@ async def test_past_events_are_counted_and_delivered_again(
         event["id"] for event in sent if event["type"] in ("a.x", "b.x")
     }
     places = ["--from-seq", "3", "--until-seq", "4", "--stream", "GATEWAY_EVENTS"]
-    body = (await run("replay", "--webhook", "w", *places, "--json")).json
+    body = (await run("replay", "--webhook", "w", *places, "--json", "--yes")).json
     assert (body["state"], body["queued"], body["from_seq"]) == ("done", 2, 3)
     requests = await receiver.until(9, "/w")
     assert {request.json["id"] for request in requests[7:]} == {event["id"] for event in sent[2:4]}
@@ -89,7 +89,11 @@ async def test_without_a_terminal_progress_is_printed_as_lines(
 ) -> None:
     """An interrupt ends only the command that follows the replay."""
     await _held_up(client, receiver)
-    replay = await start_command("replay", "--webhook", "w", "--since", "1h", **access(gateway))
+    asked = await command("replay", "--webhook", "w", "--since", "1h", "--json", **access(gateway))
+    asked.assert_refused(2, "--yes")
+    replay = await start_command(
+        "replay", "--webhook", "w", "--yes", "--since", "1h", **access(gateway)
+    )
     first = await replay.line()
     started = time.monotonic()
     assert re.fullmatch(r"r\w+: running \d+%, .*\n", first)
@@ -112,7 +116,7 @@ async def test_at_a_terminal_a_bar_shows_progress(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     await _held_up(client, receiver)
-    words = ["replay", "--webhook", "w", "--since", "1h"]
+    words = ["replay", "--webhook", "w", "--yes", "--since", "1h"]
     async with at_a_terminal(*words, **access(gateway)) as terminal:
         await terminal.until("running, 1")
         await terminal.until("%")
@@ -127,7 +131,7 @@ async def test_ctrl_c_leaves_the_replay_running_and_it_can_be_followed(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _held_up(client, receiver)
-    words = ["replay", "--webhook", "w", "--since", "1h"]
+    words = ["replay", "--webhook", "w", "--yes", "--since", "1h"]
     async with at_a_terminal(*words, **access(gateway)) as terminal:
         await terminal.until("running, 1")
         terminal.types("\x03")
@@ -152,7 +156,7 @@ async def test_a_replay_that_fails_ends_the_command_with_an_error(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
     await _held_up(client, receiver)
-    started = await run("replay", "--webhook", "w", "--since", "1h", "--no-wait", "--json")
+    started = await run("replay", "--webhook", "w", "--yes", "--since", "1h", "--no-wait", "--json")
     assert (started.status, started.json["state"]) == (0, "running")
     first = await start_command(
         "replays", "follow", started.json["id"], "--json", **access(gateway)
@@ -165,7 +169,7 @@ async def test_a_replay_that_fails_ends_the_command_with_an_error(
 
     await client.webhook(id="v", url=f"{receiver.url}/v", events=["a"], enabled=False)
     second = await start_command(
-        "replay", "--webhook", "v", "--since", "1h", "--json", **access(gateway)
+        "replay", "--webhook", "v", "--yes", "--since", "1h", "--json", **access(gateway)
     )
     async with asyncio.timeout(PATIENCE):
         while (replay := await _running(client)) == started.json["id"]:
@@ -181,7 +185,7 @@ async def test_the_command_waits_for_a_gateway_that_restarts(
 ) -> None:
     await _held_up(client, receiver)
     async with relayed(gateway.http_url) as to:
-        words = ["replay", "--webhook", "w", "--since", "1h", "--url", to.url]
+        words = ["replay", "--webhook", "w", "--yes", "--since", "1h", "--url", to.url]
         replay = await start_command(*words, **access(gateway))
         await replay.line()
         to.refusing = True
@@ -198,10 +202,14 @@ async def test_the_command_waits_for_a_gateway_that_restarts(
 WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["replay", "--webhook", "w"], 2, "--since"),
     (["replay", "--webhook", "w", "--since", "1x"], 2, "--since: '1x' is neither a time"),
-    (["replay", "--webhook", "w", "--since", "1h", "--until", "noon"], 2, "--until: 'noon'"),
+    (
+        ["replay", "--webhook", "w", "--yes", "--since", "1h", "--until", "noon"],
+        2,
+        "--until: 'noon'",
+    ),
     (["replay", "--webhook", "none", "--since", "1h"], 1, "none"),
-    (["replay", "--webhook", "w", "--since", "1h", "--type", "a..b"], 1, "types[0]"),
-    (["replay", "--webhook", "w", "--since", "1h", "--stream", "X"], 1, "stream"),
+    (["replay", "--webhook", "w", "--yes", "--since", "1h", "--type", "a..b"], 1, "types[0]"),
+    (["replay", "--webhook", "w", "--yes", "--since", "1h", "--stream", "X"], 1, "stream"),
     (["replays", "show", "none"], 1, "there is no replay none"),
     (["replays", "follow", "none"], 1, "there is no replay none"),
     (["replays", "cancel", "none"], 1, "there is no replay none"),

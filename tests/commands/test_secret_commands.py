@@ -43,12 +43,12 @@ async def test_a_secret_from_set_to_delete(
     assert (shown["name"], shown["from"], shown["used_by"]) == ("crm", "sealed", ["w"])
     assert (await run("secrets", "reseal")).out == "0 resealed\n"
 
-    result = await run("secrets", "delete", "crm")
+    result = await run("secrets", "delete", "crm", "--yes")
     assert result.status == 1
     assert "w" in result.err
     assert len(result.err.splitlines()) == 1
     await run("secrets", "set", "unused", given="x")
-    assert (await run("secrets", "delete", "unused")).out == "unused: deleted\n"
+    assert (await run("secrets", "delete", "unused", "--yes")).out == "unused: deleted\n"
     assert [item["name"] for item in (await run("secrets", "list", "--json")).json] == ["crm"]
 
 

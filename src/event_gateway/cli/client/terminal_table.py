@@ -24,6 +24,9 @@ def print_table(heads: list[str], rows: list[list[str]], console: Console | None
     """Prints rows under their heads. Where they are too wide for the terminal the last column is
     wrapped; where that is not enough each row becomes a block of lines, a cell each."""
     console = console or Console(highlight=False)
+    if not rows:
+        console.print("none", style="dim")
+        return
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     before_last = sum(widths[:-1]) + 2 * (len(widths) - 1)
     if before_last + min(widths[-1], MIN_LAST) > console.width:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.completion import complete_keys
+from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
@@ -127,8 +128,11 @@ def rotate(
 
 
 @app.command()
-def revoke(key_id: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
+def revoke(
+    key_id: IdArgument, yes: YesOption = False, url: UrlOption = None, key: KeyOption = None
+) -> None:
     """Revoke a key. Its connections and tokens end within seconds."""
+    confirm(f"Revoke the key {key_id} for ever?", yes)
     call(url, key, "DELETE", f"/v1/keys/{quoted(key_id)}")
     typer.echo(f"{key_id}: revoked")
 

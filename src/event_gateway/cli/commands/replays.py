@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.completion import complete_replays, complete_webhooks
+from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -22,9 +23,12 @@ from event_gateway.cli.client.replay_progress import (
 )
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.cli.client.times import time_range
+from event_gateway.core.webhook.replay import ReplayState
 
 app = typer.Typer(no_args_is_help=True, help="Replays: list, show, pause, resume, cancel, follow.")
 
+PATH = "/v1/replays"
+MANY = 100  # deliveries, before which the command asks
 IdArgument = Annotated[
     str, typer.Argument(help="The replay's id.", autocompletion=complete_replays)
 ]
@@ -50,12 +54,16 @@ def replay(
     until_seq: Annotated[int | None, typer.Option(help="Up to this sequence, included.")] = None,
     stream: Annotated[str | None, typer.Option(help="A stream of ingest.streams.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    yes: YesOption = False,
     no_wait: NoWaitOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deliver past events again: those that match the webhook as it is now."""
+    """Deliver past events again: those that match the webhook as it is now.
+
+    Before more than 100 are delivered it counts them, and asks.
+    """
     if since is None and from_seq is None:
         fail("give --since or --from-seq: where the replay begins", 2)
     given = {
@@ -68,9 +76,12 @@ def replay(
         "dry_run": dry_run,
     }
     body = {name: value for name, value in given.items() if value is not None}
-    print_result(
-        as_json, start_replay(url, key, "/v1/replays", body, wait=not no_wait, quiet=as_json)
-    )
+    if not (dry_run or yes):
+        counted = start_replay(url, key, PATH, body | {"dry_run": True}, wait=True, quiet=as_json)
+        count = counted["matched"] - counted["skipped"]
+        if counted["state"] == ReplayState.DONE and count > MANY:
+            confirm(f"Deliver {count} events to {webhook} again?")
+    print_result(as_json, start_replay(url, key, PATH, body, wait=not no_wait, quiet=as_json))
 
 
 @app.command("list")

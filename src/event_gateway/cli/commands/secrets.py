@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.completion import complete_secrets
+from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
@@ -67,8 +68,11 @@ def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOpti
 
 
 @app.command()
-def delete(name: NameArgument, url: UrlOption = None, key: KeyOption = None) -> None:
+def delete(
+    name: NameArgument, yes: YesOption = False, url: UrlOption = None, key: KeyOption = None
+) -> None:
     """Delete a secret that no webhook names."""
+    confirm(f"Delete the secret {name} for ever?", yes)
     call(url, key, "DELETE", f"/v1/secrets/{quoted(name)}")
     typer.echo(f"{name}: deleted")
 
