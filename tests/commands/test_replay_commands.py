@@ -118,7 +118,7 @@ async def test_at_a_terminal_a_bar_shows_progress(
     await _held_up(client, receiver)
     words = ["replay", "--webhook", "w", "--yes", "--since", "1h"]
     async with at_a_terminal(*words, **access(gateway)) as terminal:
-        await terminal.until("running, 1")
+        await terminal.until("queued 1,")
         await terminal.until("%")
         assert "━" in terminal.seen
         await client.http.post("/v1/webhooks/w/enable")
@@ -133,16 +133,16 @@ async def test_ctrl_c_leaves_the_replay_running_and_it_can_be_followed(
     await _held_up(client, receiver)
     words = ["replay", "--webhook", "w", "--yes", "--since", "1h"]
     async with at_a_terminal(*words, **access(gateway)) as terminal:
-        await terminal.until("running, 1")
+        await terminal.until("queued 1,")
         terminal.types("\x03")
         assert await terminal.ended() == 130
     match = GOES_ON.search(terminal.seen)
     assert match, terminal.seen
     async with at_a_terminal("replays", "follow", match[1], **access(gateway)) as terminal:
-        await terminal.until("running, 1")
+        await terminal.until("queued 1,")
         paused = await run("replays", "pause", match[1])
         assert paused.out.startswith(f"{match[1]}: paused ")
-        await terminal.until("paused, 1")
+        await terminal.until("/s  paused")
         assert (await run("replays", "resume", match[1], "--json")).json["state"] == "running"
         await client.http.post("/v1/webhooks/w/enable")
         assert await terminal.ended() == 0, terminal.seen

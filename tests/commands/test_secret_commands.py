@@ -112,7 +112,7 @@ async def test_webhooks_are_listed_and_shown(
         ["ID", "STATE", "URL", "EVENTS"],
         ["w", "active", f"{receiver.url}/w", "a.>", "b"],
     ]
-    shown = (await run("webhooks", "show", "w")).json
+    shown = (await run("webhooks", "show", "w", "--json")).json
     assert (shown["id"], shown["stats"]["queue_depth"]) == ("w", 0)
 
 

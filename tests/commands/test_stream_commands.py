@@ -95,7 +95,7 @@ async def test_tail_in_readable_form_and_its_limits(client: Client, run: Command
 
 
 async def test_listen_prints_and_ends_with_ctrl_c(client: Client, gateway: Running) -> None:
-    running = await start_command("listen", "--events", "user.*, audit.>", **access(gateway))
+    running = await start_command("listen", "--events", "user.*", "audit.>", **access(gateway))
     await _listening(client)
     await client.send([event("scheduler.job.x"), event("user.a"), event("audit.b.c")])
     assert "user.a" in await running.line()
@@ -164,6 +164,7 @@ async def test_listen_posts_the_last_event_again(
 async def test_wrong_calls(run: Command) -> None:
     for words, status, text in (
         (("--events", "foo.*"), 1, "captures nothing on foo.*"),
+        ((), 2, "--events"),
         (("--events", "user.*", "--forward-to", "ftp://x"), 2, "--forward-to"),
         (("--events", "user.*", "--forward-to", "http://localhost/", "--secret", "é"), 2,
          "--secret"),

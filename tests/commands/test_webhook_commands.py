@@ -35,6 +35,10 @@ async def test_a_webhook_from_create_to_delete(
     await client.until("w", sent["id"], "pending")
     assert (await run("webhooks", "enable", "w")).out.startswith("w: enabled, active")
     await client.until("w", sent["id"], "succeeded")
+    lines = (await run("webhooks", "show", "w")).out.splitlines()
+    shown = dict(line.split(":", 1) for line in lines)
+    assert shown["endpoint"].strip() == f"POST {endpoint}"
+    assert shown["24 hours"].strip().startswith("1 delivered, 0 dead letters, 100.0%")
     assert (await run("webhooks", "disable", "w")).out.startswith("w: disabled, paused")
 
     (await run("webhooks", "update", "w")).assert_refused(2, "nothing to change")

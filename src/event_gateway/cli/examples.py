@@ -30,7 +30,7 @@ EXAMPLES = {
     "events show": "event-gateway events show 1f0e42 --webhook crm --body",
     "events resend": "event-gateway events resend 1f0e42 --webhook crm",
     "webhooks list": "event-gateway webhooks list --json | jq -r '.[].id'",
-    "webhooks show": "event-gateway webhooks show crm | jq .stats",
+    "webhooks show": "event-gateway webhooks show crm --json | jq .stats",
     "webhooks create":
         "event-gateway webhooks create crm --endpoint https://crm.example.com/hook "
         "--events 'user.>'",
@@ -46,7 +46,7 @@ EXAMPLES = {
     "deliveries retry": "event-gateway deliveries retry crm 1f0e42",
     "deliveries cancel": "event-gateway deliveries cancel crm 1f0e42",
     "dead-letters list": "event-gateway dead-letters list --webhook crm --since 1d",
-    "dead-letters show": "event-gateway dead-letters show 17 | jq .attempts",
+    "dead-letters show": "event-gateway dead-letters show 17 --json | jq .attempts",
     "dead-letters replay": "event-gateway dead-letters replay --webhook crm --since 1d",
     "dead-letters purge": "event-gateway dead-letters purge --until 30d --dry-run",
     "replays list": "event-gateway replays list --limit 10",
@@ -70,7 +70,7 @@ EXAMPLES = {
     "tokens list": "event-gateway tokens list",
     "tokens revoke": "event-gateway tokens revoke 4fG1bq",
     "catalog list": "event-gateway catalog list --json | jq -r '.[].type'",
-    "catalog show": "event-gateway catalog show ontology.schema.created | jq .schema",
+    "catalog show": "event-gateway catalog show ontology.schema.created --json | jq .schema",
     "catalog import": "event-gateway catalog import asyncapi.yaml --dry-run",
     "catalog export": "event-gateway catalog export --out asyncapi.json",
     "streams list": "event-gateway streams list",

@@ -33,6 +33,7 @@ def show(
     ],
     url: UrlOption = None,
     key: KeyOption = None,
+    _json: JsonOption = False,
 ) -> None:
     """Show an event type as JSON."""
     print_answer(True, call(url, key, "GET", f"/v1/event-types/{quoted(event_type)}"), list)

@@ -67,7 +67,9 @@ def list_dead_letters(
 
 
 @app.command()
-def show(letter: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
+def show(
+    letter: IdArgument, url: UrlOption = None, key: KeyOption = None, _json: JsonOption = False
+) -> None:
     """Show a dead letter as JSON: its event, every attempt, and the webhook as it was."""
     print_answer(True, call(url, key, "GET", f"{PATH}/{letter}"), list)
 

@@ -18,10 +18,13 @@ from event_gateway.transport.target import parse_target
 
 
 def listen(
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATTERN]...", help="More patterns.")
+    ] = None,
     events: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Patterns of subjects: * one token, > the rest; separated by commas."),
-    ],
+    ] = None,
     forward_to: Annotated[
         str | None,
         typer.Option(help="Post the events there, signed as deliveries are: localhost:3000/hook."),
@@ -47,7 +50,10 @@ def listen(
     """
     from event_gateway.cli.client.live_events import follow
 
-    request: dict[str, Any] = {"subjects": patterns_in(events)} | selection_of(filters, expression)
+    patterns = patterns_in([*(events or []), *(more or [])])
+    if not patterns:
+        fail("give --events: patterns of subjects, such as 'user.>'", 2)
+    request: dict[str, Any] = {"subjects": patterns} | selection_of(filters, expression)
     if forward_to is None:
 
         async def show(frame: dict[str, Any]) -> None:

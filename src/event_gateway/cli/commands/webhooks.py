@@ -4,17 +4,27 @@ The commands that change and try webhooks have modules of their own.
 """
 
 import base64
+import json
 import secrets as randomness
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, fail, print_answer, table
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
+from event_gateway.cli.client.requests import (
+    call,
+    list_items,
+    quoted,
+    request_json,
+    run_with_client,
+)
 from event_gateway.cli.commands import webhook_changes, webhook_trials
 from event_gateway.cli.commands.secrets import FileOption, OverlapOption, read_value, rotation
 from event_gateway.cli.commands.webhook_changes import IdArgument
+
+if TYPE_CHECKING:
+    from event_gateway.cli.client.gateway_client import GatewayClient
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,12 +42,20 @@ def list_webhooks(
 
 
 @app.command()
-def show(webhook: IdArgument, url: UrlOption = None, key: KeyOption = None) -> None:
-    """Show a webhook's definition and statistics, as JSON."""
+def show(
+    webhook: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a webhook: what it selects, where it sends it, and how that goes. --json has all."""
     path = f"/v1/webhooks/{quoted(webhook)}"
-    webhook_json = call(url, key, "GET", path)
-    print_answer(True, webhook_json | {"stats": call(url, key, "GET", f"{path}/stats")}, list)
 
+    async def work(client: "GatewayClient") -> Any:
+        shown = await request_json(client, "GET", path)
+        return shown | {"stats": await request_json(client, "GET", f"{path}/stats")}
+
+    print_answer(as_json, run_with_client(url, key, work), _details)
+
+
+SELECTION = ("namespaces", "sources", "filters", "cloudevents_filters")
 
 for change in (webhook_changes.create, webhook_changes.update, webhook_changes.delete,
                webhook_changes.enable, webhook_changes.disable, webhook_trials.verify):  # fmt: skip
@@ -102,6 +120,38 @@ def _rotated(content: dict[str, Any]) -> list[str]:
     if "public_key" in content:
         lines = [f"public key for the receiver: {content['public_key']}", *lines]
     return [f"{content['name']}: the new key signs", *lines]
+
+
+def _details(webhook: dict[str, Any]) -> list[str]:
+    stats, policy = webhook["stats"], webhook["retry_policy"]
+    day, breaker = stats["last_24h"], stats["breaker"]
+    selects = {name: webhook[name] for name in SELECTION if webhook[name]}
+    rate = "no attempts" if day["success_rate"] is None else f"{day['success_rate']:.1%}"
+    disabled, probe = webhook["disabled"] or {}, breaker["next_probe_at"]
+    waiting = f"{stats['queue_depth']}, {stats['in_flight']} of them in attempts"
+    if oldest := stats["oldest_waiting_seconds"]:
+        waiting += f", the oldest since {oldest:.0f} s"
+    return fields({
+        "id": webhook["id"],
+        "state": webhook["state"],
+        "disabled": disabled.get("reason"),
+        "description": webhook["description"] or None,
+        "endpoint": f"{webhook['method']} {webhook['url']}",
+        "events": " ".join(webhook["events"]),
+        "selects": json.dumps(selects) if selects else None,
+        "expression": webhook["expression"],
+        "format": f"{webhook['transformation']}, {webhook['mode']}",
+        "security": " ".join(method["auth_type"] for method in webhook["security"]) or None,
+        "retries": "by schedule" if policy["schedule"] else
+        f"{policy['max_attempts']} attempts, {policy['backoff']} from {policy['initial_delay']}",
+        "from": webhook["managed_by"],
+        "breaker": breaker["state"] + (f", next probe {probe}" if probe else ""),
+        "waiting": waiting,
+        "last success": stats["last_success_at"],
+        "last failure": stats["last_failure_at"],
+        "24 hours": f"{day['succeeded']} delivered, {day['dead_lettered']} dead letters, "
+                    f"{rate} of the attempts succeeded",
+    })  # fmt: skip
 
 
 def _rows(webhooks: list[dict[str, Any]]) -> list[Line]:

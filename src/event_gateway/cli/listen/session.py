@@ -1,6 +1,7 @@
 """Forwards events one after another, prints each answer, and the last one again at a key."""
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -49,7 +50,7 @@ class ListenSession:
             return
         result = str(answer["error"] or answer["status_code"])
         colour = typer.colors.GREEN if answer["ok"] else typer.colors.RED
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             result = typer.style(printable(result), fg=colour)
         took = f"{answer['method']}  {answer['duration_ms']} ms"
         event = printable(f"{answer['type']}  {answer['id']}")
