@@ -1,12 +1,15 @@
 """Where the gateway of a command is: options, contexts, environment and data directories."""
 
+import errno
 import json
+import ssl
 import stat
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
@@ -14,6 +17,7 @@ from event_gateway.cli.client.completion import complete_contexts, complete_webh
 from event_gateway.cli.client.contexts import Context, Contexts, contexts_file, load_contexts
 from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.place import Place, find_place
+from event_gateway.client.answers import raise_unreachable
 from support.in_process import run_here
 
 
@@ -135,6 +139,26 @@ def test_contexts_are_added_used_and_removed(tmp_path: Path) -> None:
     run_here("context", "add", "a", "--url", "https://x", "--key", "a-key", "--in-clear")
     assert "a-key" not in run_here("context", "list").out
     assert load_contexts().named("a").read_key() == "a-key"
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "http://"),
+        (ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED"), "--ca FILE"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "no gateway listens at https://x"),
+    ],
+)
+def test_the_cause_of_a_failed_connection_is_known(cause: OSError, words: str) -> None:
+    if isinstance(cause, ssl.SSLError):
+        cause.reason = "WRONG_VERSION_NUMBER"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        cause.verify_message = "self-signed certificate"
+    error = httpx.ConnectError("failed")
+    error.__cause__ = cause
+    with pytest.raises(ConnectionError) as raised:
+        raise_unreachable("https://x", error)
+    assert words in unreachable(str(raised.value), Place("https://x", "k"))
 
 
 def test_a_completion_is_silent_and_runs_no_command(

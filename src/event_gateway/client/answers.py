@@ -1,6 +1,7 @@
 """What a gateway answers: content with its entity tag, or an error."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -78,7 +79,11 @@ def raise_unreachable(url: str, error: httpx.HTTPError) -> NoReturn:
     cause: BaseException | None = error
     reason = str(error) or type(error).__name__
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted: {cause.verify_message}"
+        elif isinstance(cause, ssl.SSLError):
+            reason = f"TLS: {cause.reason or cause}"
+        elif isinstance(cause, OSError) and cause.errno:
             # asyncio has words of its own; those of a name that is not found have a negative number
             known = cause.errno > 0
             reason = (os.strerror(cause.errno) if known else cause.strerror) or reason

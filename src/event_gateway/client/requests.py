@@ -38,9 +38,12 @@ def given(headers: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def encoded(body: Any, media_type: str | None) -> tuple[bytes | None, dict[str, str]]:
-    """The body and the header that says what it is. A text is sent as YAML, all else as JSON."""
+    """The body and the header that says what it is. A text is sent as YAML, bytes are JSON,
+    all else is made JSON."""
     if body is None:
         return None, {}
+    if isinstance(body, bytes):
+        return body, {"content-type": media_type or "application/json"}
     if isinstance(body, str):
         return body.encode(), {"content-type": media_type or "application/yaml"}
     return json.dumps(body).encode(), {"content-type": media_type or "application/json"}

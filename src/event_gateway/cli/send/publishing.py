@@ -4,8 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from event_gateway.cli.client.failures import refused
 from event_gateway.cli.client.place_options import place
 from event_gateway.cli.send.event_text import Event
@@ -83,7 +81,7 @@ class HttpPublisher:
         return outcome
 
     async def _post(self, part: list[Event]) -> tuple[int, Any]:
-        body = msgspec.Raw(b"[%b]" % b",".join(text for _, text in part))
+        body = b"[%b]" % b",".join(text for _, text in part)
         loop = asyncio.get_running_loop()
         deadline, delay = loop.time() + PATIENCE, FIRST_DELAY
         while True:
