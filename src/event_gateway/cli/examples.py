@@ -1,9 +1,5 @@
 """An example of each command, as its help shows it."""
 
-import typer
-
-from event_gateway.cli.client.command_tree import commands_of
-
 EXAMPLES = {
     "serve": "event-gateway serve -c gateway.yaml --data-dir /var/lib/event-gateway",
     "check": "event-gateway check -c gateway.yaml",
@@ -87,10 +83,3 @@ EXAMPLES = {
     "audit-log export": "event-gateway audit-log export --since 30d --output audit.ndjson",
     "audit-log verify": "event-gateway audit-log verify audit.ndjson",
 }  # fmt: skip
-
-
-def add_examples(app: typer.Typer) -> None:
-    """Ends the help of each command with its example, before what it ends with already."""
-    for words, command in commands_of(app):
-        if example := EXAMPLES.get(words):
-            command.epilog = f"Example: {example}\n\n{command.epilog or ''}".rstrip()

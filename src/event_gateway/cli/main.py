@@ -43,11 +43,9 @@ COMMANDS = {
 def _prepare(command: typer.Typer) -> None:
     """Gives a command what all commands have."""
     from event_gateway.cli.client.place_options import take_place
-    from event_gateway.cli.examples import add_examples
-    from event_gateway.cli.scopes import add_scopes
+    from event_gateway.cli.help_text import add_help
 
-    add_scopes(command)
-    add_examples(command)
+    add_help(command)
     take_place(command)
 
 

@@ -1,8 +1,5 @@
 """The scope that the key of each command needs, as its help says."""
 
-import typer
-
-from event_gateway.cli.client.command_tree import commands_of
 from event_gateway.core.access import scope
 
 # By group, or by group and command.
@@ -34,9 +31,6 @@ NEEDED = {
 }
 
 
-def add_scopes(app: typer.Typer) -> None:
-    """Ends the help of each command with the scope that its key needs."""
-    for words, command in commands_of(app):
-        needed = NEEDED.get(words) or NEEDED.get(words.split()[0])
-        if needed is not None:
-            command.epilog = f"Needs a key with the scope {needed}."
+def scope_of(words: str) -> str | None:
+    """The scope that the command with these words needs; None if it needs no key."""
+    return NEEDED.get(words) or NEEDED.get(words.split()[0])

@@ -38,7 +38,7 @@ ContextOption = Annotated[
 ]  # fmt: skip
 DirectoryOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="The data directory of a gateway that runs here [data]."),
+    typer.Option("--data-dir", help="The data directory of a gateway that runs on this machine."),
 ]
 _OPTIONS = {
     "key_file": KeyFileOption, "ca": CaOption, "context": ContextOption,

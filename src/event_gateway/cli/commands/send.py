@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from event_gateway.cli.send.session import Sent, Source
 
 SourceOption = Annotated[
-    str | None, typer.Option("--source", help="The source [event-gateway-cli].")
+    str | None, typer.Option("--source", help="The source, by default event-gateway-cli.")
 ]
 SubjectOption = Annotated[str | None, typer.Option("--subject", help="The subject.")]
 DataOption = Annotated[str | None, typer.Option("--data", help="The data, as JSON.")]
