@@ -15,6 +15,7 @@ _KEY = FORMAT.key()
 COMMANDS: dict[str, tuple[str, ...]] = {
     "ping": (), "info": (), "time": (), "script|load": ("return 0",), "evalsha": ("0" * 40, "0"),
     "eval": ("return 0", "0"), "get": (_KEY,), "set": (_KEY, "0"), "del": (_KEY,),
+    "append": (_KEY, "0"), "mget": (_KEY,), "pexpireat": (_KEY, "1"),
     "exists": (_KEY,), "persist": (_KEY,), "pexpire": (_KEY, "1"), "hdel": (_KEY, "0"),
     "hexists": (_KEY, "0"), "hget": (_KEY, "0"), "hgetall": (_KEY,), "hincrby": (_KEY, "0", "1"),
     "hkeys": (_KEY,), "hmget": (_KEY, "0"), "hset": (_KEY, "0", "0"), "hsetnx": (_KEY, "0", "0"),
