@@ -74,6 +74,8 @@ async def test_it_gives_what_the_client_s_own_parser_gives(
     pieces = [text[begin:end] for begin, end in itertools.pairwise(ends)]
     got = await _parsed(MessageParser, pieces)
     assert got == await _parsed(Parser, [text])
+    if len(text) < 1000:
+        assert got == await _parsed(MessageParser, [bytes((byte,)) for byte in text])
     assert len(got) == sum(not line.startswith(b"+OK") for line in sent)
 
 
