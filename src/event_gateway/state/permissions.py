@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "hexists": (_KEY, "0"), "hget": (_KEY, "0"), "hgetall": (_KEY,), "hincrby": (_KEY, "0", "1"),
     "hkeys": (_KEY,), "hmget": (_KEY, "0"), "hset": (_KEY, "0", "0"), "hsetnx": (_KEY, "0", "0"),
     "lindex": (_KEY, "0"), "llen": (_KEY,), "lpush": (_KEY, "0"), "ltrim": (_KEY, "0", "1"),
+    "pttl": (_KEY,), "rename": (_KEY, _KEY), "scan": ("0",),
     "sadd": (_KEY, "0"), "sismember": (_KEY, "0"), "smembers": (_KEY,), "srem": (_KEY, "0"),
     "zadd": (_KEY, "0", "0"), "zcard": (_KEY,), "zcount": (_KEY, "0", "1"),
     "zmscore": (_KEY, "0"), "zpopmin": (_KEY,), "zrange": (_KEY, "0", "1"),
