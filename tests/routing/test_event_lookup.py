@@ -172,6 +172,7 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
 async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "PASSAGE", 10)
     monkeypatch.setattr(listing, "LEAST", 2)
+    monkeypatch.setattr(listing, "GROUP", 2)
     sent = [
         event(f"user.{'rare' if n % 40 == 7 else 'a'}", source="few" if n % 50 == 3 else "many",
               subject=f"s/{n % 60}")
