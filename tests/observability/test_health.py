@@ -136,6 +136,12 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
                 state = await leader.stored()
 
     await bucket.purge(BAD)
+    async with asyncio.timeout(PATIENCE):
+        while (shown := (await http.get("/v1/health")).json())["status"] == "degraded":
+            # Between the last reason and the recovery it says so, and what the reasons were.
+            assert shown["recovering"] is not bool(shown["reasons"]), shown
+            assert shown["recovering"] is bool(shown["last_reasons"]), shown
+            await asyncio.sleep(0.02)
     shown, (began, last) = await _until(client, url, "ok", _types("degraded", "recovered"))
     assert shown["reasons"] == []
     assert shown["since"] == last["time"] == last["data"]["recovered_at"]

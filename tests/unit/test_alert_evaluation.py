@@ -1,4 +1,4 @@
-"""Alerts go by elapsed time: what they do when the clock of a machine is set."""
+"""Alerts of one process: what they do when a clock is set, or when the bucket is full."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.failures import LogFull
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.status_bucket import StatusBucket
 from event_gateway.core.observability.alert import Alert
@@ -16,6 +17,7 @@ from event_gateway.core.observability.steady_time import Elapsed, Waits
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.alerts import evaluation, tally_exchange
 from event_gateway.observability.alerts.book import AlertBook
+from event_gateway.observability.alerts.evaluation import WRITES_AT_ONCE
 from event_gateway.observability.alerts.readings import Readings
 from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.announcements import Announcements
@@ -176,3 +178,23 @@ def test_ages_are_left_out_while_the_clock_was_set() -> None:
     oldest = 1e9 + 10  # the next event, which came before the clock was set, is late by 10 s
     assert ages(HOUR + 3, 10) == [0.0]
     assert ages(4.0, 60) == [4.0, 60]
+
+
+async def test_a_full_bucket_hinders_no_other_alert() -> None:
+    class _Bucket:
+        async def write(self, key: str, value: bytes, revision: int = 0) -> int:
+            if "full" in key:
+                raise LogFull("maximum bytes exceeded")
+            return 1
+
+    process = _Process(now=1e9)
+    book = process.book = AlertBook(cast(StatusBucket, _Bucket()))
+    process.evaluation._book = book
+    webhooks = [*(f"full{number}" for number in range(WRITES_AT_ONCE + 1)), "crm"]
+    changes = [
+        evaluation.Change(key=("webhook_down", webhook), alert=Alert("webhook_down", webhook,
+                                                                     "firing", since=1e9))
+        for webhook in webhooks
+    ]  # fmt: skip
+    await process.evaluation._store(changes)
+    assert list(book.alerts) == [KEY]
