@@ -34,6 +34,7 @@ def _text(scale: float, **webhooks: float) -> str:
             f'event_gateway_delivery_latency_seconds_bucket{{{labels},le="+Inf"}} {90 * scale}',
             f"event_gateway_queue_depth{{{labels}}} 7",
             f"event_gateway_oldest_pending_seconds{{{labels}}} {oldest}",
+            f"event_gateway_delivery_lag_seconds{{{labels}}} {oldest / 2}",
             f"event_gateway_breaker_state{{{labels}}} {2 if oldest > 30 else 0}",
             f'event_gateway_webhook_state{{{labels},state="active"}} 1',
             f'event_gateway_webhook_state{{{labels},state="paused"}} 0',
@@ -58,8 +59,8 @@ def test_rates_are_those_between_two_readings() -> None:
     assert shown.servers == {"redis": False}
     assert shown.alerts == [{"name": "webhook_down", "webhook": "bad"}]
     (webhook,) = shown.webhooks
-    assert (webhook.waiting, webhook.oldest, webhook.breaker, webhook.state) == (
-        7, 0.5, "closed", "active",
+    assert (webhook.waiting, webhook.lag, webhook.oldest, webhook.breaker, webhook.state) == (
+        7, 0.25, 0.5, "closed", "active",
     )  # fmt: skip
     # Nothing is made up where the process that is asked does not measure it.
     assert (shown.processes, shown.lag_events, shown.lag_seconds) == (None, None, None)

@@ -11,13 +11,15 @@ BREAKERS = {0: "closed", 1: "half-open", 2: "open"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookFigures:
-    """A webhook. Rates are per second; None: not known, or no attempts."""
+    """A webhook. Rates are per second; None: not known, or no attempts. ``lag``: for how long the
+    delivery that is due longest has been due, ``oldest``: the age of the oldest waiting event."""
 
     id: str
     attempts: float
     success: float | None
     latency_95: float | None
     waiting: int | None
+    lag: float | None
     oldest: float | None
     state: str
     breaker: str
@@ -25,12 +27,12 @@ class WebhookFigures:
     dead_letters: int
 
     @property
-    def trouble(self) -> tuple[bool, float, float, str]:
+    def trouble(self) -> tuple[bool, float, float, float, str]:
         """Sorts the webhooks that need somebody first, then the busiest."""
         failing = self.success is not None and self.success < 0.95
         return (
             not (failing or self.breaker not in ("", "closed")),
-            -(self.oldest or 0.0), -self.attempts, self.id,
+            -(self.lag or 0.0), -(self.oldest or 0.0), -self.attempts, self.id,
         )  # fmt: skip
 
 
@@ -122,10 +124,13 @@ def _webhooks(grown: Scrape, after: Scrape, seconds: float) -> list[WebhookFigur
     attempts = grown.values("attempts_total", "webhook")
     succeeded = grown.values("attempts_total", "webhook", error_type="")
     dead = after.values("deliveries_total", "webhook", outcome="dead_letter")
-    waiting, oldest, breakers, throttled = (
+    waiting, lag, oldest, breakers, throttled = (
         after.values(name, "webhook")
-        for name in ("queue_depth", "oldest_pending_seconds", "breaker_state", "throttled_seconds")
-    )
+        for name in (
+            "queue_depth", "delivery_lag_seconds", "oldest_pending_seconds", "breaker_state",
+            "throttled_seconds",
+        )
+    )  # fmt: skip
     buckets: dict[str, dict[str, float]] = {}
     for labels, count in grown.series.get("delivery_latency_seconds_bucket", {}).items():
         named = dict(labels)
@@ -143,6 +148,7 @@ def _webhooks(grown: Scrape, after: Scrape, seconds: float) -> list[WebhookFigur
             if attempts.get(webhook) else None,
             latency_95=quantile(0.95, buckets.get(webhook, {})),
             waiting=int(waiting[webhook]) if webhook in waiting else None,
+            lag=lag.get(webhook),
             oldest=oldest.get(webhook),
             state=states.get(webhook, ""),
             breaker=BREAKERS.get(int(breakers[webhook]), "") if webhook in breakers else "",

@@ -155,17 +155,17 @@ def _plain_table(columns: Sequence[tuple[str, str]]) -> Table:
 def _webhooks(webhooks: Sequence[WebhookFigures], rows: int, width: int) -> Table:
     wide = width >= WIDE
     columns = [("WEBHOOK", "left"), ("ATTEMPTS", "right"), ("SUCCESS", "right"),
-               ("95%", "right"), ("WAITING", "right"), ("OLDEST", "right")]  # fmt: skip
+               ("95%", "right"), ("WAITING", "right"), ("LAG", "right")]  # fmt: skip
     if wide:
         columns += [("DEAD LETTERS", "right"), ("THROTTLED", "right"), ("BREAKER", "left")]
     table = _plain_table([*columns, ("STATE", "left")])
     more = len(webhooks) - rows
     for webhook in webhooks[: rows if more <= 0 else rows - 1]:
-        oldest = webhook.oldest or 0.0
+        lag = webhook.lag or 0.0
         cells: list[str | Text] = [
             printable(webhook.id), _rate(webhook.attempts), _share(webhook.success),
             duration(webhook.latency_95), "-" if webhook.waiting is None else str(webhook.waiting),
-            Text(duration(webhook.oldest), BAD if oldest >= 30 else NOTICE if oldest >= 10 else ""),
+            Text(duration(webhook.lag), BAD if lag >= 30 else NOTICE if lag >= 10 else ""),
         ]  # fmt: skip
         if wide:
             throttled = duration(webhook.throttled) if webhook.throttled else "-"
