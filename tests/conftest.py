@@ -99,7 +99,10 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
         async def begin(config: dict[str, Any] | None = None) -> Running:
             path = tmp_path / "gateway.yaml"
-            path.write_text(yaml.safe_dump(LOOPBACK | (config or {})))
+            given = LOOPBACK | (config or {})
+            # Attempts at receivers that never respond are in flight when many tests end.
+            server = {"server": {"drain_timeout": "1s"} | given.get("server", {})}
+            path.write_text(yaml.safe_dump(given | server))
             loaded = load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
             return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
 

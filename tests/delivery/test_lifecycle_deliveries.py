@@ -52,7 +52,8 @@ async def test_failures_of_others_reach_a_webhook_and_its_own_do_not(
     client: Client, receiver: Receiver
 ) -> None:
     receiver.answers |= {"/no": [500], "/broken": [500]}
-    await client.webhook(id="no", url=f"{receiver.url}/no", events=["user.*"], retry_policy=TWICE)
+    await client.webhook(id="no", url=f"{receiver.url}/no", events=["user.*"], retry_policy=TWICE,
+                         circuit_breaker={"failure_threshold": 1000})  # fmt: skip
     earlier = event("user.a")
     await client.send(earlier)
     await client.until("no", earlier["id"], "dead_letter")

@@ -13,9 +13,7 @@ from event_gateway.embedded.process import killed_with_parent
 
 pytestmark = pytest.mark.timeout(900)  # on a busy machine; less than a minute on an idle one
 BENCH = Path(__file__).parents[2] / "bench"
-PROGRAMS = (
-    "gateway", "lean", "gateway, fan-out 10", "lean, fan-out 10", "stock", "taskqueue",
-)  # fmt: skip
+PROGRAMS = ("lean", "gateway, fan-out 10", "stock", "taskqueue")
 WAYS_IN = ("POST one by one", "POST batches of 100", "from NATS")
 PARTS = (
     "parse", "enrich: splice", "match, 10 webhooks", "match, 10000 webhooks", "to_structured",
