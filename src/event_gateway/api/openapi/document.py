@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE, UNCONFINED
+from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE, UNCONFINED, add_models
 from event_gateway.api.openapi.examples import add_examples
 from event_gateway.api.openapi.plain_operations import plain_operations, plain_schemas
 from event_gateway.api.openapi.problem_answers import PROBLEM, problem, usual_statuses
@@ -40,6 +40,9 @@ def openapi_document(
 ) -> dict[str, Any]:
     """The document. ``routes``: FastAPI's; ``methods``: the names of the methods by which callers
     prove themselves; ``signing_keys``: the path of the public keys."""
+    routes = list(routes)
+    for route in routes:
+        add_models(route)
     document = get_openapi(
         title=app.title, version=app.version, description=_ABOUT + scope_list(), routes=app.routes
     )
