@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import hmac
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -292,19 +293,19 @@ async def test_a_token_is_renewed_before_it_ends(
     await _hook(client, receiver, _oauth(tokens))
     await _delivered(client, receiver)
     tokens.delay = 0.3
-    used, meanwhile = set(), 0
-    for n in range(2, 60):
-        request = await _delivered(client, receiver, n)
-        used.add(request.headers["authorization"])
-        meanwhile += (
-            request.headers["authorization"] == "Bearer token-1" and len(tokens.requests) == 2
-        )
-        if "Bearer token-2" in used:
-            break
-        await asyncio.sleep(0.1)
-    assert used == {"Bearer token-1", "Bearer token-2"}
-    assert len(tokens.requests) == 2
-    assert meanwhile, "somebody has waited for the new one while the former was still good"
+    early = 0  # the token of a request that was made while the next token was on its way
+    async with asyncio.timeout(PATIENCE):
+        # On a busy machine no request may fall into that time: then it is the next token's turn.
+        for n in itertools.count(2):
+            request = await _delivered(client, receiver, n)
+            used = int(request.headers["authorization"].removeprefix("Bearer token-"))
+            asked = len(tokens.requests)
+            assert used in (asked, asked - 1)
+            if early and used == early + 1:
+                break
+            if used == asked - 1:
+                early = used
+            await asyncio.sleep(0.1)
 
 
 async def test_a_refused_token_is_replaced_once(

@@ -247,7 +247,8 @@ main()
 """
     done = subprocess.run(
         [sys.executable, "-c", script, "serve", "--port", "0", "--data-dir", str(tmp_path / "d")],
-        env=os.environ | {"PATH": ""}, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"PATH": ""}, capture_output=True, text=True, check=False,
+        timeout=2 * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (

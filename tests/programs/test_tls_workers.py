@@ -40,9 +40,8 @@ async def test_workers_speak_tls(tmp_path: Path, issued: IssuedFiles) -> None:
         output = await program.reload(wrong, "not reloaded")
         assert "server.tls.key: alice.key: the private key does not belong" in output
         wrong["server"]["tls"] = None
-        assert "server.tls: cannot change without a restart" in await program.reload(
-            wrong, "not reloaded"
-        )
+        # Until then a second process may still tell of the first file.
+        await program.reload(wrong, "server.tls: cannot change without a restart")
         # Another pair of files in the configuration, in both processes.
         issued.serve()
         (issued.directory / "server.pem").rename(issued.directory / "next.pem")
