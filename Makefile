@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format browser demo serve bench chaos fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format generators browser demo serve bench chaos fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -21,6 +21,9 @@ test: $(installed) ## Run the tests, as the README does
 
 unit: $(installed) ## Run the tests that need no server
 	$(bin)/pytest tests/unit
+
+generators: $(installed) ## Generate clients from the OpenAPI document and use them; needs node and npm
+	$(bin)/pytest -n 0 -m generators
 
 browser: $(installed) ## Run the tests in Chromium, which must be installed
 	$(bin)/pytest -m browser
