@@ -23,6 +23,7 @@ class ScriptedServer:
         self.reads = reads
         self.connections = 0
         self.requests = 0
+        self.responses = 0  # scripts that have come to their end
         self.url = ""
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,14 +35,17 @@ class ScriptedServer:
                     await reader.readexactly(4)
                 script = self.scripts[min(self.requests, len(self.scripts) - 1)]
                 self.requests += 1
-                for piece in script:
-                    if piece is None:
-                        return
-                    if isinstance(piece, bytes):
-                        writer.write(piece)
-                        await writer.drain()
-                    else:
-                        await asyncio.sleep(piece)
+                try:
+                    for piece in script:
+                        if piece is None:
+                            return
+                        if isinstance(piece, bytes):
+                            writer.write(piece)
+                            await writer.drain()
+                        else:
+                            await asyncio.sleep(piece)
+                finally:
+                    self.responses += 1
                 if not self.reads:
                     await reader.read()
                     return

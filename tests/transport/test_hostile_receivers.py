@@ -152,7 +152,10 @@ async def test_unusual_responses_are_accepted_and_connections_stay_clean(
         result = await post(sender, url)
         assert isinstance(result, Response), result
         assert (result.status, result.body) == (status, body)
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE):
+            while server.responses < 1:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # what has been sent is read
         for _ in range(3):
             result = await post(sender, url)
             assert isinstance(result, Response), result
