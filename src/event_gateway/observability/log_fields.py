@@ -86,6 +86,7 @@ FIELDS = {
     "max_bytes": "A limit in bytes.",
     "free": "Free bytes on the disk.",
     "port": "A port.",
+    "former": "The id that a webhook had before it was renamed.",
     "former_port": "The port before.",
     "former_keys": "How many keys of an issuer stay in use.",
     "expires": "When a certificate expires.",

@@ -111,7 +111,7 @@ async def list_dead_letters(
 
 
 # Only numbers, so that GET of another route's path, such as /replay, is answered with 405.
-@router.get("/{letter_id:int}", responses=answers(DeadLetterAnswer))
+@router.get("/{letter_id:seq}", responses=answers(DeadLetterAnswer))
 async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
@@ -174,7 +174,7 @@ async def replay_dead_letters(
     return await begin(parts.replays, caller, replay, response, call)
 
 
-@router.delete("/{letter_id:int}", status_code=204, responses=answers(None, 204, 409))
+@router.delete("/{letter_id:seq}", status_code=204, responses=answers(None, 204, 409))
 async def delete_dead_letter(
     parts: Parts,
     caller: ManagesDeliveries,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Path, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
@@ -19,6 +20,23 @@ T = TypeVar("T")
 # A sequence in a cursor, in a path, and in a query string or body.
 SeqCursor = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 SeqPath = Annotated[int, Path(ge=0, le=MAX_SEQ)]
+
+
+class _Sequence(Convertor[int]):
+    """The type ``seq`` of a parameter in a path: an integer. Of very many digits, which Python does
+    not convert, the first make a number that is too large as well."""
+
+    regex = "-?[0-9]+"
+
+    def convert(self, value: str) -> int:
+        number = int(value.lstrip("-0")[:40] or 0)
+        return -number if value.startswith("-") else number
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("seq", _Sequence())
 
 
 def registered(definitions: Mapping[str, Webhook] | Mapping[str, StreamDefinition]) -> list[str]:

@@ -1,5 +1,5 @@
--- Returns the webhooks whose longest due delivery has been due for a while, each with the ms for which
--- it has been.
+-- Returns the webhooks whose longest due delivery has been due for a while, each with the ms for
+-- which it has been.
 -- ARGV: rank in the due webhooks to begin at, limit of webhooks to look at, for how long (ms) a
 -- delivery must have been due.
 -- Returns {webhook, ms, …}, and how many webhooks were looked at.

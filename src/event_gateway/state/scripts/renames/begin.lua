@@ -1,6 +1,6 @@
 -- Gives the state of a renamed webhook's lane to its new id, which has none yet: circuit breaker,
--- throttle, since when its attempts fail, and the latest starts for its rate limits. It may be called
--- again.
+-- throttle, since when its attempts fail, and the latest starts for its rate limits. It may be
+-- called again.
 -- ARGV: former id, new id.
 -- include shared/schedule.lua
 local former, webhook = unpack(ARGV)

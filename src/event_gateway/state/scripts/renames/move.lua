@@ -1,7 +1,8 @@
 -- Moves deliveries of a renamed webhook to its new id: record, place in the queue, responses, and
 -- the use of a dead letter, each delivery at once.
--- ARGV: former id, new id, msgpack array of MovedDelivery, newest format of a record that the caller
--- reads, 1 if attempts that are recorded as in progress without a lease in the queue may be moved.
+-- ARGV: former id, new id, msgpack array of MovedDelivery, newest format of a record that the
+-- caller reads, 1 if attempts that are recorded as in progress without a lease in the queue may be
+-- moved.
 -- Returns how many deliveries stay, as an attempt of them may be under way.
 -- include shared/clock.lua
 -- include shared/schedule.lua
@@ -59,7 +60,8 @@ for _, moved in ipairs(cmsgpack.unpack(packed)) do
     redis.call('HDEL', responses_key(former), member)
     give_member(recent_key, member, target)
     if letter then
-      give_member(dead_letters_in_use_key, letter .. ' ' .. member, target and letter .. ' ' .. target)
+      give_member(dead_letters_in_use_key, letter .. ' ' .. member,
+        target and letter .. ' ' .. target)
       if target then redis.call('SADD', DEAD_LETTER_USERS_KEY, webhook) end
     end
     redis.call('ZREM', from, member)
