@@ -43,6 +43,8 @@ async def test_a_file_is_applied(
     shown = (await client.http.get("/v1/webhooks/old")).json()
     assert shown["managed_by"] == "applied"
     # A change by hand is seen, and who manages the webhook stays the same.
+    put = await client.http.put("/v1/webhooks/new", json=new)
+    assert put.json()["managed_by"] == "applied", put.text
     patched = await client.http.patch("/v1/webhooks/new", json={"timeout": "3s"})
     assert patched.json()["managed_by"] == "applied"
     drifted = await apply(declared, "--dry-run")

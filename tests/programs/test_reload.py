@@ -230,6 +230,12 @@ async def test_what_waits_is_not_lost_without_force(tmp_path: Path, receiver: Re
             assert (await client.http.get("/v1/webhooks/old/stats")).json()["queue_depth"] == 3
             shown = await client.http.get(f"/v1/deliveries/old/{sent[0]['id']}")
             assert shown.json()["status"] == "retrying"
+            # It hinders no other change of the file.
+            planned = await client.http.post("/v1/reload", json={"dry_run": True, "force": True})
+            assert [step["name"] for step in planned.json()["plan"]["steps"]] == ["old"]
+            other = await client.http.post("/v1/reload")
+            assert (other.status_code, other.json()["plan"]) == (200, {"steps": []}), other.text
+            assert (await client.http.get("/v1/webhooks/old/stats")).json()["queue_depth"] == 3
             # The file is watched: named again, the webhook goes on.
             before = len(program.output)
             program.configure("webhooks: [")

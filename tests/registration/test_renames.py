@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.webhook.renaming import taking_over
 from support.client import Client, event
+from support.narrow_callers import NarrowCallers
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
@@ -72,18 +73,51 @@ async def test_renaming_over_the_api(gateway: Running, client: Client, receiver:
     # Its dead letters are found at once; when the former id is gone, its history is.
     letters = (await client.http.get("/v1/dead-letters?webhook=dead2")).json()["items"]
     assert [letter["webhook_id"] for letter in letters] == ["dead2"] * 5
+    # What its caller may not see is not taken over, nor what is registered later.
+    await client.webhook(id="theirs", **two | {"events": ["none.*"]})
+    await client.webhook(id="early", **two | {"events": ["none.*"]}, renamed_from="later")
+    await client.webhook(id="later", **two | {"events": ["none.*"]})
+    async with NarrowCallers(gateway).caller(namespaces=("rival",)) as rival:
+        named = {"id": "thief", **two, "events": ["none.*"], "renamed_from": "theirs"}
+        assert (await rival.http.post("/v1/webhooks", json=named)).status_code == 201
+    other = await client.http.patch("/v1/webhooks/thief", json={"renamed_from": "early"})
+    assert (other.status_code, other.json()["errors"][0]["key"]) == (422, "renamed_from")
     # A process may have ended between the two writes of a renaming: another one goes on.
     registry = gateway.gateway.stages.adapters.registry
     half = registry.webhooks["fresh"]
     whole = replace(half, id="whole", renamed_from="fresh", events=("user.*",))
     await registry.put_webhook(taking_over(whole, half), None)
+    # Another process that reads the same file meanwhile does not delete the former one.
+    registrations = gateway.gateway.stages.registrations
+    declared = replace(registry.webhooks["theirs"], id="declared", managed_by="file")
+    await registry.put_webhook(declared, None)
+    again = replace(declared, id="again", renamed_from="declared")
+    await registry.put_webhook(taking_over(again, declared), None)
+    assert (await registrations.plans.plan([again], [])).steps == ()
+    await registrations.webhooks.load_file([again])
+    assert not registry.webhooks["declared"].deleting
+    await client.webhook(id="mate", **two | {"events": ["none.*"]})
+    early = registry.webhooks["early"]
+    await registry.put_webhook(replace(early, takes_over="mate"), early)
     async with asyncio.timeout(PATIENCE):
-        while not registry.webhooks["fresh"].renamed_to:
+        while not all(registry.webhooks[name].renamed_to for name in ("fresh", "mate", "declared")):
             await asyncio.sleep(0.05)
+    # A file that names the former id again has both webhooks.
+    await registrations.webhooks.load_file([again, declared])
     await client.send(event("user.a", {"n": 5}, id="later"))
     await client.until("whole", "later", "retrying")
     await client.until("dead2", "later", "dead_letter")
-    await _gone(client, "line", "dead", "first", "fresh")
+    await _gone(client, "line", "dead", "first", "fresh", "mate")
+    assert (registry.webhooks["early"].formerly, registry.webhooks["early"].takes_over) == (
+        ("mate",), "",
+    )  # fmt: skip
+    for name in ("theirs", "later", "declared", "again"):
+        assert (registry.webhooks[name].renamed_to, registry.webhooks[name].state) == ("", "active")
+    # A former id that is registered again is that of another webhook.
+    assert registry.webhooks["second"].formerly == ("first",)
+    await client.webhook(id="first", **two | {"events": ["none.*"]})
+    assert not registry.webhooks["second"].formerly
+    assert registry.current_id("first") == "first"
     stats = (await client.http.get("/v1/webhooks/dead2/stats")).json()
     assert (stats["dead_lettered"], stats["attempts"]) == (6, 6)
     shown = (await client.http.get(f"/v1/deliveries/dead2/{sent[0]['id']}")).json()

@@ -143,7 +143,7 @@ class Gateway:
         way: then the caller tries again.
         """
         if dry_run:
-            return await plan_reload(self._config, config, self.stages)
+            return await plan_reload(self._config, config, self.stages, force=force)
         plan = await apply_configuration(self._config, config, self.stages, self.api, force=force)
         self._config = config
         return plan

@@ -26,8 +26,9 @@ FIXED = (
 )
 
 
-async def plan_reload(former: Config, config: Config, stages: Stages) -> Plan:
-    """What a reload would change in the registry, and what it would lose.
+async def plan_reload(former: Config, config: Config, stages: Stages, *, force: bool) -> Plan:
+    """What a reload would change in the registry, and what it would lose; with ``force`` also of
+    webhooks that are orphaned already.
 
     Raises ReloadRefused if the configuration cannot be applied without a restart, or at all; and
     the exceptions in BrokerError and StateError.
@@ -41,7 +42,8 @@ async def plan_reload(former: Config, config: Config, stages: Stages) -> Plan:
         stages.registrations.webhooks.check_file(webhooks_of(config))
     except InvalidDefinition as error:
         raise ReloadRefused([(error.key, error.detail)]) from None
-    return await stages.registrations.plans.plan(webhooks_of(config), streams_of(config))
+    plans = stages.registrations.plans
+    return await plans.plan(webhooks_of(config), streams_of(config), force=force)
 
 
 async def apply_configuration(
@@ -53,7 +55,7 @@ async def apply_configuration(
     Raises ReloadRefused, with all as it was; or the exceptions in BrokerError and StateError if
     NATS or Redis goes away on the way: then the caller tries again.
     """
-    plan = await plan_reload(former, config, stages)
+    plan = await plan_reload(former, config, stages, force=force)
     if plan.losses and not force:
         problems = [(step.key, loss_reason(step, loss, plan)) for step, loss in plan.losses]
         raise ReloadRefused(problems, plan)

@@ -14,6 +14,7 @@ from event_gateway.config.plan import (
     Plan,
     Removal,
     Shown,
+    Step,
     changed_stream_loss,
     deleted_webhook_loss,
     plan_of,
@@ -34,13 +35,23 @@ class FilePlans:
         self._registry = registry
         self._waiting = waiting
 
-    async def plan(self, webhooks: Sequence[Webhook], streams: Sequence[StreamDefinition]) -> Plan:
-        """The plan, with what it would lose. Raises the exceptions in StateError and in
-        BrokerError."""
+    async def plan(
+        self,
+        webhooks: Sequence[Webhook],
+        streams: Sequence[StreamDefinition],
+        *,
+        force: bool = False,
+    ) -> Plan:
+        """The plan, with what it would lose. Without ``force`` an orphaned webhook stays one while
+        deliveries wait for it. Raises the exceptions in StateError and in BrokerError."""
         registry = self._registry
+        claimed = {
+            former for webhook in registry.webhooks.values()
+            for former in (webhook.waits_for, webhook.takes_over)
+        }  # fmt: skip
         present = {
             name: webhook for name, webhook in registry.webhooks.items()
-            if not webhook.deleting and not webhook.renamed_to
+            if not webhook.deleting and not webhook.renamed_to and name not in claimed
         }  # fmt: skip
         declared = Definitions(
             {webhook.id: webhook_to_json(webhook) for webhook in webhooks},
@@ -55,7 +66,10 @@ class FilePlans:
             },
         )
         plan = plan_of(declared, registered, Removal(_of_file, _released))
-        return with_losses(plan, await self._losses(plan, present, streams))
+        plan = with_losses(plan, await self._losses(plan, present, streams))
+        return plan if force else Plan(tuple(
+            step for step in plan.steps if not _keeps_orphan(step, present)
+        ))  # fmt: skip
 
     async def _losses(
         self, plan: Plan, present: Mapping[str, Webhook], streams: Sequence[StreamDefinition]
@@ -76,6 +90,11 @@ class FilePlans:
                     time.time(),
                 )
         return {key: loss for key, loss in losses.items() if loss is not None}
+
+
+def _keeps_orphan(step: Step, present: Mapping[str, Webhook]) -> bool:
+    loses = (step.kind, step.action) == ("webhook", "delete") and step.loss is not None
+    return loses and bool(present[step.name].orphaned_at)
 
 
 def _of_file(shown: Shown) -> Literal["delete"] | None:

@@ -22,7 +22,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.positions import PositionCopies
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.webhook.renaming import is_pending, joining
+from event_gateway.core.webhook.renaming import is_over, is_pending, joining
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
 from event_gateway.state.order import Order
@@ -65,7 +65,7 @@ class WebhookRenames:
 
     def _note(self, webhook_id: str, webhook: Webhook | None) -> None:
         concerned = webhook is not None and (
-            webhook.renamed_to or webhook.renamed_from or webhook.formerly
+            webhook.renamed_to or webhook.waits_for or webhook.takes_over or webhook.formerly
         )
         if concerned:
             self._concerned.add(webhook_id)
@@ -101,11 +101,13 @@ class WebhookRenames:
                 continue
             if webhook.renamed_to and not webhook.deleting:
                 await self._go_on(webhook)
-            former = registry.get(webhook.renamed_from or "")
+            former_id = webhook.waits_for or webhook.takes_over
+            former = registry.get(former_id)
             if former is not None and is_pending(webhook, former):
                 await self._mark(former, webhook)
-            elif webhook.waits_for and webhook.waits_for not in registry:
-                await self._registry.put_webhook(replace(webhook, waits_for=""), webhook)
+            elif former_id and is_over(webhook, former):
+                on_its_own = replace(webhook, waits_for="", takes_over="")
+                await self._registry.put_webhook(on_its_own, webhook)
         if self._rounds % STRAYS == 0:
             await self._move_strays()
         self._rounds += 1

@@ -66,6 +66,7 @@ class WebhookRegistration:
         former = self._former_of(webhook, None)
         await self._capture_for(webhook)
         await self._queues.forget(webhook.id)
+        await self._give_id(webhook.id, former)
         webhook = replace(
             webhook,
             since=await self._events.last_seq(),
@@ -102,6 +103,8 @@ class WebhookRegistration:
         former = self._former_of(webhook, existing)
         await self._capture_for(webhook)
         webhook = await self._with_lifecycle(_replacing(existing, webhook))
+        if former is not None:
+            webhook = replace(webhook, takes_over=former.id)
         try:
             await self._registry.put_webhook(webhook, existing)
         except RegistryConflict:
@@ -118,6 +121,8 @@ class WebhookRegistration:
             present = self._registry.webhooks.get(former.id)
             if present is None or present.deleting or present.renamed_to:
                 return
+            if present.owner != webhook.owner:
+                return  # another webhook has got the id meanwhile
             renamed = replace(present, renamed_to=webhook.id, renamed_at=time.time())
             try:
                 async with self._audit.change(
@@ -225,6 +230,8 @@ class WebhookRegistration:
             if existing is not None and existing.deleting:
                 await self._deleted(webhook.id)
                 existing = None
+            if existing is not None and existing.renamed_to:
+                await self._give_id(webhook.id, None)  # the file has both of them now
             try:
                 if existing is None or not _is_same(existing, webhook):
                     await self._load(webhook, existing)
@@ -234,7 +241,20 @@ class WebhookRegistration:
                          reason=str(error))  # fmt: skip
         for existing in list(self._registry.webhooks.values()):
             if existing.managed_by == "file" and existing.id not in in_file:
+                if self._is_taken_over(existing.id, in_file.values()):
+                    continue
                 await self._leave_out(existing, force=force)
+
+    def _is_taken_over(self, former_id: str, webhooks: Iterable[Webhook]) -> bool:
+        """Whether another process that has read the same file is about to mark a webhook as
+        renamed: deleted before that, it would leave no one for the events in between."""
+        for webhook in webhooks:
+            if webhook.renamed_from == former_id:
+                present = self._registry.webhooks.get(webhook.id)
+                if present is None or present.renamed_from != former_id:
+                    return True  # that process has just written it
+                return former_id in (present.waits_for, present.takes_over)
+        return False
 
     async def _leave_out(self, webhook: Webhook, *, force: bool) -> None:
         """Deletes a webhook that the file does not name, or orphans it while deliveries wait."""
@@ -402,6 +422,26 @@ class WebhookRegistration:
                 await asyncio.sleep(1)
         self._publish("deleted", webhook)
 
+    async def _give_id(self, webhook_id: str, former: Webhook | None) -> None:
+        """Takes an id that is registered again from the webhook that had it before. ``former``: the
+        one that is renamed to this id, which keeps it."""
+        while (holder := self._registry.current_id(webhook_id)) != webhook_id:
+            if former is not None and holder == former.id:
+                return
+            other = self._registry.webhooks[holder]
+            kept = replace(
+                other,
+                formerly=tuple(each for each in other.formerly if each != webhook_id),
+                waits_for="" if other.waits_for == webhook_id else other.waits_for,
+                takes_over="" if other.takes_over == webhook_id else other.takes_over,
+            )
+            if kept == other:
+                return
+            try:
+                await self._registry.put_webhook(kept, other)
+            except RegistryConflict:
+                await asyncio.sleep(0.05)  # until the watch has received the other change
+
     def _former_of(self, webhook: Webhook, existing: Webhook | None) -> Webhook | None:
         """The registered webhook whose place this one is to take; None if there is none. Raises
         InvalidDefinition. ``existing``: what is registered under its own id."""
@@ -462,6 +502,7 @@ def _replacing(existing: Webhook, webhook: Webhook) -> Webhook:
         created_at=existing.created_at,
         formerly=existing.formerly,
         waits_for=existing.waits_for,
+        takes_over=existing.takes_over,
         message_name=existing.message_name,
         # A verification is for a single URL, and ends when ``verify`` is turned off.
         verified=existing.verified if webhook.verify and webhook.url == existing.url else None,

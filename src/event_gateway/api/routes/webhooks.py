@@ -162,7 +162,7 @@ async def replace_webhook(
     response: Response,
     webhook_id: str,
     body: WholeWebhook,
-    managed_by: Manager = "api",
+    managed_by: Manager | None = None,
 ) -> dict[str, Any]:
     """Replaces the whole definition, also one that the registry holds and nobody can read."""
     former = None
@@ -172,7 +172,8 @@ async def replace_webhook(
     if body.setdefault("id", webhook_id) != webhook_id:
         raise Problem(422, "the id in the body differs from the id in the path")
     webhook = parse(parts.rules, caller, body, () if former is None else former.owner)
-    webhook = msgspec.structs.replace(webhook, managed_by=managed_by)
+    manager = managed_by or ("api" if former is None else former.managed_by)
+    webhook = msgspec.structs.replace(webhook, managed_by=manager)
     _check_former(parts, caller, webhook)
     if former is None:
         created = await parts.registration.create(webhook)
@@ -421,6 +422,8 @@ def _check_former(parts: WebhookParts, caller: Principal, webhook: Webhook) -> N
         if former.owner == webhook.owner:
             raise InvalidDefinition("renamed_from", f"the caller may not change {former.id}")
         return
+    if former.owner != webhook.owner:
+        raise InvalidDefinition("renamed_from", f"{former.id} belongs to another owner")
     if former.orphaned_at:
         present(former)
     else:

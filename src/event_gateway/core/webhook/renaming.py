@@ -53,15 +53,24 @@ def joining(webhook: Webhook, former: Webhook) -> Webhook:
         since=min(webhook.since, former.since),
         since_in=since_in,
         formerly=_formerly(webhook, former),
+        takes_over="" if webhook.takes_over == former.id else webhook.takes_over,
     )
 
 
 def is_pending(webhook: Webhook, former: Webhook) -> bool:
     """Whether ``webhook`` is to take the place of ``former``, and that has not begun."""
-    named = webhook.renamed_from == former.id and not webhook.deleting
+    # Not ``renamed_from``: it may name a webhook that was registered later, or is of another owner.
+    meant = former.id in (webhook.waits_for, webhook.takes_over) and not webhook.deleting
     begun = former.renamed_to or former.deleting
-    over = former.id in webhook.formerly and webhook.waits_for != former.id
-    return named and not begun and not over
+    return meant and not begun and former.owner == webhook.owner
+
+
+def is_over(webhook: Webhook, former: Webhook | None) -> bool:
+    """Whether ``webhook`` need not wait for ``former`` any more (None: there is none), or cannot
+    take its place."""
+    if former is None or former.owner != webhook.owner:
+        return True
+    return former.id == webhook.takes_over and former.renamed_to != webhook.id
 
 
 def _formerly(webhook: Webhook, former: Webhook) -> tuple[str, ...]:

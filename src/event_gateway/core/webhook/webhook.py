@@ -12,6 +12,8 @@ from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.security import Security
 
+STATES = ("active", "paused", "disabled", "unverified", "orphaned", "renamed")
+
 MAX_RATE = 10_000  # attempts in a period; Redis keeps each of them
 MODES = ("structured", "binary", "batch")
 REQUEST_METHODS = ("POST", "PUT", "PATCH")
@@ -82,7 +84,8 @@ class Webhook(Selection, frozen=True):
     the same value at this path. ``verify``: the receiver must complete the handshake first;
     ``verified``: its result. ``renamed_from``: the id whose place this webhook took when it was
     registered under its own; ``formerly``: all ids that it has had; ``waits_for``: it gets no event
-    before the webhook of this id has made place for it; ``renamed_to``: it makes place for that
+    before the webhook of this id has made place for it; ``takes_over``: it gets events already, and
+    that webhook is to be marked as renamed to it; ``renamed_to``: it makes place for that
     webhook since ``renamed_at``. ``message_name``: the id from which message ids are made, if it is
     not ``id``. ``orphaned_at``: since when the configuration file does not name it any more, while
     deliveries wait for it (0: it does). ``retry_on``: the failures that are retried, by status or
@@ -125,6 +128,7 @@ class Webhook(Selection, frozen=True):
     renamed_from: str | None = None
     formerly: tuple[str, ...] = ()
     waits_for: str = ""
+    takes_over: str = ""
     renamed_to: str = ""
     renamed_at: float = 0.0
     message_name: str = ""

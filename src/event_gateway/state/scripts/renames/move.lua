@@ -60,9 +60,13 @@ for _, moved in ipairs(cmsgpack.unpack(packed)) do
     redis.call('HDEL', responses_key(former), member)
     give_member(recent_key, member, target)
     if letter then
-      give_member(dead_letters_in_use_key, letter .. ' ' .. member,
-        target and letter .. ' ' .. target)
-      if target then redis.call('SADD', DEAD_LETTER_USERS_KEY, webhook) end
+      local in_use = dead_letters_in_use_key(webhook)
+      local ttl = redis.call('PTTL', dead_letters_in_use_key(former))
+      local entry = target and letter .. ' ' .. target
+      if give_member(dead_letters_in_use_key, letter .. ' ' .. member, entry) and target then
+        redis.call('PEXPIRE', in_use, math.max(ttl, redis.call('PTTL', in_use), 1))
+        redis.call('SADD', DEAD_LETTER_USERS_KEY, webhook)
+      end
     end
     redis.call('ZREM', from, member)
     if due and target and not FINAL[status] then redis.call('ZADD', to, due, target) end
