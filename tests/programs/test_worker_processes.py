@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -30,16 +31,20 @@ class Forks:
 
     alive, away, pid = True, False, os.getpid()
 
+    def __init__(self) -> None:
+        self.forced: list[bool] = []
+
     def fork(self, message: bytes, descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
         if self.away:
             raise OSError("the process that forks is away")
+        self.forced.append(json.loads(message)["force"])
         command = [sys.executable, "-c", READY, str(descriptors[0])]
         return subprocess.Popen(command, pass_fds=descriptors)
 
 
 def _workers(forks: Forks, hosted: Hosted, supervisor: Supervisor, directory: Path) -> Workers:
     figures = SharedFolder(directory / "figures")
-    return Workers(2, cast(ForkServer, forks), None, hosted, supervisor, figures)
+    return Workers(2, cast(ForkServer, forks), None, hosted, supervisor, figures, force=True)
 
 
 @pytest.fixture
@@ -95,6 +100,8 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
             while workers._workers[0].process is dead:
                 await asyncio.sleep(0.01)
         assert len(_descriptors()) == open_pipes
+        # The force is for the file as it was at the start.
+        assert forks.forced == [True, True, False]
         await tasks.end(stored)
     assert len(_descriptors()) == before
 

@@ -109,6 +109,8 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
             Path("/proc/self/comm").write_text("eg-worker")
     os.setsid()  # Ctrl-C in the terminal goes to the first process only, which ends the others
     settings = json.loads(message)
+    if os.getppid() != settings["parent"]:
+        return 1  # it ended before this process asked to be killed with it
     try:
         config, _ = read_config(None if settings["config"] is None else Path(settings["config"]))
     except ConfigError as error:

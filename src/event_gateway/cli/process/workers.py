@@ -142,9 +142,9 @@ class Workers:
             ),
         ]
 
-    def _new_worker(self) -> _Worker:
+    def _new_worker(self, *, force: bool = False) -> _Worker:
         return _Worker(
-            self._forks, self._config_path, self._hosted, self._force, self._figures.path,
+            self._forks, self._config_path, self._hosted, force, self._figures.path,
             next(self._names),
         )  # fmt: skip
 
@@ -167,7 +167,7 @@ class Workers:
         first = len(self._workers)
         try:
             for _ in range(count):
-                self._workers.append(self._new_worker())
+                self._workers.append(self._new_worker(force=self._force))
         except OSError as error:
             raise StartFailed(f"a process cannot be started: {error}") from error
         waiting = set(self._workers[first:])
@@ -195,6 +195,7 @@ class Workers:
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             # The new one first: if it cannot be started, this is tried again with the same worker.
+            # Without force, which is for the file as it was at the start.
             self._workers[index] = self._new_worker()
             worker.close()
 
