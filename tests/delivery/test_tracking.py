@@ -175,6 +175,10 @@ async def test_lists_of_pending_deliveries_while_they_change(
     await store.aclose()
     assert await page(status="pending", limit=6) == ([*ids[:3], *ids[4:6], ids[3]], None)
     assert await page(status="in_progress") == ([], None)
+    # Those that wait for another attempt are listed to the last, not only the latest thousand.
+    first, cursor = await page(status="retrying", limit=4)
+    rest, _ = await page(status="retrying", limit=4, cursor=cursor)
+    assert (len(first), {*first, *rest}) == (4, set(ids[6:]))
 
 
 async def test_equal_ids_of_two_sources_in_lists(client: Client, receiver: Receiver) -> None:

@@ -54,7 +54,7 @@ class Tracking:
     ) -> tuple[list[Listed], ListPosition | None]:
         """A page of a webhook's deliveries, and the position after which the next page begins.
 
-        The deliveries that changed last come first. Those with status ``pending`` or
+        The deliveries that changed last come first. Those with status ``pending``, ``retrying`` or
         ``in_progress`` come in the order of their attempts, except of ``ordered`` webhooks. A page
         can have fewer than ``limit`` deliveries, or none, and still be followed by another.
         """

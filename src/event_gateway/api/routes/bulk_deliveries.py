@@ -26,6 +26,7 @@ router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=Gua
 
 MAX_DELIVERIES = 1000  # that one request changes
 MAX_FAILED = 100  # that an answer names
+MAX_PAGES = 32  # of the list that one request reads: a page looks at a thousand deliveries
 AT_ONCE = 32
 _StatusName = Literal[
     "pending", "in_progress", "retrying", "failed", "succeeded", "dead_letter", "cancelled"
@@ -98,8 +99,10 @@ async def change_deliveries(
 
     statuses = [Status(name) for name in dict.fromkeys(given.status or _WAITING)]
     place = read_cursor(given.cursor, _Place) or _Place(0, None)
-    at, after = max(0, place.at), place.after
-    while at < len(statuses) and matched < given.limit:
+    at, after = min(max(0, place.at), len(statuses)), place.after
+    for _ in range(MAX_PAGES):
+        if at == len(statuses) or matched == given.limit:
+            break
         listed, following = await parts.tracking.deliveries(
             webhook.id, status=statuses[at], since=since, until=until,
             limit=given.limit - matched, after=after, ordered=webhook.ordered,

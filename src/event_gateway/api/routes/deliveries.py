@@ -62,8 +62,9 @@ async def list_deliveries(
 ) -> Response:
     """The last 1,000 deliveries of a webhook that changed, the latest first.
 
-    With ``status`` ``pending`` or ``in_progress``: all deliveries of that status, in the order in
-    which they are attempted. A page may hold fewer than ``limit`` items and have a next page.
+    With ``status`` ``pending``, ``retrying`` or ``in_progress``: all deliveries of that status, in
+    the order in which they are attempted. A page may hold fewer than ``limit`` items and have a
+    next page.
     """
     webhook = webhook_of(caller, parts.registry, webhook_id)
     begins = time_of("since", since)

@@ -3,9 +3,9 @@
 -- limit, score and member of the delivery after which the page begins ('': the first page), the
 -- longest lease in ms, 1 if the webhook is ordered. Reads at most MAX_RECENT deliveries.
 -- Returns {{member, record}, …} and {score, member} after which the next page begins ('', '': there
--- is none). Deliveries that are pending or in progress are read from their queue, in the order of
--- their attempts, none later than the longest lease; other deliveries from `recent`, the latest
--- first.
+-- is none). Deliveries that are pending, retrying or in progress are read from their queue, in the
+-- order of their attempts; those that are pending or in progress have none later than the longest
+-- lease. Other deliveries are read from `recent`, the latest first.
 -- include shared/clock.lua
 -- include shared/timestamp.lua
 -- include shared/recent.lua
@@ -15,7 +15,8 @@ from = from ~= '' and iso8601(tonumber(from))
 till = till ~= '' and iso8601(tonumber(till))
 local latest = now + tonumber(longest_lease)
 -- Deliveries of ordered webhooks are not queued.
-local queued = (status == 'pending' or status == 'in_progress') and ordered == '0'
+local waiting = status == 'pending' or status == 'in_progress' or status == 'retrying'
+local queued = waiting and ordered == '0'
 local list = queued and queue_key(webhook) or recent_key(webhook)
 local entries, rank
 if queued then
@@ -42,7 +43,7 @@ for index = 1, #entries, 2 do
   if after and not rank and score == after then
     before = queued and member <= after_member or not queued and member >= after_member
   end
-  if queued and score > latest then
+  if queued and status ~= 'retrying' and score > latest then
     beyond_leases = true   -- this delivery and all after it wait for their next attempt
     break
   end
