@@ -29,6 +29,8 @@ async def test_webhooks_are_disabled_and_enabled_by_what_holds_of_them(
     assert await listed("event=a.b") == (["a", "c"], 2)
     assert await listed("event=b.*&metadata=team:crm&state=active") == (["b"], 1)
     assert await listed("managed_by=file") == ([], 0)
+    assert await listed("managed_by=applied/crm") == ([], 0)
+    assert await listed("state=orphaned") == ([], 0)
     assert (await client.http.get("/v1/webhooks?metadata=team")).status_code == 422
 
     crm = {"action": "disable", "metadata": {"team": "crm"}}

@@ -131,8 +131,10 @@ def test_health_and_alerts() -> None:
 def test_states_of_webhooks() -> None:
     webhook = {"id": "w", "state": "active", "disabled": None}
     disabled = webhook | {"state": "disabled", "disabled": {"reason": "failures", "at": "s"}}
-    found = states([webhook, disabled, webhook | {"state": "unverified"}])
-    assert [finding.status for finding in found] == ["error", "warning"]
+    others = [webhook | {"state": state} for state in ("unverified", "orphaned", "paused")]
+    found = states([webhook, disabled, *others])
+    assert [finding.status for finding in found] == ["error", "warning", "warning"]
+    assert "renamed_from: w" in found[2].remedy
     assert "failures" in found[0].text
     assert "/v1/webhooks/w/enable" in found[0].remedy
 

@@ -13,6 +13,7 @@ import structlog
 
 from event_gateway.app.stages.stages import Stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
+from event_gateway.core.webhook.webhook import STATES
 from event_gateway.observability.metrics import MAX_STREAMS, OTHER, families
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Backlog
@@ -97,7 +98,7 @@ class Gauges:
         """States of webhooks, and ends of keys: the registry is in memory."""
         registry, figures = self._stages.adapters.registry, self._figures
         states = {}
-        number = Counter(dict.fromkeys(("active", "paused", "disabled", "unverified"), 0))
+        number = Counter(dict.fromkeys(STATES, 0))
         for position, webhook in enumerate(list(registry.webhooks.values()), 1):
             if position % PER_TURN == 0:
                 await asyncio.sleep(0)

@@ -282,7 +282,9 @@ class ChangeWebhooksBody(TypedDict):
 
     action: Literal["disable", "enable"]
     ids: NotRequired[list[str] | None]
-    state: NotRequired[Literal["active", "disabled", "paused", "unverified"] | None]
+    state: NotRequired[
+        Literal["active", "disabled", "orphaned", "paused", "renamed", "unverified"] | None
+    ]
     event: NotRequired[str | None]
     owner: NotRequired[str | None]
     managed_by: NotRequired[str | None]
@@ -1572,7 +1574,7 @@ class WaitingWebhook(TypedDict):
     events was received."""
 
     webhook_id: str
-    state: Literal["active", "disabled", "paused", "unverified"]
+    state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
     breaker: Literal["closed", "open", "half_open"]
     queue_depth: int
     oldest_seconds: float
@@ -1703,6 +1705,8 @@ class WebhookStates(TypedDict):
     paused: int
     disabled: int
     unverified: int
+    orphaned: int
+    renamed: int
 
 
 class WebhookStats(TypedDict):

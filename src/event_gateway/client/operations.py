@@ -699,10 +699,11 @@ class Operations:
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        state: Literal["active", "disabled", "paused", "unverified"] | None = None,
+        state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
+        | None = None,
         event: str | None = None,
         owner: str | None = None,
-        managed_by: Literal["api", "file", "apply"] | None = None,
+        managed_by: str | None = None,
         metadata: str | None = None,
     ) -> Page[WebhookAnswer]:
         """All webhooks, by id; with parameters those for which all of them hold."""

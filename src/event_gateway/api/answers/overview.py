@@ -14,6 +14,8 @@ class WebhookStates(TypedDict):
     paused: int
     disabled: int
     unverified: int
+    orphaned: int
+    renamed: int
 
 
 class AlertStates(TypedDict):
@@ -28,7 +30,7 @@ class WaitingWebhook(TypedDict):
     events was received."""
 
     webhook_id: str
-    state: Literal["active", "disabled", "paused", "unverified"]
+    state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
     breaker: Literal["closed", "open", "half_open"]
     queue_depth: int
     oldest_seconds: float

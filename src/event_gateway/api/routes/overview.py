@@ -20,7 +20,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.text.times import rfc3339
-from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.core.webhook.webhook import STATES, Webhook
 from event_gateway.observability.alerts.book import AlertBook
 from event_gateway.observability.health import Health
 from event_gateway.registration.visible import sees_since, streams_of, webhooks_of
@@ -76,7 +76,7 @@ async def show_overview(parts: Parts, caller: ManagesWebhooks) -> dict[str, Any]
         "time": rfc3339(time.time()),
         "status": "degraded" if degraded else "ok",
         "processes": 1 + len(parts.peers.others),
-        "webhooks": {name: states[name] for name in ("active", "paused", "disabled", "unverified")},
+        "webhooks": {name: states[name] for name in STATES},
         "streams": len(streams_of(caller, parts.registry)),
         "alerts": {name: alerts[name] for name in ("firing", "pending")},
         "dead_letters": None if narrowed else await _dead_letters(parts.dead_letters),

@@ -6,12 +6,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import Depends, Query
 
+from event_gateway.api.server.definitions import ANY_MANAGER
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.webhook.webhook import Webhook
 
-State = Literal["active", "disabled", "paused", "unverified"]
-ManagedBy = Literal["api", "file", "apply"]
+State = Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
+ManagedBy = Annotated[
+    str,
+    Query(
+        pattern=ANY_MANAGER,
+        description="`api`, `file`, `applied`, or `applied/NAME`: who manages the definition.",
+    ),
+]
 
 
 class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -196,6 +196,13 @@ def states(webhooks: list[dict[str, Any]]) -> list[Finding]:
                 f"{webhook['id']} gets no events: its receiver is not verified",
                 f"Have the receiver answer the handshake, then POST {path}/verify.",
             ))  # fmt: skip
+        elif webhook["state"] == "orphaned":
+            findings.append(_webhooks.warning(
+                f"{webhook['id']} gets no events, and what waits for it stays: the configuration "
+                "file does not name it any more",
+                f"Name it again, have another webhook take it over with renamed_from: "
+                f"{webhook['id']}, or DELETE {path}.",
+            ))  # fmt: skip
     return findings
 
 
