@@ -206,3 +206,24 @@ async def test_large_invalid_input_does_not_delay_others(
     for body in NONSENSE.values():
         answer = await client.http.post("/v1/events", content=body[:MIB], headers=STRUCTURED)
         assert answer.status_code in (400, 422), answer.text
+
+
+async def test_what_surrounds_a_message_of_nats_stops_no_other(
+    client: Client, receiver: Receiver
+) -> None:
+    """The server takes nearly any bytes as a subject, and any as headers."""
+    await client.webhook(id="w", url=receiver.url, events=["user.>"])
+    commands = [b"PUB user.a\x0bb 2\r\n{}\r\n", b"PUB user.\xff\xfe 2\r\n{}\r\n"]
+    for odd in (b"abcd", b"NATS/1.0", b"NATS/1.0 \xff\xff\xff\r\n\r\n", b"NATS/1.0 \r\n\r\n",
+                b"NATS/1.0 503\r\n\r\n", b"NATS/1.0 100 Idle \xff\r\n\r\n"):  # fmt: skip
+        size = len(odd)
+        commands.append(b"HPUB user.odd %d %d\r\n%b{}\r\n" % (size, size + 2, odd))
+    await client.nats._send_command(b"".join(commands))
+    await client.nats.flush()
+    last = event("user.last")
+    await client.send(last)
+    await client.until("w", last["id"], "succeeded")
+    answer = await client.http.get("/v1/events", params={"limit": 100})
+    listed = [item["sequence"] for item in answer.json()["items"]]
+    rejected = (await client.http.get("/v1/rejected")).json()["items"]
+    assert sorted(listed + [item["sequence"] for item in rejected]) == list(range(1, 10))

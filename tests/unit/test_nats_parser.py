@@ -103,3 +103,18 @@ async def test_what_came_of_a_former_connection_is_forgotten() -> None:
 async def test_anything_else_is_refused() -> None:
     with pytest.raises(ProtocolError):
         await _parsed(MessageParser, [b"HTTP/1.1 200 OK\r\n"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"MSG a 1 x", b"MSG a b 1", b"MSG a", b"MSG a 1 -9", b"HMSG a 5", b"HMSG a 1 9 5",
+     b"HMSG a 1 -4 5"],
+)  # fmt: skip
+async def test_a_line_that_says_no_size_is_refused(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        await _parsed(MessageParser, [line + b"\r\nabcde\r\n"])
+
+
+async def test_a_subject_may_have_white_space_that_is_no_blank() -> None:
+    got = await _parsed(MessageParser, [b"MSG a.\x0b\x0c 1 reply 2\r\nhi\r\nPING\r\n"])
+    assert got == [(1, b"a.\x0b\x0c", b"reply", b"hi", None), "ping"]

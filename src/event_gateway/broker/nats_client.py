@@ -3,7 +3,8 @@
 nats-py has no documented way for any of this. What is replaced:
 
 - its parser of messages, which is slow (:mod:`.nats_parser`);
-- its parser of headers, which hides repeated ones;
+- its parser of headers, which hides repeated ones, and for some that a publisher may send stops
+  reading for ever;
 - its TLS context, which it keeps for ever: each connection asks the login for one;
 - its trust in a server without TLS: if TLS is configured, it would send the credentials to a server
   (or to somebody between) that does not ask for TLS;
@@ -74,14 +75,21 @@ class NatsClient(Client):
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
         take = self._takes.get(sid)
-        if take is None:
-            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
-            return
-        parsed = await self._process_headers(headers) if headers else None
         try:
-            take(subject, reply, data, parsed)
+            if take is None:
+                await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
+            else:
+                parsed = await self._process_headers(headers) if headers else None
+                take(subject, reply, data, parsed)
         except Exception:  # it would end the client
-            log.exception("a message of NATS cannot be taken", subject=subject.decode())
+            shown = subject[:256].decode(errors="replace")
+            log.exception("a message of NATS cannot be taken", subject=shown)
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (IndexError, UnicodeDecodeError):  # the server passes on whatever was published
+            return {}
 
     @property
     def ssl_context(self) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 It reads messages. All else that a server sends is one line, and goes to the client's own parser.
 """
 
+from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 
@@ -19,7 +20,7 @@ class MessageParser(Parser):
         self._resets += 1
 
     async def parse(self, data: bytes = b"") -> None:
-        """Gives each message to the client as soon as all of it has come."""
+        """Gives each message to the client as soon as all of it has come. Raises ProtocolError."""
         if self._rest:
             self._rest += data
             if len(self._rest) < self._complete:
@@ -32,20 +33,25 @@ class MessageParser(Parser):
                 await super().parse(data[at : end + 2])
                 at = end + 2
             else:
-                # MSG subject sid [reply] size, HMSG subject sid [reply] size-of-headers size
-                words = line.split()
-                begin = end + 2
-                stop = begin + int(words[-1])
+                # MSG subject sid [reply] size, HMSG subject sid [reply] size-of-headers size. Only
+                # blanks are between them: in a subject there may be other white space.
+                words = line.split(b" ")
+                begin = body = end + 2
+                try:
+                    sid, stop = int(words[2]), begin + int(words[-1])
+                    if line[0] == 72:  # H
+                        body += int(words.pop(-2))
+                except (ValueError, IndexError):
+                    raise ProtocolError("nats: malformed MSG") from None
+                if not begin <= body <= stop:
+                    raise ProtocolError("nats: malformed MSG")
                 if len(data) < stop + 2:
                     self._complete = stop + 2 - at
                     break
-                headers, body = None, begin
-                if line[0] == 72:  # H
-                    body += int(words.pop(-2))
-                    headers = data[begin:body]
+                headers = data[begin:body] if body > begin else None
                 reply = words[3] if len(words) == 5 else b""
                 at = stop + 2
-                await self.nc._process_msg(int(words[2]), words[1], reply, data[body:stop], headers)
+                await self.nc._process_msg(sid, words[1], reply, data[body:stop], headers)
             if self._resets != resets:
                 return  # what is left came from the former connection
         else:

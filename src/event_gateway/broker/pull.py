@@ -147,7 +147,7 @@ class Puller:
         start = 2 if len(tokens) == 9 else 4
         self._arrived.append(
             Pulled(
-                subject.decode(), headers, data, reply.decode(),
+                subject.decode(errors="replace"), headers, data, reply.decode(),
                 int(tokens[start + 3]), int(tokens[start + 4]), int(tokens[start + 2]),
                 int(tokens[start + 5]) / 1e9, int(tokens[start + 6]),
             )
