@@ -2,15 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 import pytest
+from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeout
+from nats.js.api import StreamSource
 from nats.js.errors import APIError, NoStreamResponseError
 
-from event_gateway.broker import publisher
+from event_gateway.broker import event_log, publisher
 from event_gateway.broker.connection import Broker, connect
+from event_gateway.broker.event_log import EventLog, NewEvent, NotTaken
+from event_gateway.broker.log_search import copy_of, read_back
+from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.publisher import Appended, Message
 from event_gateway.tasks import Supervisor
+from support.patience import PATIENCE
 
 
 def _message(subject: str, payload: bytes, message_id: str = "") -> Message:
@@ -40,7 +47,19 @@ async def test_each_message_has_its_answer(
             broker.publisher.publish([_message("s.a", b"y")]),
         )
         assert isinstance(late[0], NatsTimeout)
+        # What a subscriber of the subject answers is no confirmation, and no refusal.
+        for said in (b"", b"ok", b"\xff", b'{"seq": 7}', b'{"error": "no"}', b'{"error": {}}'):
+            await broker.nc.subscribe(f"heard.x{said.hex()}", cb=_answering(said))
+            (answer,) = await broker.publisher.publish([_message(f"heard.x{said.hex()}", b"x")])
+            assert isinstance(answer, NatsTimeout), said
         assert [type(late[1]), type(taken[0])] == [Appended, Appended]
+
+
+def _answering(said: bytes) -> Callable[[Msg], Awaitable[None]]:
+    async def answer(message: Msg) -> None:
+        await message.respond(said)
+
+    return answer
 
 
 async def _check_answers(broker: Broker) -> None:
@@ -62,3 +81,51 @@ async def _check_answers(broker: Broker) -> None:
     assert full[:298] == [Appended(n, False) for n in range(103, 401)]
     assert {error.err_code for error in full[298:] if isinstance(error, APIError)} == {10077}
     await broker.js.purge_stream("S")
+
+
+async def test_an_event_is_refused_while_too_much_waits_to_be_sent(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where NATS holds the connection open, and reads nothing."""
+    async with _broker(servers[0]) as broker:
+        log = EventLog(broker, ("s.>",))
+        monkeypatch.setattr(event_log, "MAX_PENDING", 1000)
+        first = asyncio.create_task(log.append([NewEvent("s.a", "c", "1", b"x" * 2000)]))
+        second = asyncio.create_task(log.append([NewEvent("s.a", "c", "2", b"x")]))
+        assert isinstance((await first)[0], Appended)
+        assert isinstance((await second)[0], NotTaken)
+        assert isinstance((await log.append([NewEvent("s.a", "c", "3", b"x")]))[0], Appended)
+
+
+async def test_reading_back_passes_over_sequences_without_messages(
+    servers: tuple[str, str],
+) -> None:
+    async with _broker(servers[0]) as broker:
+        await broker.js.add_stream(name="L", subjects=["l.*"], max_msgs_per_subject=1)
+        subjects = ["l.old"] + ["l.new"] * 2000
+        answers = await broker.publisher.publish([_message(each, b"x") for each in subjects])
+        assert answers[-1] == Appended(2001)
+        newest = await read_back(broker, "L", before=2002, floor=1, wanted=10)
+        assert [message.seq for message in newest.messages] == [1, 2001]
+        older = await read_back(broker, "L", before=2001, floor=1, wanted=10)
+        assert ([message.seq for message in older.messages], older.begin) == ([1], 1)
+
+
+async def test_a_copy_is_found_among_those_of_other_streams(servers: tuple[str, str]) -> None:
+    async with _broker(servers[0]) as broker:
+        await broker.js.add_stream(name="A", subjects=["a.*"])
+        await broker.js.add_stream(name="B", subjects=["b.*"])
+        await broker.js.add_stream(
+            name=stream_name("both"), sources=[StreamSource(name="A"), StreamSource(name="B")],
+            allow_direct=True,
+        )  # fmt: skip
+        count = 0
+        for _ in range(8):
+            for subject in ("a.x", *["b.x"] * 5):
+                await broker.publisher.publish([_message(subject, b"x")])
+                count += 1
+                async with asyncio.timeout(PATIENCE):
+                    while (await broker.js.stream_info(stream_name("both"))).state.messages < count:
+                        await asyncio.sleep(0.01)
+        found = [(await copy_of(broker, "both", "A", seq))[0] for seq in range(1, 10)]
+        assert found == [1, 7, 13, 19, 25, 31, 37, 43, None]

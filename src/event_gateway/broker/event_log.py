@@ -15,7 +15,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
-from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.connection import MAX_PENDING, REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.failures import (
     LogFull,
@@ -158,6 +158,8 @@ class EventLog:
         # has long failed.
         if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
             return [NotTaken("NATS cannot be reached")] * len(events)
+        if self._broker.nc.pending_data_size > MAX_PENDING:
+            return [NotTaken("NATS does not take what is sent to it")] * len(events)
         common = _common_lines(origin)
         answers = await self._broker.publisher.publish(
             [

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 
 import msgspec
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
@@ -22,6 +22,7 @@ from event_gateway.core.matching.pattern import covers, overlaps
 MAX_BYTES = 16 * 1024 * 1024  # of the data of a passage; one message may be larger
 MAX_PROBES = 40  # counts in the search of a position
 UNREADABLE = (*BrokerError, APIError)  # what these functions raise
+MAX_OF_OTHERS = 100  # copies of other streams that are passed over in the search of a copy
 ENOUGH = 2  # times the wanted messages: as good a position as the exact one
 
 
@@ -43,18 +44,29 @@ async def read_back(
     subjects: Sequence[str] = (),
 ) -> Passage:
     """The messages of a passage that ends before the sequence ``before`` and begins at ``floor`` or
-    later. It has at least ``wanted`` messages (1 to 500), if there are as many from ``floor`` on
-    and they are no larger than :data:`MAX_BYTES`.
+    later. It has at least ``wanted`` messages (1 to 500), without ``subjects`` half as many, if
+    there are as many from ``floor`` on and they are no larger than :data:`MAX_BYTES`.
 
     ``subjects``: only messages on these; empty: on any. Raises the exceptions in BrokerError, and
     APIError.
     """
     if before <= floor:
         return Passage([], floor)
-    if subjects:
-        begin, limit = await _begin(broker, stream, before, floor, wanted, subjects)
-    else:
-        begin, limit = max(floor, before - wanted), wanted
+    if not subjects:
+        begin = max(floor, before - wanted)
+        passage = await _passage(broker, stream, before, begin, wanted, subjects)
+        enough = len(passage.messages) * ENOUGH >= wanted or passage.begin > begin
+        if enough or begin == floor:
+            return passage
+    # Of all messages, too, where most sequences have none: they were deleted.
+    begin, limit = await _begin(broker, stream, before, floor, wanted, subjects)
+    return await _passage(broker, stream, before, begin, limit, subjects)
+
+
+async def _passage(
+    broker: Broker, stream: str, before: int, begin: int, limit: int, subjects: Sequence[str]
+) -> Passage:
+    """The passage from ``begin`` to before ``before``, which has ``limit`` messages at most."""
     if not limit:
         return Passage([], begin)
     messages: list[Pulled] = []
@@ -153,22 +165,25 @@ async def copy_of(broker: Broker, name: str, stream: str, seq: int) -> tuple[int
     low, high = state.first_seq, state.last_seq
     if not state.messages:
         return None, "the stream is empty"
-    reached = 0
+    reached = of_others = 0
     while low <= high:
-        middle = (low + high) // 2
-        message = await _next(broker, copy, middle)
-        origin = copied_from(message.headers) if message is not None else None
-        if message is None or message.seq is None or message.seq > high:
+        at = middle = (low + high) // 2
+        # The first message from the middle on that is a copy of this stream.
+        while (found := await _copied(broker, copy, at)) is not None and found[0] <= high:
+            if found[1] == stream:
+                break
+            at, of_others = found[0] + 1, of_others + 1
+            if of_others > MAX_OF_OTHERS:
+                return None, "it was not found among the copies of other streams"
+        if found is None or found[0] > high:
             high = middle - 1
             continue
-        if origin is None or origin[0] != stream:  # of another source: look at the next one
-            low = message.seq + 1
-            continue
-        reached = max(reached, origin[1])
-        if origin[1] == seq:
-            return message.seq, ""
-        if origin[1] < seq:
-            low = message.seq + 1
+        own, _, origin = found
+        reached = max(reached, origin)
+        if origin == seq:
+            return own, ""
+        if origin < seq:
+            low = own + 1
         else:
             high = middle - 1
     if reached < seq:
@@ -179,9 +194,13 @@ async def copy_of(broker: Broker, name: str, stream: str, seq: int) -> tuple[int
     return None, "the stream began later, has dropped it, or did not take its subject then"
 
 
-async def _next(broker: Broker, stream: str, seq: int) -> RawStreamMsg | None:
-    """The first message of a stream from a sequence on."""
+async def _copied(broker: Broker, stream: str, seq: int) -> tuple[int, str, int] | None:
+    """Of the first message of a named stream from a sequence on: its sequence, and the stream and
+    sequence of which it is a copy."""
     try:
-        return await broker.js.get_msg(stream, seq=seq, subject=">", direct=True, next=True)
+        message = await broker.js.get_msg(stream, seq=seq, subject=">", direct=True, next=True)
     except NotFoundError:
         return None
+    if message.seq is None:
+        return None
+    return message.seq, *(copied_from(message.headers) or ("", 0))

@@ -30,7 +30,15 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 Answer = Appended | NatsError
-_confirmation = msgspec.json.Decoder(Appended).decode
+
+
+class _Confirmation(msgspec.Struct):
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+
+
+_confirmation = msgspec.json.Decoder(_Confirmation).decode
 
 
 class _Waiting:
@@ -94,18 +102,26 @@ class Publisher:
         return done
 
     def _answered(
-        self, subject: bytes, _reply: bytes, payload: bytes, _headers: Mapping[str, str] | None
+        self, subject: bytes, _reply: bytes, payload: bytes, headers: Mapping[str, str] | None
     ) -> None:
-        """A message came to the inbox."""
-        number = int(subject[len(self._inbox) :])
-        answer: Answer
+        """A message came to the inbox. Who has subscribed to an event's subject may answer, too: it
+        is no confirmation."""
+        answer: Answer | None
         if payload:
-            answer = _confirmation(payload)
-            if not answer.seq:
+            try:
+                stored = _confirmation(payload)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return
+            if stored.seq and stored.stream:
+                answer = Appended(stored.seq, stored.duplicate)
+            else:
                 answer = _refusal(payload)
-        else:  # "503 No Responders": no stream takes the subject
+        elif headers is not None and headers.get("Status") == "503":  # no stream takes the subject
             answer = NoStreamResponseError()
-        self._settle(number, answer)
+        else:
+            answer = None
+        if answer is not None:
+            self._settle(int(subject[len(self._inbox) :]), answer)
 
     def _settle(self, number: int, answer: Answer) -> None:
         found = self._waiting.pop(number, None)
@@ -123,10 +139,12 @@ class Publisher:
             self._settle(number, NatsTimeout())
 
 
-def _refusal(payload: bytes) -> NatsError:
-    """The error in an answer of JetStream."""
+def _refusal(payload: bytes) -> NatsError | None:
+    """The error in an answer of JetStream; None if it is no such answer."""
     try:
         APIError.from_error(json.loads(payload)["error"])
     except APIError as error:
         return error
+    except (LookupError, TypeError):
+        return None
     raise AssertionError  # from_error always raises
