@@ -420,3 +420,32 @@ async def test_live_events_and_subscriptions(
         await nothing.ask("GET", "/v1/streams/orders", 404)
         await nothing.ask("GET", "/v1/streams/orders/messages", 404)
         assert (await nothing.ask("GET", "/v1/streams"))["items"] == []
+
+
+async def test_what_a_caller_may_not_see_looks_like_what_is_not_there(
+    client: Client, receiver: Receiver, callers: NarrowCallers, customer: NarrowCaller
+) -> None:
+    await client.webhook(id="w", url=receiver.url, events=["shop.>"])
+    await client.send([of("rival") for _ in range(3)])
+    async with (
+        callers.caller(types=("other.>",)) as typed,
+        callers.caller("events:read") as reader,
+    ):
+        said = []
+        async with typed.websocket() as socket:
+            for name in ("orders", "absent"):
+                answer = await socket.request(action="subscribe", stream=name)
+                said.append((answer["code"], answer["detail"].replace(name, "")))
+        assert said[0] == said[1]
+        assert said[0][0] == "unknown_stream"
+        for name in ("orders", "absent"):
+            await typed.ask("GET", f"/v1/streams/{name}/sse", 404)
+        for caller in (typed, customer):
+            for query in ("type=shop.order.paid", "type=shop.*.paid", "source=tests", ""):
+                listed = await caller.ask("GET", f"/v1/events?{query}")
+                assert listed == {"items": [], "next": None, "read": 0}, query
+        listed = await client.http.get("/v1/events?type=shop.order.paid")
+        event_id = listed.json()["items"][0]["event"]["id"]
+        shown = [await reader.ask("GET", f"/v1/events/{event_id}?webhook={name}")
+                 for name in ("w", "absent")]  # fmt: skip
+        assert [answer["webhooks"] for answer in shown] == [[], []]

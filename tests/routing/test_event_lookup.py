@@ -134,7 +134,7 @@ async def check_resend(client: Client, receiver: Receiver, sent: dict[str, Any])
 
 
 async def test_what_is_not_there_is_answered_with_what_was_searched(
-    client: Client, receiver: Receiver
+    gateway: Running, client: Client, receiver: Receiver
 ) -> None:
     empty = await get(client, "/none", 404)
     assert "GATEWAY_EVENTS is empty" in empty["detail"]
@@ -167,6 +167,22 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
     twice = await until_routed(client, "twice")
     assert (twice["sequence"], twice["origin"]) == (5, "nats")
     assert [each["sequence"] for each in twice["repeats"]] == [6]
+    # What the router has set aside is not routed by a resend either.
+    await client.webhook(id="w", url=receiver.url, events=["user.>"])
+    await client.http.post("/v1/event-types", json={
+        "type": "user.strict", "schema": {"required": ["n"]}, "enforce": "reject"})  # fmt: skip
+    bad = again | {"id": "bad", "type": "user.strict", "data": {}}
+    await client.nats.publish("user.strict", json.dumps(bad).encode())
+    async with asyncio.timeout(PATIENCE):
+        while (await client.http.get("/v1/rejected")).json()["items"][-1]["reason"] != "schema":
+            await asyncio.sleep(0.02)
+    async with Redis.from_url(gateway.redis_url) as redis:  # it has it from an earlier version
+        await redis.hset("indexed_from", "GATEWAY_EVENTS", "1000")
+    aside = await get(client, "/bad")
+    assert (aside["routed"], aside["webhooks"]) == (False, [])
+    assert "sets the event aside (schema)" in aside["unknown"][-1]["why"]
+    refused = await client.http.post("/v1/events/bad/resend", json={"webhooks": ["w"]})
+    assert refused.status_code == 409, refused.text
 
 
 async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +254,15 @@ async def test_events_that_the_index_does_not_have(
         async with asyncio.timeout(PATIENCE):
             while await redis.hget("indexed_from", "GATEWAY_EVENTS") != b"1":
                 await asyncio.sleep(0.02)
+        # Entries stay for as long as the log keeps their events.
+        index = gateway.gateway.stages.adapters.event_index
+        key = await anext(redis.scan_iter("*found:*"))
+        ends, retention = await redis.pexpiretime(key), index.kept("GATEWAY_EVENTS")
+        index.set_retention(retention + 86400)
+        async with asyncio.timeout(PATIENCE):
+            while await redis.pexpiretime(key) != ends + 86_400_000:
+                await asyncio.sleep(0.02)
+        index.set_retention(retention)
     assert (await get(client, f"/{sent[0]['id']}"))["sequence"] == 1
     assert len(await ids(client, subject="x")) == 50
 

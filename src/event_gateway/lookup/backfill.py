@@ -1,6 +1,8 @@
 """Adds to the index of events what the log held before it: an earlier version's events, or all that
 a Redis has lost.
 
+Where the log stores events for longer than before, their entries are kept for longer, too.
+
 The leading process reads the log backwards, in parts, and stops where the log begins. It reads at
 most a third of the time, so that it does not disturb the deliveries.
 """
@@ -40,6 +42,7 @@ class Backfill:
         self._index = index
         self._streams = streams
         self._leads = leads
+        self._kept: dict[str, float] = {}  # by stream: for how long its entries are kept
 
     async def run(self) -> None:
         """Extends the index where it is not complete. It never returns."""
@@ -54,6 +57,10 @@ class Backfill:
 
     async def _extend(self, stream: str) -> None:
         state = await log_state(self._broker, self._index, stream)
+        kept = self._index.kept(stream)
+        if self._kept.get(stream) != kept:
+            await self._index.keep(stream, state.days)
+            self._kept[stream] = kept
         begins = await self._index.begins(stream)
         if begins is None or begins > state.last + 1:
             if state.taken == 0:

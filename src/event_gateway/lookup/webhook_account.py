@@ -166,8 +166,9 @@ class WebhookAccount:
                             "recorded yet")]  # fmt: skip
         else:
             unknown = (
-                "it matches as it is now, and no delivery is recorded: either it was changed after "
-                "the event was routed, or the record has expired (delivery.keep_records)"
+                "it matches as it is now, and no delivery is recorded: it was changed after the "
+                "event was routed, or the record has expired (delivery.keep_records), or the "
+                "router has set the event aside (GET /v1/rejected)"
             )
         row: dict[str, Any] = {
             "id": webhook.id, "matched": True, "status": None, "state": webhook.state,

@@ -46,7 +46,7 @@ class ExternalSecrets:
 
     def refuses(self, name: str) -> bool:
         """Whether a name is not valid, or refers to something that nobody may name."""
-        if "/" in name or name in ("", ".", "..") or is_sealing_key(name):
+        if "/" in name or "\0" in name or name in ("", ".", "..") or is_sealing_key(name):
             return True
         if self.variable(name).startswith(OWN_VARIABLES):
             return True

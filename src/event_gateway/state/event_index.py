@@ -6,17 +6,19 @@ added by reading the log again (``lookup/backfill.py``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.state.index_entries import DAY, Span, digest, packed, slot_of, spans_in
+from event_gateway.state.index_entries import DAY, PARTS, Span, digest, packed, slot_of, spans_in
 from event_gateway.state.keys import FOUND, INDEXED_FROM
 from event_gateway.state.scripts import script
 
 LONGEST = 400 * DAY  # seconds for which entries are kept at most
 MAX_DAYS = LONGEST // DAY + 2
+AT_A_TIME = 4  # days whose entries are read at a time: each may be some megabytes
 
 
 class EventIndex:
@@ -29,6 +31,7 @@ class EventIndex:
         self._retention = retention
         self._external = external
         self._add = script(client, "index/add.lua")
+        self._keep = script(client, "index/keep.lua")
 
     def arguments(self, events: Sequence[Received]) -> list[Any]:
         """What a script of the index takes for events of one stream, of which there is one at
@@ -58,6 +61,13 @@ class EventIndex:
         arguments = self.arguments(events) if events else [round(self.kept(stream) * 1000), stream]
         return bool(await self._add(begins, earlier, *arguments))
 
+    async def keep(self, stream: str, days: Iterable[int]) -> None:
+        """Keeps the entries of these days for as long as the log stores their events now; those
+        that are kept for longer stay as they are."""
+        for day in islice(days, MAX_DAYS):
+            slots = [f"{day}:{part}" for part in range(PARTS)]
+            await self._keep(round(self.kept(stream) * 1000), stream, *slots)
+
     async def begins(self, stream: str) -> int | None:
         """The sequence from which on the index has all events that the router has taken; None: it
         has none yet."""
@@ -74,7 +84,8 @@ class EventIndex:
         made = digest(kind, text)
         keys = [FOUND.key(stream, slot_of(day, made)) for day in days][:MAX_DAYS]
         found: set[Span] = set()
-        stored = cast(list[bytes | None], await self._client.mget(keys)) if keys else []
-        for content in stored:
-            found |= spans_in(content or b"", made)
+        for start in range(0, len(keys), AT_A_TIME):
+            stored = await self._client.mget(keys[start : start + AT_A_TIME])
+            for content in cast(list[bytes | None], stored):
+                found |= spans_in(content or b"", made)
         return found

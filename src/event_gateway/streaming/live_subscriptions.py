@@ -13,7 +13,7 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import UnknownStream, stream_name
 from event_gateway.broker.registry import Registry
-from event_gateway.core.access.narrowing import is_narrowed, owner_of
+from event_gateway.core.access.narrowing import is_narrowed, may_touch, owner_of
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.subscription_view import names_of
 from event_gateway.core.streams.subscription import SubscribeRequest, Subscription
@@ -217,7 +217,9 @@ class LiveSubscriptions:
             raise SubscriptionRefused(
                 "forbidden", f"the key does not open the stream {stream[:64]}"
             )
-        if not self._exists(stream):
+        definition = self._registry.streams.get(stream)
+        seen = definition is not None and may_touch(principal, definition.subjects)
+        if not seen or not self._exists(stream):
             raise _unknown(stream)
 
     def _exists(self, stream: str) -> bool:

@@ -13,12 +13,12 @@ from event_gateway.api.answers.events import EventPage
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
-from event_gateway.core.access.narrowing import may_read
+from event_gateway.core.access.narrowing import is_narrowed, may_read, may_touch
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.times import rfc3339
-from event_gateway.lookup.listing import EventList, Position, Wanted
+from event_gateway.lookup.listing import EventList, Listed, Position, Wanted
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
 
@@ -56,18 +56,23 @@ async def list_events(
 
     ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
     the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
-    ``limit`` items, or none, and have a next page.
+    ``limit`` items, or none, and have a next page. ``read`` says how many it has read; a caller
+    that is narrowed to namespaces or types learns only of its own.
     """
     if type is not None:
         check_pattern(type, "type")
     wanted = Wanted(type, source, subject, time_of("since", since), time_of("until", until))
-    listed = await parts.listing.page(
-        wanted, limit, read_cursor(cursor, list[Position]), functools.partial(may_read, caller)
-    )
+    after = read_cursor(cursor, list[Position])
+    if type is not None and not may_touch(caller, (type,)):
+        listed = Listed([], None, 0)
+    else:
+        listed = await parts.listing.page(wanted, limit, after, functools.partial(may_read, caller))
+    # How many events others have is not for a narrowed caller's eyes.
+    read = len(listed.events) if is_narrowed(caller) else listed.read
     answer: dict[str, Any] = {
         "items": [shown_event(received) for received in listed.events],
         "next": cursor_of(listed.next),
-        "read": listed.read,
+        "read": read,
     }
     return Response(msgspec.json.encode(answer), media_type="application/json")
 

@@ -25,6 +25,8 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import DELIVERIES_MANAGE, STREAMS_READ, WEBHOOKS_MANAGE
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.core.errors import InvalidEvent
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.finder import Finder, Found, Searched
@@ -43,11 +45,13 @@ router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRout
 MAX_WEBHOOKS = 200  # in one answer
 MAX_ASKED = 1000  # webhooks whose records are read, beside those on the page
 MAX_STREAMS = 100  # named streams that are searched for the event
+_NO_WEBHOOKS: dict[str, Any] = {"webhooks": [], "matched_count": 0, "next": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventParts:
-    """What the routes use. ``matching`` gives the webhooks that an event would reach."""
+    """What the routes use. ``matching`` gives the webhooks that an event would reach; ``admit``
+    raises InvalidEvent for one that the router sets aside."""
 
     broker: Broker
     registry: Registry
@@ -60,6 +64,7 @@ class EventParts:
     matching: Callable[[Received], list[Webhook]]
     builders: RequestBuilders
     enricher: Enricher
+    admit: Callable[[Received], None]
 
 
 Parts = Annotated[EventParts, Depends(provided(EventParts))]
@@ -110,7 +115,10 @@ async def show_event(
         return {(record.stream, record.seq) for record in records.values()}
 
     found = await parts.finder.find(event_id, source, may_see, event_type=type, known=known)
-    if isinstance(found, Searched):
+    set_aside = None
+    if isinstance(found, Found):
+        set_aside = why_set_aside(parts, found.received)
+    else:
         lost = await _lost(parts, found, records, caller)
         if lost is None:
             raise await not_found(
@@ -118,7 +126,11 @@ async def show_event(
             )
         found = lost
     answer = await _place(parts, caller, found)
-    page, unknown = await _webhooks(parts, caller, found, visible, limit, after)
+    if set_aside is None:
+        page, unknown = await _webhooks(parts, caller, found, visible, limit, after)
+    else:
+        page, unknown = dict(_NO_WEBHOOKS), [{"what": "webhooks", "why": set_aside}]
+        answer["routed"] = False
     answer |= page
     answer["unknown"] += unknown
     for row in answer["webhooks"] if webhook else ():
@@ -127,12 +139,23 @@ async def show_event(
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
+def why_set_aside(parts: EventParts, received: Received) -> str | None:
+    """Why the router does not route an event; None if it does, as far as that is known now."""
+    if received.stream == LIFECYCLE:  # in which these types are no strangers'
+        return None
+    try:
+        parts.admit(received)
+    except InvalidEvent as error:
+        return f"the router sets the event aside ({error.reason}): {error.detail}"
+    return None
+
+
 def _visible(parts: EventParts, caller: Principal, names: Sequence[str]) -> dict[str, Webhook]:
     """The webhooks that the caller may see deliveries of: those of these names, or all."""
-    if names:
-        return {name: webhook_of(caller, parts.registry, name) for name in names}
     if not _sees_webhooks(caller):
         return {}
+    if names:
+        return {name: webhook_of(caller, parts.registry, name) for name in names}
     visible = webhooks_of(caller, parts.registry)
     return {name: visible[name] for name in registered(visible)}
 
@@ -233,8 +256,7 @@ async def _webhooks(
     """A page of the webhooks: first those that match the event, then the others, each by id."""
     if not _sees_webhooks(caller):
         why = f"the caller lacks the scope {DELIVERIES_MANAGE}"
-        empty = {"webhooks": [], "matched_count": 0, "next": None}
-        return empty, [{"what": "webhooks", "why": why}]
+        return dict(_NO_WEBHOOKS), [{"what": "webhooks", "why": why}]
     received = found.received
     # Of very many webhooks only those are asked for a delivery that match now, or are on the page.
     matching = {webhook.id for webhook in parts.matching(received)} & visible.keys()

@@ -13,7 +13,7 @@ from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.events import ResentEvent
 from event_gateway.api.openapi.described import SchemaOf, answers
-from event_gateway.api.routes.event_lookup import EventParts
+from event_gateway.api.routes.event_lookup import EventParts, why_set_aside
 from event_gateway.api.routes.event_not_found import not_found
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
@@ -67,7 +67,8 @@ async def resend_event(
     matches, also those that were registered later and had no delivery of it.
 
     ``{"source": "…", "webhooks": ["a", "b"], "dry_run": true}``. 409 if several sources have an
-    event of this id and ``source`` is not given; 422 if one of ``webhooks`` does not match it.
+    event of this id and ``source`` is not given, or if the router has set the event aside; 422 if
+    one of ``webhooks`` does not match it.
     A delivery that has not ended continues as it is.
     """
     given = body_as(_Resend, body)
@@ -84,6 +85,8 @@ async def resend_event(
         )  # fmt: skip
     _check_source(found, given.source)
     received = found.received
+    if (set_aside := why_set_aside(events, received)) is not None:
+        raise Problem(409, set_aside)
     webhooks = _webhooks(events, caller, received, given.webhooks)
     if given.dry_run:
         own = is_narrowed(caller)

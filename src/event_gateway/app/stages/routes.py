@@ -198,6 +198,7 @@ def _lookup_groups(stages: Stages) -> list[RouteGroup]:
         matching=stages.routing.changes.matching,
         builders=stages.requests.builders,
         enricher=stages.ingest.enricher,
+        admit=stages.ingest.admission.check_again,
     )
     resend_parts = event_resend.ResendParts(events=event_parts, resend=stages.replaying.resend)
     return [
