@@ -134,7 +134,7 @@ async def check_resend(client: Client, receiver: Receiver, sent: dict[str, Any])
 
 
 async def test_what_is_not_there_is_answered_with_what_was_searched(
-    gateway: Running, client: Client, receiver: Receiver
+    client: Client, receiver: Receiver
 ) -> None:
     empty = await get(client, "/none", 404)
     assert "GATEWAY_EVENTS is empty" in empty["detail"]
@@ -176,8 +176,6 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/rejected")).json()["items"][-1]["reason"] != "schema":
             await asyncio.sleep(0.02)
-    async with Redis.from_url(gateway.redis_url) as redis:  # it has it from an earlier version
-        await redis.hset("indexed_from", "GATEWAY_EVENTS", "1000")
     aside = await get(client, "/bad")
     assert (aside["routed"], aside["webhooks"]) == (False, [])
     assert "sets the event aside (schema)" in aside["unknown"][-1]["why"]
@@ -247,6 +245,7 @@ async def test_events_that_the_index_does_not_have(
         keys = [key async for key in redis.scan_iter("found:*")]
         await redis.delete("indexed_from", *keys)
         monkeypatch.setattr(finder, "MAX_READ", 20)
+        monkeypatch.setattr(finder, "NEAR", 10)
         beyond = await get(client, f"/{sent[0]['id']}", 404)
         assert "not indexed yet" in beyond["detail"]
         assert (await get(client, f"/{sent[45]['id']}"))["sequence"] == 46, "it is read"

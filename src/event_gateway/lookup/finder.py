@@ -24,7 +24,7 @@ from event_gateway.state.index_entries import ID, Span
 MAX_CANDIDATES = 512  # positions that are read for an id, the latest of them
 MAX_READ = 20_000  # messages that are read where the index does not reach
 PASSAGE = 500  # messages that are read at a time
-NEAR = 500  # latest events whose ids are compared with one that is not found
+NEAR = 500  # latest events that are searched for an id which is not found, and for similar ones
 
 MaySee = Callable[[Received], bool]
 
@@ -111,7 +111,13 @@ class Finder:
                 read += looked
                 left_out += more
         if not events:
-            return Searched(states, read, left_out, await self._near(event_id, states, may_see))
+            recent = [each for each in await self._recent(states) if may_see(each)]
+            # What the router has set aside is in no index.
+            events = [each for each in recent if fits(each)]
+        if not events:
+            ids = [each.event.id for each in recent]
+            near = await asyncio.to_thread(close_matches, event_id, ids)
+            return Searched(states, read, left_out, near)
         return _found(events, states, indexed)
 
     async def _candidates(self, event_id: str, states: Sequence[LogState]) -> list[tuple[str, int]]:
@@ -170,9 +176,9 @@ class Finder:
                 before = passage.begin
         return [], read, left_out
 
-    async def _near(self, event_id: str, states: Sequence[LogState], may_see: MaySee) -> list[str]:
-        """Ids of recent events that are similar to one."""
-        ids: list[str] = []
+    async def _recent(self, states: Sequence[LogState]) -> list[Received]:
+        """The latest events of each stream."""
+        recent: list[Received] = []
         for state in states:
             try:
                 passage = await read_back(
@@ -181,10 +187,8 @@ class Finder:
                 )  # fmt: skip
             except UNREADABLE as error:
                 raise failure(self._broker, error) from None
-            ids += [
-                each.event.id for each in decoded(state.stream, passage.messages) if may_see(each)
-            ]
-        return await asyncio.to_thread(close_matches, event_id, ids)
+            recent += decoded(state.stream, passage.messages)
+        return recent
 
 
 def decoded(stream: str, messages: Iterable[Pulled]) -> list[Received]:
