@@ -30,18 +30,19 @@ START_TIMEOUT = 60.0  # seconds
 _ENDLESS = ("/v1/streams/{name}/sse", "/v1/audit-log/sse")
 # Paths that a route with a parameter fits too: its methods are allowed there as well.
 _FITS_TWO = (
-    "/v1/dead-letters/replay", "/v1/deliveries/{webhook_id}/{event_id}/cancel",
+    "/v1/dead-letters/replay", "/v1/events/{event_id}/resend",
+    "/v1/deliveries/{webhook_id}/{event_id}/cancel",
     "/v1/deliveries/{webhook_id}/{event_id}/retry", "/v1/event-types/import",
     "/v1/secrets/reseal", "/v1/webhooks/match",
     "/v1/webhooks/bulk",
 )  # fmt: skip
 # A condition over several keys, such as one of ids and a filter, is in the description alone:
-# a body that fits the schema may be refused.
+# a body that fits the schema may be refused. 412 and 429 come before a body is looked at.
 _CHECKS = """
 [checks.positive_data_acceptance]
 enabled = false
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 403, 404, 409, 413, 415, 422]
+expected-statuses = [400, 401, 403, 404, 409, 412, 413, 415, 422, 429]
 """
 _OPERATION = """
 [[operations]]

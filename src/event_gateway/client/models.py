@@ -360,7 +360,7 @@ class ChangedWebhook(TypedDict):
     enrich: bool
     security: list[dict[str, Any]]
     enabled: bool
-    description: str
+    description: str | None
     metadata: dict[str, Any]
     renamed_from: str | None
     managed_by: str
@@ -1087,14 +1087,6 @@ class RelatedEvent(TypedDict):
     by: str
 
 
-class ReloadConfigurationBody(TypedDict):
-    """`force`: reload even if deliveries that wait, or messages of a stream, are lost.
-    `dry_run`: only say what would change and be lost."""
-
-    force: NotRequired[bool]
-    dry_run: NotRequired[bool]
-
-
 class Reloaded(TypedDict):
     """What a reload has changed, or, with `dry_run`, would change."""
 
@@ -1273,12 +1265,6 @@ class RetryPolicyModel(TypedDict):
     schedule: NotRequired[list[str] | None]
     jitter: NotRequired[float | None]
     max_age: NotRequired[str | None]
-
-
-class RotateKeyBody(TypedDict):
-    """How a key is rotated."""
-
-    overlap: NotRequired[str]
 
 
 class RotateSecretBody(TypedDict):
@@ -1539,12 +1525,6 @@ class TriedWebhook(TypedDict):
     response: ReceivedResponse | None
 
 
-class TryWebhookBody(TypedDict):
-    """The event to send to the receiver."""
-
-    event: CloudEvent
-
-
 class Unknown(TypedDict):
     """What the gateway cannot say, and why."""
 
@@ -1618,7 +1598,7 @@ class WebhookAnswer(TypedDict):
     enrich: bool
     security: list[dict[str, Any]]
     enabled: bool
-    description: str
+    description: str | None
     metadata: dict[str, Any]
     renamed_from: str | None
     managed_by: str

@@ -94,7 +94,7 @@ class WebhookAnswer(TypedDict):
     enrich: bool
     security: list[dict[str, Any]]
     enabled: bool
-    description: str
+    description: str | None
     metadata: dict[str, Any]
     renamed_from: str | None
     managed_by: Manager

@@ -59,7 +59,7 @@ class KeyParts:
 Parts = Annotated[KeyParts, Depends(provided(KeyParts))]
 KeyRequest = Annotated[dict[str, Any], Body(), SchemaOf(KeyBody)]
 Changes = Annotated[dict[str, Any], Body(), SchemaOf(KeyPatch)]
-RotationRequest = Annotated[dict[str, Any] | None, Body(), SchemaOf(KeyRotation)]
+RotationRequest = Annotated[Annotated[dict[str, Any], SchemaOf(KeyRotation)] | None, Body()]
 
 
 @router.get("", responses=answers(Page[KeyAnswer]))

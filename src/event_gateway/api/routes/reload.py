@@ -40,7 +40,7 @@ class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-ReloadBody = Annotated[dict[str, Any] | None, Body(), SchemaOf(ReloadRequest)]
+ReloadBody = Annotated[Annotated[dict[str, Any], SchemaOf(ReloadRequest)] | None, Body()]
 
 
 @router.post("", responses=answers(Reloaded, 200, 409))

@@ -90,7 +90,7 @@ NewWebhook = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody)]
 WholeWebhook = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody, optional=("id",))]
 WebhookPatch = Annotated[dict[str, Any], Body(), SchemaOf(WebhookBody, patch=True)]
 NewKey = Annotated[dict[str, Any], Body(), SchemaOf(Rotation)]
-Sample = Annotated[dict[str, Any] | None, Body(), SchemaOf(SampleRequest)]
+Sample = Annotated[Annotated[dict[str, Any], SchemaOf(SampleRequest)] | None, Body()]
 
 
 @router.get("", responses=answers(Page[WebhookAnswer]))
