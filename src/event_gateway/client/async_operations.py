@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         PutEventTypeBody,
         Readiness,
         RejectedAnswer,
+        ReloadConfigurationBody,
         Reloaded,
         ReplaceWebhookBody,
         ReplayAnswer,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         Resealed,
         ResendEventBody,
         ResentEvent,
+        RotateKeyBody,
         RotateSecretBody,
         RotateSigningKeyBody,
         SecretAnswer,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         Taken,
         TokenAnswer,
         TriedWebhook,
+        TryWebhookBody,
         WebhookAnswer,
         WebhookBody,
         WebhookStats,
@@ -819,7 +822,7 @@ class AsyncOperations:
             ),
         )
 
-    async def reload_configuration(self, body: dict[str, Any] | None | None = None) -> Reloaded:
+    async def reload_configuration(self, body: ReloadConfigurationBody | None = None) -> Reloaded:
         """Loads the configuration file again, all or nothing, as SIGHUP does."""
         return cast("Reloaded", await self._call("POST", "/v1/reload", body))
 
@@ -929,7 +932,7 @@ class AsyncOperations:
     async def rotate_key(
         self,
         key_id: str,
-        body: dict[str, Any] | None | None = None,
+        body: RotateKeyBody | None = None,
         *,
         idempotency_key: str | None = None,
         if_match: str | None = None,
@@ -1136,7 +1139,7 @@ class AsyncOperations:
         )
 
     async def try_webhook(
-        self, webhook_id: str, body: dict[str, Any] | None | None = None
+        self, webhook_id: str, body: TryWebhookBody | None = None
     ) -> TriedWebhook:
         """Sends one event to the receiver at once and returns the request and its answer."""
         return cast(

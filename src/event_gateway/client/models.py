@@ -1087,6 +1087,14 @@ class RelatedEvent(TypedDict):
     by: str
 
 
+class ReloadConfigurationBody(TypedDict):
+    """`force`: reload even if deliveries that wait, or messages of a stream, are lost.
+    `dry_run`: only say what would change and be lost."""
+
+    force: NotRequired[bool]
+    dry_run: NotRequired[bool]
+
+
 class Reloaded(TypedDict):
     """What a reload has changed, or, with `dry_run`, would change."""
 
@@ -1265,6 +1273,12 @@ class RetryPolicyModel(TypedDict):
     schedule: NotRequired[list[str] | None]
     jitter: NotRequired[float | None]
     max_age: NotRequired[str | None]
+
+
+class RotateKeyBody(TypedDict):
+    """How a key is rotated."""
+
+    overlap: NotRequired[str]
 
 
 class RotateSecretBody(TypedDict):
@@ -1523,6 +1537,12 @@ class TriedWebhook(TypedDict):
     error_message: str | None
     request: SentRequest | None
     response: ReceivedResponse | None
+
+
+class TryWebhookBody(TypedDict):
+    """The event to send to the receiver."""
+
+    event: CloudEvent
 
 
 class Unknown(TypedDict):

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         PutEventTypeBody,
         Readiness,
         RejectedAnswer,
+        ReloadConfigurationBody,
         Reloaded,
         ReplaceWebhookBody,
         ReplayAnswer,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         Resealed,
         ResendEventBody,
         ResentEvent,
+        RotateKeyBody,
         RotateSecretBody,
         RotateSigningKeyBody,
         SecretAnswer,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         Taken,
         TokenAnswer,
         TriedWebhook,
+        TryWebhookBody,
         WebhookAnswer,
         WebhookBody,
         WebhookStats,
@@ -803,7 +806,7 @@ class Operations:
             ),
         )
 
-    def reload_configuration(self, body: dict[str, Any] | None | None = None) -> Reloaded:
+    def reload_configuration(self, body: ReloadConfigurationBody | None = None) -> Reloaded:
         """Loads the configuration file again, all or nothing, as SIGHUP does."""
         return cast("Reloaded", self._call("POST", "/v1/reload", body))
 
@@ -910,7 +913,7 @@ class Operations:
     def rotate_key(
         self,
         key_id: str,
-        body: dict[str, Any] | None | None = None,
+        body: RotateKeyBody | None = None,
         *,
         idempotency_key: str | None = None,
         if_match: str | None = None,
@@ -1110,9 +1113,7 @@ class Operations:
             "WebhookStats", self._call("GET", f"/v1/webhooks/{requests.in_path(webhook_id)}/stats")
         )
 
-    def try_webhook(
-        self, webhook_id: str, body: dict[str, Any] | None | None = None
-    ) -> TriedWebhook:
+    def try_webhook(self, webhook_id: str, body: TryWebhookBody | None = None) -> TriedWebhook:
         """Sends one event to the receiver at once and returns the request and its answer."""
         return cast(
             "TriedWebhook",

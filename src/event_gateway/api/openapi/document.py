@@ -77,13 +77,21 @@ def openapi_document(
 
 
 def _name_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Gives a body that is described in an operation a name, of which generators make a class."""
+    """Gives a body that is described in an operation a name, of which generators make a class. It
+    may be one of several that fit, such as null."""
     words = operation["operationId"].split("_")
     name = "".join(word.capitalize() for word in words) + "Body"
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        if "properties" in content["schema"]:
-            schemas[name] = content["schema"]
-            content["schema"] = {"$ref": f"#/components/schemas/{name}"}
+        for place, key in ((content, "schema"), *_options(content["schema"])):
+            if "properties" in place[key]:
+                schemas[name] = place[key]
+                place[key] = {"$ref": f"#/components/schemas/{name}"}
+
+
+def _options(schema: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """The places of the schemas of which a value fits one: a list, and a position."""
+    options = schema.get("anyOf", [])
+    return [(options, position) for position in range(len(options))]
 
 
 def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:

@@ -186,8 +186,8 @@ class _Operation:
         positional = [f"{_argument(name)}: {kind}"
                       for name, where, kind in self._parameters if where == "path"]  # fmt: skip
         if self._body:
-            default = "" if self._needs_body else " | None = None"
-            positional.append(f"body: {self._body}{default}")
+            body = self._body if self._needs_body else f"{_optional(self._body)} = None"
+            positional.append(f"body: {body}")
         named = [f"{_argument(name)}: {_optional(kind)} = None"
                  for name, where, kind in self._parameters if where != "path"]  # fmt: skip
         arguments = ", ".join(["self", *positional, *(["*", *named] if named else [])])
