@@ -91,7 +91,8 @@ async def test_the_state_of_everything(
         ("up", "active"): 1, ("down", "active"): 1, ("paused", "paused"): 1,
     })  # fmt: skip
     await _becomes(client, "webhooks", {
-        ("active",): 2, ("paused",): 1, ("disabled",): 0, ("unverified",): 0,
+        ("active",): 2, ("paused",): 1, ("disabled",): 0, ("unverified",): 0, ("orphaned",): 0,
+        ("renamed",): 0,
     })  # fmt: skip
     await _becomes(client, "stream_subscribers", {("s",): 0})
     await _shown(

@@ -136,7 +136,7 @@ def run(url: str, key: str, *, examples: int, seed: int, phases: str, only: str 
 
 
 def main() -> int:
-    """Runs until there were enough cases; returns the exit status."""
+    """Runs once with each key, and until there were enough cases; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -146,7 +146,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory, gateway(Path(directory)) as (url, admin_key):
         callers = list(zip(SCOPES, keys(url, admin_key), strict=True))
         turn = 0
-        while total < options.cases:
+        while total < options.cases or turn < len(callers):
             scopes, key = callers[turn % len(callers)]
             report = run(
                 url, key, examples=30, seed=options.seed + turn, phases="coverage,fuzzing,stateful",

@@ -33,7 +33,7 @@ def _ports(count: int) -> list[int]:
 
 Server = subprocess.Popen[bytes]
 # Seconds. Where a source cannot be read, nats-server tries again after 10 s, 20 s … 2 minutes.
-SOURCE_RETRIES = 240.0
+SOURCE_RETRIES = 480.0
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +101,7 @@ async def _copied(js: JetStreamContext) -> bool:
     return True
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 async def test_streams_have_their_replicas_and_survive_a_server(
     tmp_path: Path, servers: tuple[str, str]
 ) -> None:
