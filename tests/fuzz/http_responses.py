@@ -56,6 +56,7 @@ async def _read(parts: Iterable[bytes], *, end: bool) -> tuple[list[Result], Htt
 
 @given(_responses, cuts, st.booleans())
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nHTTP/1.1 200 OK\r\n", [37], False)
+@example(b"HTTP/1.1 410\r\nRetry-After: 1\r\nHTTP/1.1 200 OK\r\n", [31], False)
 def any_response(data: bytes, at: list[int], end: bool) -> None:
     """An exchange ends once, with the same result wherever the network cuts the bytes, and within
     the bounds."""

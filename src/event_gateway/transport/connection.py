@@ -203,8 +203,6 @@ class HttpConnection(asyncio.Protocol):
         self._status_line = self._parser.get_status_code()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._status_line:  # it has no reason phrase
-            self._status_line = self._parser.get_status_code()
         self._header_bytes += len(name) + len(value)
         self._header_count += 1
         if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
@@ -288,7 +286,8 @@ class HttpConnection(asyncio.Protocol):
     def _has_status(self) -> bool:
         """Whether the final status was read. It counts also if the head ends damaged; which of the
         headers before the damage were read depends on where the network cut the bytes, so that
-        none of them counts."""
+        none of them counts, nor does a status without a reason phrase, of which the parser tells
+        only with what follows."""
         if not self._status and self._status_line >= 200:
             self._status = self._status_line
             self._headers.clear()
