@@ -10,7 +10,7 @@ from support.client import Client
 pytestmark = pytest.mark.browser
 # The page's text without the spaces at which long words may break.
 TEXT = "document.body.innerText.replaceAll('\\u200b', '')"
-OPERATION = "#operations-webhooks-create_webhook_v1_webhooks_post"
+OPERATION = "#operations-webhooks-create_webhook"
 
 
 async def test_the_page_asks_for_a_key_and_shows_the_document(
