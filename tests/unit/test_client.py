@@ -4,7 +4,7 @@ import ast
 import subprocess
 import sys
 
-from event_gateway.api.openapi.python_client import FOLDER, offline_document, sources
+from event_gateway.api.openapi.python_client import FOLDER, offline_document, sources, written
 from event_gateway.client.requests import EventStream, in_path, parameters
 
 
@@ -18,9 +18,11 @@ def code_of(text: str) -> str:
 
 
 def test_the_generated_methods_and_models_are_up_to_date() -> None:
-    for name, text in sources(offline_document()).items():
-        written = (FOLDER / name).read_text()
-        assert code_of(written) == code_of(text), f"{name}: write it with make docs"
+    files = sources(offline_document())
+    assert written() == {FOLDER / name for name in files}, "write them with make docs"
+    for name, text in files.items():
+        there = (FOLDER / name).read_text()
+        assert code_of(there) == code_of(text), f"{name}: write it with make docs"
 
 
 def test_the_client_imports_nothing_of_the_gateway() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import httpx
 
 from event_gateway.client import requests
-from event_gateway.client.answers import content_of, error_of, raise_unreachable
-from event_gateway.client.async_operations import AsyncOperations
+from event_gateway.client.answers import content_of, error_of
+from event_gateway.client.endpoint import TIMEOUT, Endpoint
+from event_gateway.client.operations import AsyncOperations
 
 if TYPE_CHECKING:
     from event_gateway.client.models import Accepted, CloudEvent, Page
@@ -30,15 +31,14 @@ class AsyncGatewayClient(AsyncOperations):
         key: str = "",
         *,
         verify: ssl.SSLContext | bool = True,
-        timeout: float = requests.TIMEOUT,
+        timeout: float = TIMEOUT,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
-        self._headers = requests.default_headers(key)
-        # Reading the authorities of the system takes a while.
-        verify = verify if url.startswith("https:") else False
+        self._endpoint = Endpoint(url, key)
         self._own = http is None
-        self._http = http or httpx.AsyncClient(verify=verify, timeout=timeout)
+        self._http = http or httpx.AsyncClient(
+            verify=self._endpoint.verified_by(verify), timeout=timeout
+        )
 
     async def send(
         self,
@@ -51,17 +51,11 @@ class AsyncGatewayClient(AsyncOperations):
         media_type: str | None = None,
     ) -> httpx.Response:
         """The answer to any request as it came, also an error."""
-        content, kind = requests.encoded(body, media_type)
-        try:
-            return await self._http.request(
-                method,
-                self._url + path,
-                params=requests.parameters(query or {}) or None,
-                content=content,
-                headers=self._headers | kind | requests.given(headers or {}),
-            )
-        except httpx.HTTPError as error:
-            raise_unreachable(self._url, error)
+        request = self._endpoint.request(
+            method, path, body, query=query, headers=headers, media_type=media_type
+        )
+        with self._endpoint.reached():
+            return await self._http.request(**request)
 
     async def request(
         self,
@@ -94,21 +88,16 @@ class AsyncGatewayClient(AsyncOperations):
         """The events of a stream with their sequences, live and without end. ``from_``: ``new``,
         ``first``, a sequence, or a time (RFC 3339). To go on after an interruption, give the last
         sequence plus 1."""
-        query = requests.parameters({"from": from_, "expression": expression})
-        path = f"{self._url}/v1/streams/{requests.in_path(name)}/sse"
+        request = self._endpoint.stream(name, from_, expression, self._http.timeout)
         reader = requests.EventStream()
-        try:
-            async with self._http.stream(
-                "GET", path, params=query, headers=self._headers, timeout=_endless(self._http)
-            ) as response:
+        with self._endpoint.reached():
+            async with self._http.stream(**request) as response:
                 if response.is_error:
                     await response.aread()
                     raise error_of(response)
                 async for line in response.aiter_lines():
                     for seq, event in reader.take(line):
                         yield seq, cast("CloudEvent", event)
-        except httpx.HTTPError as error:
-            raise_unreachable(self._url, error)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -138,8 +127,3 @@ async def every_async(
             yield item
         if (cursor := page["next"]) is None:
             return
-
-
-def _endless(http: httpx.AsyncClient) -> httpx.Timeout:
-    """The gateway sends a comment every 15 seconds."""
-    return httpx.Timeout(http.timeout.connect, read=60.0)

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from event_gateway import __version__
 
-TIMEOUT = 30.0  # seconds
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 

@@ -1,0 +1,73 @@
+"""The types of bodies and answers of the tag `matching`.
+
+Generated from the OpenAPI document by ``make docs``; do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from event_gateway.client.models.shared import CloudEvent
+
+__all__ = [
+    "EvaluateExpressionBody",
+    "EventToMatch",
+    "ExpressionError",
+    "ExpressionValue",
+    "FailedCondition",
+    "MatchedWebhook",
+    "Matches",
+]
+
+
+class EvaluateExpressionBody(TypedDict):
+    """The expression, and the event for which it is evaluated."""
+
+    dialect: NotRequired[Literal["cel"]]
+    expression: str
+    event: CloudEvent
+
+
+class EventToMatch(TypedDict):
+    """The event to match."""
+
+    event: CloudEvent
+
+
+class ExpressionError(TypedDict):
+    """Why an expression has no value."""
+
+    type: str
+    message: str
+
+
+class ExpressionValue(TypedDict):
+    """The value of an expression for an event."""
+
+    value: Any
+    errors: list[ExpressionError]
+
+
+class FailedCondition(TypedDict):
+    """The first condition of a webhook that does not hold of an event."""
+
+    condition: str
+    detail: str
+
+
+class MatchedWebhook(TypedDict):
+    """Whether an event would reach a webhook."""
+
+    webhook_id: str
+    matches: bool
+    state: str
+    failed: FailedCondition | None
+
+
+class Matches(TypedDict):
+    """Which webhooks an event would reach."""
+
+    matched: list[str]
+    matched_count: int
+    items: list[MatchedWebhook]
+    next: str | None

@@ -1,0 +1,31 @@
+"""The types of bodies and answers of the tag `secrets`.
+
+Generated from the OpenAPI document by ``make docs``; do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+__all__ = ["Resealed", "RotateSecretBody", "SetSecretBody"]
+
+
+class Resealed(TypedDict):
+    """How many secrets were sealed again."""
+
+    resealed: int
+
+
+class RotateSecretBody(TypedDict):
+    """The next value of a secret; `overlap`: how long the former one signs too (24h)."""
+
+    value: str
+    overlap: NotRequired[str | None]
+
+
+class SetSecretBody(TypedDict):
+    """The value of a secret. `namespaces`: those whose webhooks may use it; without this
+    member they stay as they are."""
+
+    value: str
+    namespaces: NotRequired[list[str] | None]

@@ -1,0 +1,94 @@
+"""The types of bodies and answers of several tags.
+
+Generated from the OpenAPI document by ``make docs``; do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+__all__ = ["CloudEvent", "Page", "ReplayAnswer", "SealedSecret", "SecretAnswer", "Warned"]
+
+
+Item = TypeVar("Item")
+
+
+class Page(TypedDict, Generic[Item]):
+    """A page of a list. ``next`` is the cursor of the page that follows, None after the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+class CloudEvent(TypedDict):
+    """A CloudEvent 1.0 in the JSON format; any other member is an extension attribute, whose
+    name consists of lower-case letters and digits."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: NotRequired[str]
+    time: NotRequired[str]
+    datacontenttype: NotRequired[str]
+    dataschema: NotRequired[str]
+    data: NotRequired[Any]
+    data_base64: NotRequired[str]
+
+
+class ReplayAnswer(TypedDict):
+    """A replay and its progress, `progress` from 0 to 1."""
+
+    id: str
+    of: Literal["log", "dead_letters"]
+    webhook: str | None
+    stream: str | None
+    types: list[str]
+    reason: str | None
+    since: str | None
+    until: str | None
+    from_seq: int
+    until_seq: int
+    dry_run: bool
+    created_at: str
+    state: Literal["running", "paused", "cancelled", "done", "failed"]
+    progress: float
+    position: int | None
+    looked_at: int | None
+    matched: int
+    queued: int
+    skipped: int
+    error: str | None
+    updated_at: str | None
+    ended_at: str | None
+
+
+class SealedSecret(TypedDict):
+    """A secret in the sealed store. `former_until`: when values that were replaced end."""
+
+    updated_at: str
+    key_id: str
+    readable: bool
+    former_until: list[str]
+
+
+_SecretAnswer = TypedDict(
+    "_SecretAnswer", {"from": "Literal['environment', 'file', 'sealed'] | None"}
+)
+
+
+class SecretAnswer(_SecretAnswer):
+    """A secret without its value. `from`: where the value in use comes from."""
+
+    name: str
+    namespaces: list[str]
+    sealed: SealedSecret | None
+    used_by: list[str]
+
+
+class Warned(TypedDict):
+    """What will not work as the owner of a definition may expect; `detail` begins with the key
+    of the definition."""
+
+    code: str
+    detail: str

@@ -1,0 +1,51 @@
+"""The operations of the tag `rejected`.
+
+Generated from the OpenAPI document by ``make docs``; do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from event_gateway.client.calls import AsyncCaller, Caller
+from event_gateway.client.requests import in_path
+
+if TYPE_CHECKING:
+    from event_gateway.client.models.rejected import RejectedAnswer, Taken
+    from event_gateway.client.models.shared import Page
+
+
+class RejectedOperations(Caller):
+    """The operations of the tag `rejected`."""
+
+    def list_rejected(
+        self, *, limit: int | None = None, cursor: int | None = None
+    ) -> Page[RejectedAnswer]:
+        """Rejected input, the oldest first, with its original bytes."""
+        return cast(
+            "Page[RejectedAnswer]",
+            self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
+        )
+
+    def retry_rejected(self, seq: int) -> Taken:
+        """Takes the input in again. If it is still not a valid event: 422 with the reason, and
+        the input stays here."""
+        return cast("Taken", self._call("POST", f"/v1/rejected/{in_path(seq)}/retry"))
+
+
+class AsyncRejectedOperations(AsyncCaller):
+    """The operations of the tag `rejected` as coroutines."""
+
+    async def list_rejected(
+        self, *, limit: int | None = None, cursor: int | None = None
+    ) -> Page[RejectedAnswer]:
+        """Rejected input, the oldest first, with its original bytes."""
+        return cast(
+            "Page[RejectedAnswer]",
+            await self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
+        )
+
+    async def retry_rejected(self, seq: int) -> Taken:
+        """Takes the input in again. If it is still not a valid event: 422 with the reason, and
+        the input stays here."""
+        return cast("Taken", await self._call("POST", f"/v1/rejected/{in_path(seq)}/retry"))
