@@ -53,6 +53,7 @@ checks.unsupported_method.enabled = false
 SCOPES: tuple[tuple[str, ...], ...] = (
     ("admin",), ("webhooks:manage", "secrets:manage"), ("events:publish", "events:read"),
     ("streams:read",), ("deliveries:manage", "metrics:read"),
+    ("webhooks:read", "deliveries:read"),
 )  # fmt: skip
 
 

@@ -11,8 +11,10 @@ import pytest
 import websockets
 from redis.asyncio import Redis
 
+from event_gateway import __version__
 from event_gateway.broker.registry import Registry
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.access.scope import SCOPES
 from event_gateway.registration import keys as keys_module
 from event_gateway.registration import tokens as tokens_module
 from event_gateway.registration.admin_key import AdminKeyFile
@@ -86,6 +88,54 @@ async def is_open(socket: Any) -> bool:
         await socket.recv()
         return True
     return False
+
+
+async def test_a_caller_asks_what_it_may_do(client: Client) -> None:
+    admin = (await client.http.get("/v1/caller")).json()
+    assert (admin["name"], admin["scopes"], admin["operator"]) == ("admin", list(SCOPES), True)
+    key = await created(
+        client, name="crm", scopes=["deliveries:manage"], types=["crm.>"], expires_in="1h"
+    )
+    shown = await client.http.get("/v1/caller", headers=_bearer(key["key"]))
+    assert shown.json() == {
+        "name": "crm", "method": "api_key", "id": key["id"],
+        "scopes": ["deliveries:read", "deliveries:manage"], "operator": False,
+        "namespaces": None, "types": ["crm.>"], "streams": None, "expires_at": key["expires_at"],
+        "version": __version__,
+    }  # fmt: skip
+    for wrong in ({}, _bearer("egk_wrong")):
+        async with httpx.AsyncClient(base_url=client.http.base_url) as anonymous:
+            assert (await anonymous.get("/v1/caller", headers=wrong)).status_code == 401
+
+
+async def test_a_key_that_reads_changes_nothing(client: Client) -> None:
+    await client.webhook(id="crm", url="http://127.0.0.1:8999/hook", events=["crm.>"])
+    key = await created(client, name="assistant", scopes=["webhooks:read", "deliveries:read"])
+    headers = _bearer(key["key"])
+    for path in (
+        "/v1/webhooks", "/v1/webhooks/crm", "/v1/webhooks/crm/stats", "/v1/overview", "/v1/alerts",
+        "/v1/alerts/history", "/v1/alerts/silences", "/v1/webhooks/crm/deliveries",
+        "/v1/dead-letters", "/v1/replays",
+    ):  # fmt: skip
+        assert (await client.http.get(path, headers=headers)).status_code == 200, path
+    event = {"specversion": "1.0", "id": "1", "source": "crm", "type": "crm.changed"}
+    matched = await client.http.post("/v1/webhooks/match", json={"event": event}, headers=headers)
+    assert matched.json()["matched"] == ["crm"]
+    for method, path, body in (
+        ("PATCH", "/v1/webhooks/crm", {"timeout": "3s"}),
+        ("DELETE", "/v1/webhooks/crm", None),
+        ("POST", "/v1/webhooks/crm/test", None),
+        ("POST", "/v1/webhooks/bulk", {"action": "disable", "all": True}),
+        ("POST", "/v1/deliveries/crm/1/retry", None),
+        ("POST", "/v1/deliveries/crm/1/cancel", None),
+        ("POST", "/v1/events/1/resend", {}),
+        ("POST", "/v1/replays", {"webhook": "crm", "since": "2026-01-01T00:00:00Z"}),
+        ("POST", "/v1/dead-letters/replay", {"all": True}),
+        ("DELETE", "/v1/dead-letters?all=true", None),
+        ("POST", "/v1/alerts/silences", {"webhook": "crm", "duration": "1h"}),
+    ):
+        refused = await client.http.request(method, path, json=body, headers=headers)
+        assert (refused.status_code, "manage" in refused.text) == (403, True), path
 
 
 async def test_a_key_from_creation_to_revocation(client: Client) -> None:

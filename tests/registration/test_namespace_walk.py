@@ -211,6 +211,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "DELETE /v1/subscriptions/{subscription_id}": [
         ("/v1/subscriptions/{othersubscription}", 404, None),
     ],
+    "GET /v1/caller": [("/v1/caller", 200, None)],
     "GET /v1/tokens": [("/v1/tokens", 200, None)],
     "POST /v1/tokens": [
         ("/v1/tokens", 422, {"streams": ["none"]}),

@@ -4,13 +4,19 @@ from event_gateway.core.access import scope
 
 # By group, or by group and command.
 NEEDED = {
-    "alerts": scope.WEBHOOKS_MANAGE,
+    "alerts": scope.WEBHOOKS_READ,
+    "alerts silence": scope.WEBHOOKS_MANAGE,
+    "alerts unsilence": scope.WEBHOOKS_MANAGE,
     "apply": scope.WEBHOOKS_MANAGE,
     "audit-log": scope.ADMIN,
     "catalog": scope.EVENTS_READ,
     "catalog import": scope.ADMIN,
-    "dead-letters": scope.DELIVERIES_MANAGE,
+    "dead-letters": scope.DELIVERIES_READ,
+    "dead-letters purge": scope.DELIVERIES_MANAGE,
+    "dead-letters replay": scope.DELIVERIES_MANAGE,
     "deliveries": scope.DELIVERIES_MANAGE,
+    "deliveries list": scope.DELIVERIES_READ,
+    "deliveries show": scope.DELIVERIES_READ,
     "doctor": scope.ADMIN,
     "events": scope.EVENTS_READ,
     "events resend": scope.DELIVERIES_MANAGE,
@@ -22,12 +28,17 @@ NEEDED = {
     "trigger": scope.EVENTS_PUBLISH,
     "replay": scope.DELIVERIES_MANAGE,
     "replays": scope.DELIVERIES_MANAGE,
+    "replays follow": scope.DELIVERIES_READ,
+    "replays list": scope.DELIVERIES_READ,
+    "replays show": scope.DELIVERIES_READ,
     "secrets": scope.SECRETS_MANAGE,
     "secrets reseal": scope.ADMIN,
     "streams": scope.STREAMS_READ,
     "tokens": scope.STREAMS_READ,
     "top": scope.METRICS_READ,
     "webhooks": scope.WEBHOOKS_MANAGE,
+    "webhooks list": scope.WEBHOOKS_READ,
+    "webhooks show": scope.WEBHOOKS_READ,
 }
 
 

@@ -125,8 +125,10 @@ def unauthenticated(error: Unauthenticated) -> Problem:
 
 
 def authorize(principal: Principal, scope: str, *, unconfined: bool = False) -> None:
-    """Raises the 403 problem if the caller lacks a scope, or, with ``unconfined``, if the scope is
-    narrowed."""
+    """Raises the 403 problem if the caller lacks a scope (empty: any will do), or, with
+    ``unconfined``, if the scope is narrowed."""
+    if not scope:
+        return
     if not principal.allows(scope):
         has = ", ".join(sorted(principal.scopes)) or "none"
         challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}

@@ -15,7 +15,8 @@ PRINCIPAL = "event_gateway.principal"
 
 
 class Requirement:
-    """A scope that the caller must have; ``unconfined``: nothing may narrow it."""
+    """A scope that the caller must have, empty where any valid credential will do; ``unconfined``:
+    nothing may narrow it."""
 
     def __init__(self, scope: str, *, unconfined: bool = False) -> None:
         self.scope = scope
@@ -27,10 +28,13 @@ class Requirement:
         return principal
 
 
+AnyCaller = Annotated[Principal, Depends(Requirement(""))]
 PublishesEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_PUBLISH))]
 ReadsEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_READ))]
 ReadsStreams = Annotated[Principal, Depends(Requirement(scope.STREAMS_READ))]
+ReadsWebhooks = Annotated[Principal, Depends(Requirement(scope.WEBHOOKS_READ))]
 ManagesWebhooks = Annotated[Principal, Depends(Requirement(scope.WEBHOOKS_MANAGE))]
+ReadsDeliveries = Annotated[Principal, Depends(Requirement(scope.DELIVERIES_READ))]
 ManagesDeliveries = Annotated[Principal, Depends(Requirement(scope.DELIVERIES_MANAGE))]
 ManagesSecrets = Annotated[Principal, Depends(Requirement(scope.SECRETS_MANAGE))]
 ReadsMetrics = Annotated[Principal, Depends(Requirement(scope.METRICS_READ, unconfined=True))]

@@ -72,3 +72,20 @@ class NewToken(TokenAnswer):
 
     token: str
     warnings: list[Warned]
+
+
+class CallerAnswer(TypedDict):
+    """Who the caller is, and what it may do. ``namespaces``, ``types`` and ``streams``: what
+    narrows its scopes, null where nothing does; ``operator``: it may do what concerns the whole
+    installation; ``version``: the gateway's."""
+
+    name: str
+    method: Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
+    id: str
+    scopes: list[str]
+    namespaces: list[str] | None
+    types: list[str] | None
+    streams: list[str] | None
+    operator: bool
+    expires_at: Time | None
+    version: str

@@ -42,10 +42,10 @@ def security_schemes(methods: Iterable[str]) -> dict[str, Any]:
 
 
 def requirements(methods: Iterable[str], scope: str, *, live: bool) -> list[dict[str, list[str]]]:
-    """What an operation requires: one of these. ``live``: it is for events of a stream, which a
-    browser token opens too."""
+    """What an operation requires: one of these. ``scope``: empty for any caller; ``live``: it
+    is for events of a stream, which a browser token opens too."""
     return [
-        {name: [scope] for name in together}
+        {name: [scope] if scope else [] for name in together}
         for method in methods
         if live or method != "browser_token"
         for together in _METHODS[method]
@@ -53,7 +53,9 @@ def requirements(methods: Iterable[str], scope: str, *, live: bool) -> list[dict
 
 
 def scope_note(scope: str, *, unconfined: bool = False) -> str:
-    """The sentence that says what an operation requires."""
+    """The sentence that says what an operation requires. ``scope``: empty for any caller."""
+    if not scope:
+        return "Needs a valid credential, of whatever scope."
     narrowed = ", not narrowed to namespaces, types or streams" if unconfined else ""
     return f"Needs the scope `{scope}`{narrowed}."
 

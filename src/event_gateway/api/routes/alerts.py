@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Body, Depends, Query
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.callers import ManagesWebhooks, ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.alerts import AlertAnswer, EpisodeAnswer, Name, SilenceAnswer
@@ -70,7 +70,7 @@ NewSilence = Annotated[dict[str, Any], Body(), SchemaOf(_SilenceRequest)]
 @router.get("", responses=answers(Page[AlertAnswer]))
 async def list_alerts(
     parts: Parts,
-    caller: ManagesWebhooks,
+    caller: ReadsWebhooks,
     state: Literal["pending", "firing", "resolved"] | None = None,
     webhook: str | None = None,
     name: Name | None = None,
@@ -98,7 +98,7 @@ async def list_alerts(
 @router.get("/history", responses=answers(Page[EpisodeAnswer]))
 async def list_episodes(
     parts: Parts,
-    caller: ManagesWebhooks,
+    caller: ReadsWebhooks,
     webhook: str | None = None,
     name: Name | None = None,
     limit: Limit = 100,
@@ -120,7 +120,7 @@ async def list_episodes(
 
 @router.get("/silences", responses=answers(Page[SilenceAnswer]))
 async def list_silences(
-    parts: Parts, caller: ManagesWebhooks, limit: Limit = 100, cursor: str | None = None
+    parts: Parts, caller: ReadsWebhooks, limit: Limit = 100, cursor: str | None = None
 ) -> dict[str, Any]:
     """The silences that have not ended, those that end first first."""
     silences = [
@@ -173,7 +173,7 @@ async def create_silence(
 
 
 @router.get("/silences/{silence_id}", responses=answers(SilenceAnswer))
-async def show_silence(parts: Parts, caller: ManagesWebhooks, silence_id: str) -> dict[str, Any]:
+async def show_silence(parts: Parts, caller: ReadsWebhooks, silence_id: str) -> dict[str, Any]:
     """A silence that has not ended."""
     return _shown_silence(_silence_of(parts, caller, silence_id))
 

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.callers import ManagesDeliveries, ReadsDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
@@ -87,7 +87,7 @@ NewReplay = Annotated[dict[str, Any], Body(), SchemaOf(_ReplayRequest)]
 @router.get("", responses=answers(Page[ListedDeadLetter]))
 async def list_dead_letters(
     parts: Parts,
-    caller: ManagesDeliveries,
+    caller: ReadsDeliveries,
     webhook: str | None = None,
     type: str | None = Query(None, description="A pattern of the event's type."),
     reason: str | None = Query(None, description="Such as ServerError or Expired."),
@@ -112,7 +112,7 @@ async def list_dead_letters(
 
 # Only numbers, so that GET of another route's path, such as /replay, is answered with 405.
 @router.get("/{letter_id:seq}", responses=answers(DeadLetterAnswer))
-async def show_dead_letter(parts: Parts, caller: ManagesDeliveries, letter_id: SeqPath) -> Response:
+async def show_dead_letter(parts: Parts, caller: ReadsDeliveries, letter_id: SeqPath) -> Response:
     """One dead letter: its event, all attempts, and the webhook as it was then."""
     stored = await parts.dead_letters.read(letter_id)
     if stored is None or not parts.selection.may_see(caller, stored):

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.callers import ManagesDeliveries, ReadsDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
@@ -52,7 +52,7 @@ Parts = Annotated[DeliveryParts, Depends(provided(DeliveryParts))]
 @router.get("/webhooks/{webhook_id}/deliveries", responses=answers(Page[ListedDelivery]))
 async def list_deliveries(
     parts: Parts,
-    caller: ManagesDeliveries,
+    caller: ReadsDeliveries,
     webhook_id: str,
     status: Status | None = None,
     since: Since = None,
@@ -88,7 +88,7 @@ async def list_deliveries(
 @router.get("/deliveries/{webhook_id}/{event_id:path}", responses=answers(DeliveryAnswer))
 async def show_delivery(
     parts: Parts,
-    caller: ManagesDeliveries,
+    caller: ReadsDeliveries,
     webhook_id: str,
     event_id: str,
     source: str | None = None,

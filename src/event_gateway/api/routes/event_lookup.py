@@ -22,7 +22,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.access.narrowing import is_narrowed, may_read
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.access.scope import DELIVERIES_MANAGE, STREAMS_READ, WEBHOOKS_MANAGE
+from event_gateway.core.access.scope import DELIVERIES_READ, STREAMS_READ, WEBHOOKS_READ
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidEvent
@@ -161,7 +161,7 @@ def _visible(parts: EventParts, caller: Principal, names: Sequence[str]) -> dict
 
 
 def _sees_webhooks(caller: Principal) -> bool:
-    return caller.allows(DELIVERIES_MANAGE) or caller.allows(WEBHOOKS_MANAGE)
+    return caller.allows(DELIVERIES_READ) or caller.allows(WEBHOOKS_READ)
 
 
 async def _lost(
@@ -255,7 +255,7 @@ async def _webhooks(
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """A page of the webhooks: first those that match the event, then the others, each by id."""
     if not _sees_webhooks(caller):
-        why = f"the caller lacks the scope {DELIVERIES_MANAGE}"
+        why = f"the caller lacks the scope {DELIVERIES_READ}"
         return dict(_NO_WEBHOOKS), [{"what": "webhooks", "why": why}]
     received = found.received
     # Of very many webhooks only those are asked for a delivery that match now, or are on the page.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
-from event_gateway.api.access.callers import ManagesWebhooks, ReadsEvents
+from event_gateway.api.access.callers import ReadsEvents, ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.requests import EvaluationRequest, MatchRequest
 from event_gateway.api.answers.webhooks import ExpressionValue, Matches
@@ -52,7 +52,7 @@ Evaluation = Annotated[dict[str, Any], Body(), SchemaOf(EvaluationRequest)]
 async def match_webhooks(
     request: Request,
     parts: Parts,
-    caller: ManagesWebhooks,
+    caller: ReadsWebhooks,
     body: Candidate,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.callers import ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.overview import OverviewAnswer
 from event_gateway.api.openapi.described import answers
@@ -53,7 +53,7 @@ Parts = Annotated[OverviewParts, Depends(provided(OverviewParts))]
 
 
 @router.get("", responses=answers(OverviewAnswer))
-async def show_overview(parts: Parts, caller: ManagesWebhooks) -> dict[str, Any]:
+async def show_overview(parts: Parts, caller: ReadsWebhooks) -> dict[str, Any]:
     """What the gateway holds and what waits, over all processes.
 
     A narrowed caller gets what concerns its own webhooks, and the health of the whole.

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.callers import ManagesDeliveries
+from event_gateway.api.access.callers import ManagesDeliveries, ReadsDeliveries
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
@@ -111,7 +111,7 @@ async def create_replay(
 @router.get("", responses=answers(Page[ReplayAnswer]))
 async def list_replays(
     parts: Parts,
-    caller: ManagesDeliveries,
+    caller: ReadsDeliveries,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
@@ -130,7 +130,7 @@ async def list_replays(
 
 
 @router.get("/{replay_id}", responses=answers(ReplayAnswer))
-async def show_replay(parts: Parts, caller: ManagesDeliveries, replay_id: str) -> dict[str, Any]:
+async def show_replay(parts: Parts, caller: ReadsDeliveries, replay_id: str) -> dict[str, Any]:
     """A replay and its progress."""
     return await _show(parts, caller, replay_id)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Response
 
-from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.callers import ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.requests import PreviewRequest
 from event_gateway.api.answers.webhooks import PreviewedRequest
@@ -54,7 +54,7 @@ PreviewBody = Annotated[dict[str, Any], Body(), SchemaOf(PreviewRequest)]
 
 @router.post("/preview", responses=answers(PreviewedRequest, 200, 404))
 async def preview_transformation(
-    request: Request, parts: Parts, caller: ManagesWebhooks, body: PreviewBody
+    request: Request, parts: Parts, caller: ReadsWebhooks, body: PreviewBody
 ) -> Response:
     """The request that the gateway would send for an event. Nothing is sent or stored.
 

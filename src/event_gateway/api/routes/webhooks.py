@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.access.audited import audited
-from event_gateway.api.access.callers import ManagesWebhooks
+from event_gateway.api.access.callers import ManagesWebhooks, ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
@@ -96,7 +96,7 @@ Sample = Annotated[Annotated[dict[str, Any], SchemaOf(SampleRequest)] | None, Bo
 @router.get("", responses=answers(Page[WebhookAnswer]))
 async def list_webhooks(
     parts: Parts,
-    caller: ManagesWebhooks,
+    caller: ReadsWebhooks,
     filters: Filter,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
@@ -137,7 +137,7 @@ async def create_webhook(
     responses=answers(WebhookAnswer, 200, 409, headers=ETAG) | NOT_MODIFIED,
 )
 async def show_webhook(
-    parts: Parts, caller: ManagesWebhooks, condition: Reading, response: Response, webhook_id: str
+    parts: Parts, caller: ReadsWebhooks, condition: Reading, response: Response, webhook_id: str
 ) -> dict[str, Any] | Response:
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = present(webhook_of(caller, parts.registry, webhook_id))
@@ -337,7 +337,7 @@ async def verify_webhook(
 
 @router.get("/{webhook_id}/stats", responses=answers(WebhookStats, 200, 409))
 async def show_webhook_stats(
-    parts: Parts, caller: ManagesWebhooks, webhook_id: str
+    parts: Parts, caller: ReadsWebhooks, webhook_id: str
 ) -> dict[str, Any]:
     """The state of a webhook's deliveries over all processes: circuit breaker, queue, counts."""
     webhook = present(webhook_of(caller, parts.registry, webhook_id))

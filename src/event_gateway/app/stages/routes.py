@@ -8,6 +8,7 @@ from event_gateway.api.routes import (
     audit_log,
     bulk_deliveries,
     bulk_webhooks,
+    caller,
     dead_letters,
     deliveries,
     event_lists,
@@ -128,6 +129,7 @@ def _access_groups(stages: Stages, access: Access) -> list[RouteGroup]:
     return [
         RouteGroup(keys.KeyParts(registry=registry, keys=access.keys), (keys.router,)),
         RouteGroup(token_parts, (tokens.router,)),
+        RouteGroup(caller.CallerParts(version=__version__), (caller.router,)),
     ]
 
 

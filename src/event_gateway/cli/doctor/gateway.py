@@ -90,8 +90,8 @@ async def _with_key(client: GatewayClient, installation: Installation) -> AsyncI
         for finding in alerting(alerts["items"]):
             yield finding
     else:
-        yield _refused("alerts", status, alerts, "webhooks:manage")
-    for name, scope in (("webhooks", "webhooks:manage"), ("secrets", "secrets:manage")):
+        yield _refused("alerts", status, alerts, "webhooks:read")
+    for name, scope in (("webhooks", "webhooks:read"), ("secrets", "secrets:manage")):
         status, items = await _all(client, f"/v1/{name}")
         if status == 200:
             setattr(installation, name, items)

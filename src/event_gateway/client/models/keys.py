@@ -10,6 +10,7 @@ from typing import Literal, NotRequired, TypedDict
 from event_gateway.client.models.shared import Warned
 
 __all__ = [
+    "CallerAnswer",
     "ChangeKeyBody",
     "ChangedKey",
     "CreateKeyBody",
@@ -19,6 +20,23 @@ __all__ = [
     "RequestLimitModel",
     "RotateKeyBody",
 ]
+
+
+class CallerAnswer(TypedDict):
+    """Who the caller is, and what it may do. `namespaces`, `types` and `streams`: what narrows
+    its scopes, null where nothing does; `operator`: it may do what concerns the whole
+    installation; `version`: the gateway's."""
+
+    name: str
+    method: Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
+    id: str
+    scopes: list[str]
+    namespaces: list[str] | None
+    types: list[str] | None
+    streams: list[str] | None
+    operator: bool
+    expires_at: str | None
+    version: str
 
 
 class ChangeKeyBody(TypedDict):

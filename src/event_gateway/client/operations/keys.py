@@ -12,6 +12,7 @@ from event_gateway.client.requests import in_path
 
 if TYPE_CHECKING:
     from event_gateway.client.models.keys import (
+        CallerAnswer,
         ChangedKey,
         ChangeKeyBody,
         CreateKeyBody,
@@ -95,6 +96,10 @@ class KeysOperations(Caller):
                 },
             ),
         )
+
+    def show_caller(self) -> CallerAnswer:
+        """Who the caller is, what its credential allows, and until when."""
+        return cast("CallerAnswer", self._call("GET", "/v1/caller"))
 
     def show_key(self, key_id: str) -> KeyAnswer:
         """A key without its value."""
@@ -180,6 +185,10 @@ class AsyncKeysOperations(AsyncCaller):
                 },
             ),
         )
+
+    async def show_caller(self) -> CallerAnswer:
+        """Who the caller is, what its credential allows, and until when."""
+        return cast("CallerAnswer", await self._call("GET", "/v1/caller"))
 
     async def show_key(self, key_id: str) -> KeyAnswer:
         """A key without its value."""

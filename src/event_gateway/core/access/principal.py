@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from event_gateway.core.access.request_rates import RequestLimit
-from event_gateway.core.access.scope import ADMIN
+from event_gateway.core.access.scope import ADMIN, INCLUDED_IN, SCOPES
 from event_gateway.core.matching.pattern import includes
 
 Method = Literal["api_key", "browser_token", "hmac", "jwt", "mtls"]
@@ -38,8 +38,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     limit: RequestLimit | None = None
 
     def allows(self, scope: str) -> bool:
-        """Whether the caller has a scope."""
-        return scope in self.scopes or ADMIN in self.scopes
+        """Whether the caller has a scope, or one that includes it."""
+        return scope in self.scopes or ADMIN in self.scopes or INCLUDED_IN.get(scope) in self.scopes
+
+    @property
+    def allowed(self) -> list[str]:
+        """Every scope that the caller has, those included that another one includes."""
+        return [scope for scope in SCOPES if self.allows(scope)]
 
     @property
     def confined(self) -> bool:
