@@ -94,7 +94,7 @@ async def test_renaming_over_the_api(gateway: Running, client: Client, receiver:
     again = replace(declared, id="again", renamed_from="declared")
     await registry.put_webhook(taking_over(again, declared), None)
     assert (await registrations.plans.plan([again], [])).steps == ()
-    await registrations.webhooks.load_file([again])
+    await registrations.file_webhooks.load([again])
     assert not registry.webhooks["declared"].deleting
     await client.webhook(id="mate", **two | {"events": ["none.*"]})
     early = registry.webhooks["early"]
@@ -103,7 +103,7 @@ async def test_renaming_over_the_api(gateway: Running, client: Client, receiver:
         while not all(registry.webhooks[name].renamed_to for name in ("fresh", "mate", "declared")):
             await asyncio.sleep(0.05)
     # A file that names the former id again has both webhooks.
-    await registrations.webhooks.load_file([again, declared])
+    await registrations.file_webhooks.load([again, declared])
     await client.send(event("user.a", {"n": 5}, id="later"))
     await client.until("whole", "later", "retrying")
     await client.until("dead2", "later", "dead_letter")

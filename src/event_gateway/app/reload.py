@@ -39,7 +39,7 @@ async def plan_reload(former: Config, config: Config, stages: Stages, *, force: 
     if changed:
         raise ReloadRefused([(key, "cannot change without a restart") for key in changed])
     try:
-        stages.registrations.webhooks.check_file(webhooks_of(config))
+        stages.registrations.file_webhooks.check(webhooks_of(config))
     except InvalidDefinition as error:
         raise ReloadRefused([(error.key, error.detail)]) from None
     plans = stages.registrations.plans
@@ -76,7 +76,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api, *, fo
     if config.delivery != former.delivery:
         stages.requests.configure_egress(config)
         await stages.registrations.verifier.change_origin(config.delivery.origin)
-    await stages.registrations.webhooks.load_file(webhooks_of(config), force=force)
+    await stages.registrations.file_webhooks.load(webhooks_of(config), force=force)
     stages.ingest.configure(config)
     stages.deliveries.configure(config)
     stages.routing.configure(config)

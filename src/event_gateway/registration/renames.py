@@ -13,7 +13,6 @@ After a crash anywhere the next process goes on: each step may be repeated.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 from msgspec.structs import replace
@@ -24,6 +23,9 @@ from event_gateway.broker.positions import PositionCopies
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.webhook.renaming import is_over, is_pending, joining
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.registration.takeovers import Takeovers
+from event_gateway.registration.webhook_events import publish_change
 from event_gateway.state.connection import StateError
 from event_gateway.state.order import Order
 from event_gateway.state.renames import Renames
@@ -37,8 +39,7 @@ STRAYS = 30  # rounds between two searches for deliveries under ids that are gon
 
 
 class WebhookRenames:
-    """Finishes renamings. ``mark`` marks a webhook as renamed to another; ``removed`` is called
-    with a webhook whose id is gone."""
+    """Finishes renamings, and publishes that the former id is gone."""
 
     def __init__(
         self,
@@ -48,16 +49,16 @@ class WebhookRenames:
         copies: PositionCopies,
         *,
         peers: Peers,
-        mark: Callable[[Webhook, Webhook], Awaitable[None]],
-        removed: Callable[[Webhook], None],
+        takeovers: Takeovers,
+        lifecycle: Lifecycle,
     ) -> None:
         self._registry = registry
         self._renames = renames
         self._order = order
         self._copies = copies
         self._peers = peers
-        self._mark = mark
-        self._removed = removed
+        self._takeovers = takeovers
+        self._lifecycle = lifecycle
         self._concerned: set[str] = set()  # ids of webhooks that name or have another one
         self._woken = asyncio.Event()
         self._rounds = 0
@@ -104,7 +105,7 @@ class WebhookRenames:
             former_id = webhook.waits_for or webhook.takes_over
             former = registry.get(former_id)
             if former is not None and is_pending(webhook, former):
-                await self._mark(former, webhook)
+                await self._takeovers.mark_renamed(former, webhook)
             elif former_id and is_over(webhook, former):
                 on_its_own = replace(webhook, waits_for="", takes_over="")
                 await self._registry.put_webhook(on_its_own, webhook)
@@ -137,7 +138,7 @@ class WebhookRenames:
             return
         await self._order.release(former.id)
         await self._registry.remove_webhook(former)
-        self._removed(former)
+        publish_change(self._lifecycle, "deleted", former)
         log.info("webhook renamed, its deliveries and history are complete under the new id",
                  webhook=webhook.id, former=former.id)  # fmt: skip
 

@@ -15,7 +15,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.errors import ChangedInBetween
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.registration.webhooks import WebhookRegistration
+from event_gateway.registration.webhook_amendments import WebhookAmendments
 from event_gateway.request import handshake
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.handshake import HandshakeResult
@@ -49,11 +49,11 @@ class Verifier:
     """
 
     def __init__(
-        self, registry: Registry, registration: WebhookRegistration, peers: Peers, *,
+        self, registry: Registry, amendments: WebhookAmendments, peers: Peers, *,
         receivers: ReceiverClient, builders: RequestBuilders, origin: str,
     ) -> None:  # fmt: skip
         self._registry = registry
-        self._registration = registration
+        self._amendments = amendments
         self._peers = peers
         self._receivers = receivers
         self._builders = builders
@@ -76,14 +76,12 @@ class Verifier:
         if not webhook.verify:
             return result
         if result.verified is not None:
-            written = await self._registration.set_verification(
-                webhook, result.verified, "verified"
-            )
+            written = await self._amendments.set_verification(webhook, result.verified, "verified")
             if written is None:
                 raise ChangedInBetween(f"the webhook {webhook_id} was changed in between")
         elif webhook.verified is not None and result.status_code is not None:
             why = f"no longer verified: {result.error_message}"
-            if await self._registration.set_verification(webhook, None, why) is not None:
+            if await self._amendments.set_verification(webhook, None, why) is not None:
                 log.warning("the receiver is no longer verified", webhook=webhook_id,
                             error=result.error)  # fmt: skip
         unverified = self._unverified.get(webhook_id)
@@ -108,7 +106,7 @@ class Verifier:
         for unverified in list(self._unverified.values()):
             if unverified.webhook.verified is not None:
                 why = f"no longer verified: the gateway's origin is {self._origin}"
-                await self._registration.set_verification(unverified.webhook, None, why)
+                await self._amendments.set_verification(unverified.webhook, None, why)
 
     def progress(self, webhook_id: str) -> dict[str, Any]:
         """The last error and the time of the next handshake of an unverified webhook, as the API
@@ -180,7 +178,7 @@ class Verifier:
         error = result.error
         if result.verified is not None:
             try:
-                if await self._registration.set_verification(webhook, result.verified, "verified"):
+                if await self._amendments.set_verification(webhook, result.verified, "verified"):
                     log.info("the receiver is verified", webhook=webhook.id,
                              requests_per_minute=result.verified.rate)  # fmt: skip
                     return

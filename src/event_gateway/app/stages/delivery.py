@@ -80,7 +80,7 @@ def build_delivery(
     dispatcher = Dispatcher(
         ledger, queues, requests.receivers, requests.builders,
         outcomes=outcomes, dead_letters=dead_letters, signal=signal, metrics=adapters.metrics,
-        disable=registrations.webhooks.disable, max_in_flight=max_attempts, tracing=tracing,
+        disable=registrations.amendments.disable, max_in_flight=max_attempts, tracing=tracing,
         tallies=adapters.tallies,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)

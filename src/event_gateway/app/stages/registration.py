@@ -10,11 +10,16 @@ from event_gateway.config.model import Config
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.declared import FilePlans
+from event_gateway.registration.log_positions import LogPositions
 from event_gateway.registration.reloads import Reloads
 from event_gateway.registration.renames import WebhookRenames
 from event_gateway.registration.streams import StreamRegistration
+from event_gateway.registration.takeovers import Takeovers
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.waiting import Waiting
+from event_gateway.registration.webhook_amendments import WebhookAmendments
+from event_gateway.registration.webhook_deletions import WebhookDeletions
+from event_gateway.registration.webhook_file import FileWebhooks
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.state.order import Order
 from event_gateway.state.renames import Renames
@@ -26,6 +31,10 @@ class Registrations:
     """The parts of this stage."""
 
     webhooks: WebhookRegistration
+    file_webhooks: FileWebhooks
+    amendments: WebhookAmendments
+    deletions: WebhookDeletions
+    positions: LogPositions
     streams: StreamRegistration
     verifier: Verifier
     waiting: Waiting
@@ -41,13 +50,13 @@ class Registrations:
         and StateError.
         """
         await self.streams.load_file(streams_of(config), force=force)
-        await self.webhooks.load_file(webhooks_of(config), force=force)
+        await self.file_webhooks.load(webhooks_of(config), force=force)
         await self.verifier.withdraw_outdated()
-        await self.webhooks.adopt_streams()
+        await self.positions.adopt_streams()
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to finish deletions, and to verify receivers."""
-        tasks.start("webhook-deletion", self.webhooks.resume_deletions)
+        tasks.start("webhook-deletion", self.deletions.resume)
         tasks.start("webhook-renaming", self.renames.run)
         tasks.start("stream-deletion", self.streams.resume_changes)
         tasks.start("verification", self.verifier.run)
@@ -55,31 +64,43 @@ class Registrations:
     async def stop(self) -> None:
         """Ends the verifications and deletions that are under way."""
         await self.verifier.stop()
-        await self.webhooks.stop()
+        await self.deletions.stop()
+        await self.amendments.stop()
 
 
 def build_registration(config: Config, adapters: Adapters, requests: Requests) -> Registrations:
     """Needs the requests stage for the handshakes with receivers."""
     order = Order(adapters.redis, adapters.peers.process)
     waiting = Waiting(adapters.registry, adapters.queues, order, adapters.events)
+    positions = LogPositions(adapters.registry, adapters.events)
+    takeovers = Takeovers(adapters.registry, adapters.audit)
+    deletions = WebhookDeletions(adapters.registry, adapters.queues, adapters.lifecycle)
+    amendments = WebhookAmendments(adapters.registry, adapters.audit, adapters.lifecycle)
     webhooks = WebhookRegistration(
-        adapters.registry, adapters.events, adapters.queues, adapters.lifecycle, adapters.audit,
-        waiting=waiting,
+        adapters.registry, adapters.queues, adapters.lifecycle,
+        positions=positions, takeovers=takeovers, deletions=deletions,
     )  # fmt: skip
     return Registrations(
         webhooks=webhooks,
+        file_webhooks=FileWebhooks(
+            adapters.registry, adapters.audit,
+            webhooks=webhooks, takeovers=takeovers, deletions=deletions, waiting=waiting,
+        ),
+        amendments=amendments,
+        deletions=deletions,
+        positions=positions,
         streams=StreamRegistration(
             adapters.broker, adapters.registry, adapters.events, adapters.lifecycle, adapters.audit
         ),
         verifier=Verifier(
-            adapters.registry, webhooks, adapters.peers, receivers=requests.receivers,
+            adapters.registry, amendments, adapters.peers, receivers=requests.receivers,
             builders=requests.builders, origin=config.delivery.origin,
         ),
         waiting=waiting,
         renames=WebhookRenames(
             adapters.registry, Renames(adapters.redis, adapters.ledger), order,
             PositionCopies(adapters.broker),
-            peers=adapters.peers, mark=webhooks.mark_renamed, removed=webhooks.removed,
+            peers=adapters.peers, takeovers=takeovers, lifecycle=adapters.lifecycle,
         ),
         plans=FilePlans(adapters.broker, adapters.registry, waiting),
         reloads=Reloads(),

@@ -95,7 +95,7 @@ def build_routing(
     lifecycle = LifecycleRouting(routers[LIFECYCLE], consumers)
     changes = RegistryChanges(
         registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
-        registrations.webhooks.disable, routers, lifecycle, adapters.reader, adapters.broker,
+        registrations.amendments.disable, routers, lifecycle, adapters.reader, adapters.broker,
         adapters.ledger,
     )  # fmt: skip
 
