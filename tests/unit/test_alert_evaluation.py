@@ -16,6 +16,7 @@ from event_gateway.core.observability.attempt_history import AttemptHistory, Tal
 from event_gateway.core.observability.steady_time import Elapsed, Waits
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.alerts import evaluation, tally_exchange
+from event_gateway.observability.alerts.announcing import AlertAnnouncing
 from event_gateway.observability.alerts.book import AlertBook
 from event_gateway.observability.alerts.evaluation import WRITES_AT_ONCE
 from event_gateway.observability.alerts.readings import Readings
@@ -48,8 +49,11 @@ class _Process:
         )  # fmt: skip
         self.evaluation = evaluation.AlertEvaluation(
             cast(Broker, None), cast(Peers, None), history=self.history, exchange=exchange,
-            readings=readings, book=self.book, announcements=cast(Announcements, None),
-            webhooks=WEBHOOKS, runbooks="", limit_reached=lambda _: None,
+            readings=readings, book=self.book,
+            announcing=AlertAnnouncing(
+                self.book, cast(Announcements, None), WEBHOOKS, runbooks=""
+            ),
+            webhooks=WEBHOOKS, limit_reached=lambda _: None,
         )  # fmt: skip
 
     def attempts(self, succeeded: int, failed: int) -> None:

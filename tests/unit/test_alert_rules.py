@@ -33,7 +33,7 @@ from event_gateway.core.observability.attempt_history import (
 )
 from event_gateway.core.observability.silence import Silence, check_silence, silence_of
 from event_gateway.core.webhook.webhook import Disabled, Webhook
-from event_gateway.observability.alerts.evaluation import received_about_alerts
+from event_gateway.observability.alerts.announcing import received_about_alerts
 from event_gateway.observability.alerts.readings import Readings
 from event_gateway.state.queues import Queues
 

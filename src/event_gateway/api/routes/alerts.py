@@ -31,8 +31,8 @@ from event_gateway.core.observability.alert import Alert
 from event_gateway.core.observability.silence import MAX_SILENCES, Silence, check_silence
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.text.units import parse_duration
+from event_gateway.observability.alerts.announcing import AlertAnnouncing
 from event_gateway.observability.alerts.book import MAX_REMOVED, AlertBook
-from event_gateway.observability.alerts.evaluation import AlertEvaluation
 from event_gateway.registration.visible import sees_since, webhook_of
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=GuardedRoute,
@@ -48,7 +48,7 @@ class AlertParts:
 
     registry: Registry
     book: AlertBook
-    evaluation: AlertEvaluation
+    announcing: AlertAnnouncing
     limit_reached: Callable[[str], None]
 
 
@@ -229,7 +229,7 @@ def _page(items: list[tuple[Any, Item]], limit: int, after: Any) -> tuple[list[I
 
 def _shown(parts: AlertParts, alert: Alert) -> dict[str, Any]:
     silence = parts.book.silence_of(alert)
-    why_not = parts.evaluation.not_announced_because(alert) if alert.state == "firing" else None
+    why_not = parts.announcing.not_announced_because(alert) if alert.state == "firing" else None
     return {
         "name": alert.name,
         "webhook": alert.webhook,
@@ -245,7 +245,7 @@ def _shown(parts: AlertParts, alert: Alert) -> dict[str, Any]:
         "silenced": None if silence is None else _shown_silence(silence),
         "announced": alert.announced == alert.state,
         "not_announced_because": why_not,
-        "runbook": parts.evaluation.shown_runbook(alert.name),
+        "runbook": parts.announcing.shown_runbook(alert.name),
     }
 
 

@@ -9,6 +9,7 @@ from event_gateway.app.stages.observability import Observability
 from event_gateway.app.stages.routing import Routing
 from event_gateway.config.model import Config
 from event_gateway.core.observability.attempt_history import AttemptHistory
+from event_gateway.observability.alerts.announcing import AlertAnnouncing
 from event_gateway.observability.alerts.book import AlertBook
 from event_gateway.observability.alerts.evaluation import AlertEvaluation
 from event_gateway.observability.alerts.readings import Readings
@@ -21,12 +22,14 @@ class Alerts:
     """The parts of this stage. ``book`` has all alerts and silences."""
 
     book: AlertBook
+    announcing: AlertAnnouncing
     evaluation: AlertEvaluation
     exchange: TallyExchange
 
     def configure(self, config: Config) -> None:
-        """Applies other thresholds."""
-        self.evaluation.configure(config.alerts.settings(), config.alerts.runbooks)
+        """Applies other thresholds, and another page of runbooks."""
+        self.announcing.configure(config.alerts.runbooks)
+        self.evaluation.configure(config.alerts.settings())
 
     async def start(self, tasks: TaskGroup) -> None:
         """Starts to count, to follow and to evaluate. Raises what BrokerError names."""
@@ -56,6 +59,9 @@ def build_alerts(
         router_lag=lambda: routing.lag.waited,
     )  # fmt: skip
     book = AlertBook(observability.bucket)
+    announcing = AlertAnnouncing(
+        book, observability.announcements, registry.webhooks, runbooks=config.alerts.runbooks
+    )
     evaluation = AlertEvaluation(
         adapters.broker,
         adapters.peers,
@@ -63,10 +69,9 @@ def build_alerts(
         exchange=exchange,
         readings=readings,
         book=book,
-        announcements=observability.announcements,
+        announcing=announcing,
         webhooks=registry.webhooks,
-        runbooks=config.alerts.runbooks,
         limit_reached=adapters.metrics.limit_reached,
     )
     observability.health.add_wide(book.reasons)
-    return Alerts(book, evaluation, exchange)
+    return Alerts(book, announcing, evaluation, exchange)

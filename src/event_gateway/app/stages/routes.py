@@ -221,7 +221,7 @@ def _alert_group(stages: Stages) -> RouteGroup:
     parts = alerts.AlertParts(
         registry=stages.adapters.registry,
         book=stages.alerts.book,
-        evaluation=stages.alerts.evaluation,
+        announcing=stages.alerts.announcing,
         limit_reached=stages.adapters.metrics.limit_reached,
     )
     return RouteGroup(parts, (alerts.router,))

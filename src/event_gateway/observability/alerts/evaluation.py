@@ -9,41 +9,30 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from msgspec.structs import replace
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import LogFull, LogUnavailable
 from event_gateway.broker.peers import Peers
-from event_gateway.core.matching.pattern import takes
 from event_gateway.core.observability.alert import Alert, is_outdated, resolve, step
 from event_gateway.core.observability.alert_rules import NAMES, AlertSettings
 from event_gateway.core.observability.attempt_history import AttemptHistory
 from event_gateway.core.observability.steady_time import Elapsed
-from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.observability.alerts.announcing import AlertAnnouncing
 from event_gateway.observability.alerts.book import AlertBook, Key
 from event_gateway.observability.alerts.readings import Readings
 from event_gateway.observability.alerts.tally_exchange import TallyExchange, interval_of
-from event_gateway.observability.announcements import Announcements
 
 log = structlog.get_logger(__name__)
 
-FIRING, RESOLVED = "gateway.alert.firing", "gateway.alert.resolved"
-DEGRADED, RECOVERED = "gateway.health.degraded", "gateway.health.recovered"
-_MADE_BY_ALERTS = {
-    FIRING: "alerts", RESOLVED: "alerts",
-    DEGRADED: "events about the health", RECOVERED: "events about the health",
-}  # fmt: skip
 MAX_ALERTS = 5000  # that are stored, resolved ones too; further ones do not begin
 WEBHOOKS_PER_TURN = 5000  # whose conditions a turn reads
 WEBHOOKS_AT_ONCE = 250  # until other tasks have their turn
 CHANGES_PER_TURN = 200  # alerts that a turn stores
 WRITES_AT_ONCE = 32
 RETRY = 1.0  # seconds until the stored alerts are read again after a failure
-PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published by somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +45,7 @@ class Change:
 
 class AlertEvaluation:
     """Evaluates the alerts while this process leads its ``peers``. ``webhooks``: those that are
-    registered; ``runbooks``: the page that explains the alerts, each under its name;
-    ``limit_reached`` counts that a limit refused something, by its name."""
+    registered; ``limit_reached`` counts that a limit refused something, by its name."""
 
     def __init__(
         self,
@@ -68,9 +56,8 @@ class AlertEvaluation:
         exchange: TallyExchange,
         readings: Readings,
         book: AlertBook,
-        announcements: Announcements,
+        announcing: AlertAnnouncing,
         webhooks: Mapping[str, Webhook],
-        runbooks: str,
         limit_reached: Callable[[str], None],
     ) -> None:
         self._broker = broker
@@ -79,24 +66,20 @@ class AlertEvaluation:
         self._exchange = exchange
         self._readings = readings
         self._book = book
-        self._announcements = announcements
+        self._announcing = announcing
         self._webhooks = webhooks
-        self._runbooks = runbooks
         self._limit_reached = limit_reached
         self._interval = interval_of(readings.settings)
         self._left: dict[str, None] = {}  # webhooks that have waited for a turn
         self._elapsed = Elapsed()  # since alerts began to turn
         self._begins = True  # what is stored is older than this process
-        # By the ids of events that no other process has published: when they became due.
-        self._announced_here: dict[str, float] = {}
 
-    def configure(self, settings: AlertSettings, runbooks: str) -> None:
+    def configure(self, settings: AlertSettings) -> None:
         """Applies other thresholds."""
         self._readings.settings = settings
         self._history.set_lengths(settings.windows, time.monotonic())
         self._exchange.configure(settings)
         self._interval = interval_of(settings)
-        self._runbooks = runbooks
 
     async def run(self) -> None:
         """Evaluates for ever."""
@@ -122,28 +105,14 @@ class AlertEvaluation:
             return
         try:
             await self._book.restore()
-            await self._announce_all()
+            await self._announcing.announce_owed()
             await self._readings.refresh()
             changes = await self._changes(now, tick)
             await self._store(changes[:CHANGES_PER_TURN])
-            await self._announce_all()
+            await self._announcing.announce_owed()
             await self._remove_silences(now)
         except LogUnavailable as error:
             log.warning("alerts are not stored or announced", error=str(error))
-
-    def shown_runbook(self, name: str) -> str:
-        """Where the runbook of an alert is."""
-        return f"{self._runbooks}#{name}"
-
-    def not_announced_because(self, alert: Alert) -> str | None:
-        """Why no event is published of a firing alert; None where one is."""
-        webhook = self._webhooks.get(alert.webhook or "")
-        received = None if webhook is None else received_about_alerts(webhook)
-        if received is not None:
-            return f"the webhook receives {received} itself"
-        if self._book.silence_of(alert) is not None and alert.announced != "firing":
-            return "silenced"
-        return None
 
     def note_turning(self, now: float, tick: float) -> None:
         """Notes of each alert that is about to fire or to end since when it is. Every process does,
@@ -214,7 +183,7 @@ class AlertEvaluation:
             webhook = self._webhooks[webhook_id]
             fires = alert is not None and alert.state == "firing"
             reading = self._readings.about(name, webhook, self._exchange.recent, tick, fires=fires)
-        if alert is not None and alert.state == "resolved" and self._is_owed(alert):
+        if alert is not None and alert.state == "resolved" and self._announcing.is_owed(alert):
             return []  # first somebody is told that the former episode has ended
         since = None if alert is None else alert.turning_since
         turning = (
@@ -266,58 +235,8 @@ class AlertEvaluation:
                         webhook=alert.webhook, count=MAX_ALERTS)  # fmt: skip
             return
         if await self._book.write(alert) and (former is None or former.state != alert.state):
-            if len(self._announced_here) >= MAX_ALERTS:
-                self._announced_here.clear()
-            self._announced_here[alert.event_id] = time.monotonic()
+            self._announcing.became_due(alert)
             _log(alert)
-
-    async def _announce_all(self) -> None:
-        """Publishes the events of all alerts that have none of their present state yet."""
-        for alert in list(self._book.alerts.values()):
-            if self._is_owed(alert):
-                await self._announce(alert)
-
-    def _is_owed(self, alert: Alert) -> bool:
-        """Whether an event of the alert's present state is still to be published."""
-        return alert.to_announce and self.not_announced_because(alert) is None
-
-    async def _announce(self, alert: Alert) -> None:
-        at = (alert.fired_at if alert.state == "firing" else alert.resolved_at) or alert.since
-        stored_at = self._announced_here.get(alert.event_id)
-        known = stored_at is not None and time.monotonic() - stored_at < PUBLISHED_AFTER
-        about = alert.name if alert.webhook is None else f"{alert.name}/{alert.webhook}"
-        await self._announcements.announce(
-            FIRING if alert.state == "firing" else RESOLVED,
-            f"alert/{about}",
-            self._data_of(alert),
-            alert.event_id,
-            at=at,
-            perhaps_published=not known,
-        )
-        await self._book.write(replace(alert, announced=alert.state))
-        self._announced_here.pop(alert.event_id, None)
-
-    def _data_of(self, alert: Alert) -> dict[str, Any]:
-        labels = {"alertname": alert.name, "severity": alert.severity}
-        if alert.webhook is not None:
-            labels["webhook"] = alert.webhook
-        ended = {} if alert.state == "firing" or alert.resolved_at is None else {
-            "resolved_at": rfc3339(alert.resolved_at), "reason": alert.why,
-        }  # fmt: skip
-        return {
-            "name": alert.name,
-            "webhook": alert.webhook,
-            "state": alert.state,
-            "action": "trigger" if alert.state == "firing" else "resolve",
-            "severity": alert.severity,
-            "detail": alert.detail,
-            "value": alert.value,
-            "threshold": alert.threshold,
-            "since": rfc3339(alert.since),
-            **ended,
-            "runbook": self.shown_runbook(alert.name),
-            "labels": labels,
-        }
 
 
 def _log(alert: Alert) -> None:
@@ -329,15 +248,6 @@ def _log(alert: Alert) -> None:
         log.info("alert is pending", alert=name, webhook=webhook, reason=alert.detail)
     else:
         log.info("alert is resolved", alert=name, webhook=webhook, reason=alert.why)
-
-
-def received_about_alerts(webhook: Webhook) -> str | None:
-    """What a webhook gets of the events that an alert makes, its own and those of the health of
-    which it is a reason: an alert about it would make another delivery to it. None: nothing."""
-    for event_type, what in _MADE_BY_ALERTS.items():
-        if any(takes(pattern, event_type) for pattern in webhook.events):
-            return what
-    return None
 
 
 def _why_ended(webhook: Webhook | None) -> str | None:
