@@ -91,8 +91,10 @@ class EventCache:
         request = []
         for received, reading in zip(events, readings, strict=True):
             event = received.event
-            correlation = str(event.extensions.get("correlationid", ""))
-            causation = str(event.extensions.get("causationid", ""))
+            correlation = causation = ""
+            if event.extensions:
+                correlation = str(event.extensions.get("correlationid", ""))
+                causation = str(event.extensions.get("causationid", ""))
             subject = event.subject or ""
             item = _item(
                 {"id": event.id, "source": event.source, "type": event.type, "time": event.time}
@@ -104,8 +106,8 @@ class EventCache:
             request.append(
                 # The fields of CachedEvent in their order; a plain tuple is the cheapest.
                 (
-                    event.id, event.source, source_hash(event.source), event.type,
-                    event.time or "", subject, correlation, causation,
+                    event.id, event.source, source_hash(event.source), subject, correlation,
+                    causation,
                     f"{received.stream} {received.seq} {at // 1000}" if has_position else "",
                     item, at, reading, rfc3339(received.time) if takes_enrichment(event) else "",
                 )

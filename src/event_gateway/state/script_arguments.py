@@ -164,8 +164,6 @@ class CachedEvent(msgspec.Struct, array_like=True):
     id: str
     source: str
     source_hash: str
-    type: str
-    time: str
     subject: str
     correlation: str
     causation: str

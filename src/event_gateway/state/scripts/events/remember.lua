@@ -176,11 +176,13 @@ local function look_up(number, event)
     end
   elseif is_own then
     local fields = {
-      'source', source, 'type', event[CACHED_EVENT_TYPE], 'time', event[CACHED_EVENT_TIME],
-      'item', item, 'correlation', event[CACHED_EVENT_CORRELATION],
+      'source', source, 'item', item, 'correlation', event[CACHED_EVENT_CORRELATION],
       'causation', event[CACHED_EVENT_CAUSATION],
-      'first', routes == '1' and event[CACHED_EVENT_POSITION] or '',
     }
+    if routes == '1' then
+      fields[#fields + 1] = 'first'
+      fields[#fields + 1] = event[CACHED_EVENT_POSITION]
+    end
     if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
       text = enrichment(event, {}, {}, '')
       fields[#fields + 1] = 'enrichment'

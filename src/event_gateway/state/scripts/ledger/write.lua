@@ -98,11 +98,20 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
       redis.call('ZREM', queue, member)
     end
     if next_attempt then at = now + next_attempt end
-    redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', timestamp,
-      'attempts', attempts, 'last_error', change[CHANGE_LAST_ERROR],
-      'source', change[CHANGE_SOURCE], 'stream', stream, 'seq', seq, 'run', run,
-      'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG], 'next_attempt_at', at,
-      'event_at', event_at)
+    if old_token == change[CHANGE_TOKEN] and tonumber(old_v) == format
+      and tonumber(old_run) == run and tonumber(old_seq) == seq
+      and tonumber(old_event_at or '') == event_at then
+      -- The same lease wrote the record: what it says of the event has not changed. Each argument
+      -- of a write costs memory that is allocated, and is written to the append-only file.
+      redis.call('HSET', key, 'status', status, 'timestamp', timestamp, 'attempts', attempts,
+        'last_error', change[CHANGE_LAST_ERROR], 'log', change[CHANGE_LOG], 'next_attempt_at', at)
+    else
+      redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', timestamp,
+        'attempts', attempts, 'last_error', change[CHANGE_LAST_ERROR],
+        'source', change[CHANGE_SOURCE], 'stream', stream, 'seq', seq, 'run', run,
+        'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG], 'next_attempt_at', at,
+        'event_at', event_at)
+    end
     if FINAL[status] then
       redis.call('PEXPIRE', key, final_ttl)
     elseif old_source and FINAL[old_status] then
