@@ -47,6 +47,15 @@ class AuditLog:
             raise failure(self._broker, error) from None
         return state.first_seq, state.last_seq
 
+    async def calls(self) -> int:
+        """How many calls have a record. Raises LogUnavailable."""
+        try:
+            subjects = (await self._broker.js.stream_info(AUDIT, "eg.audit.*")).state.subjects or {}
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        # The second record of a call is of one that the first has counted.
+        return sum(count for subject, count in subjects.items() if subject != "eg.audit.ended")
+
     async def read(self, from_seq: int, limit: int) -> list[Pulled]:
         """At most ``limit`` records (1 to 1,000) from a sequence on. Raises LogUnavailable."""
         try:

@@ -175,12 +175,17 @@ class DeadLetterLog:
         except _FAILURES as error:
             raise failure(self._broker, error) from None
 
-    async def count(self) -> int:
-        """How many dead letters there are."""
+    async def count(self, webhook_id: str | None = None) -> int:
+        """How many dead letters there are (of a webhook)."""
+        total = 0
         try:
-            return (await self._broker.js.stream_info(DEAD_LETTERS)).state.messages
+            for subject in self._subjects(webhook_id):
+                state = (await self._broker.js.stream_info(DEAD_LETTERS, subject)).state
+                by_subject = state.subjects or {}
+                total += state.messages if subject is None else by_subject.get(subject, 0)
         except _FAILURES as error:
             raise failure(self._broker, error) from None
+        return total
 
     async def delete(self, position: int) -> bool:
         """Deletes one dead letter and overwrites its bytes; False if there was none."""

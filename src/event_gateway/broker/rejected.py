@@ -102,6 +102,13 @@ class RejectedInput:
             raise failure(self._broker, error) from None
         return [_rejected(message) for message in page.messages], page.remaining > 0
 
+    async def count(self) -> int:
+        """How many messages there are. Raises LogUnavailable."""
+        try:
+            return (await self._broker.js.stream_info(REJECTED)).state.messages
+        except _UNAVAILABLE as error:
+            raise failure(self._broker, error) from None
+
     async def mentioning(self, text: str, limit: int) -> tuple[list[Rejected], bool]:
         """Those of the latest ``limit`` rejected messages that have a text in their body or in a
         header, the newest first; and whether there are older ones. Raises LogUnavailable."""

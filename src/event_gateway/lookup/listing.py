@@ -13,7 +13,7 @@ import msgspec
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.failures import failure
-from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
+from event_gateway.broker.log_search import UNREADABLE, count_from, filters_for, read_back
 from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.reserved_types import is_lifecycle
@@ -71,11 +71,13 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 class Listed(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
-    messages were read for it."""
+    messages were read for it. ``total``: at most so many events are on all pages; exact where this
+    is the only one."""
 
     events: list[Received]
     next: list[Position] | None
     read: int
+    total: int
 
 
 class EventList:
@@ -99,16 +101,21 @@ class EventList:
         if wanted.type is not None and is_lifecycle(wanted.type):
             streams = (LIFECYCLE,)
         former = {position.stream: position.before for position in after or ()}
-        readers = []
+        readers: list[_Reader] = []
         try:
             for stream in streams:
                 state = await log_state(self._broker, self._index, stream)
                 low, high = await self._bounds(state, wanted)
                 reader = _Reader(self._broker, self._log, self._index, state, wanted, may_see)
-                reader.low, reader.before = low, min(high, former.get(stream, high))
+                reader.low, reader.high = low, high
+                reader.before = min(high, former.get(stream, high))
                 reader.budget = MAX_READ // len(streams)
                 readers.append(reader)
-            return await _merge(readers, limit)
+            listed = await _merge(readers, limit)
+            if after is None and listed.next is None:
+                return listed
+            counts = [await reader.count() for reader in readers]
+            return msgspec.structs.replace(listed, total=sum(counts))
         except UNREADABLE as error:
             raise failure(self._broker, error) from None
 
@@ -156,7 +163,8 @@ async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
                 stopped = max(stopped, reader.unread_time)
     more = [Position(reader.stream, reader.position) for reader in readers]
     left = any(reader.newest is not None or not reader.done for reader in readers)
-    return Listed(events, more if left else None, sum(reader.read for reader in readers))
+    read = sum(reader.read for reader in readers)
+    return Listed(events, more if left else None, read, len(events))
 
 
 class _Reader:
@@ -178,6 +186,7 @@ class _Reader:
         self._size = 0  # bytes of what was made ready
         self._oldest_read = math.inf
         self.low = 0
+        self.high = 0
         self.before = 0
         self.budget = 0
         self.read = 0
@@ -214,6 +223,15 @@ class _Reader:
     def push(self, received: Received) -> None:
         """Gives an event back."""
         self._ready.append(received)
+
+    async def count(self) -> int:
+        """How many events of the whole list there may be, as JetStream counts them: by their types
+        and the time from which on they are wanted."""
+        span = max(0, min(self.high - self.low, self._state.messages))
+        if not (span and self._subjects):
+            return span
+        counted = await count_from(self._broker, self.stream, self.low, self._subjects)
+        return min(span, counted)
 
     async def fill(self, count: int) -> None:
         """Reads until ``count`` events are ready, nothing is left, or the budget is spent."""

@@ -21,7 +21,7 @@ class LogState(msgspec.Struct, frozen=True):
 
     ``settled``: up to this sequence the router has acknowledged every event; ``taken``: the last
     one that it has taken. ``indexed``: the index has every event from this sequence on that the
-    router has taken.
+    router has taken. ``messages``: how many messages the stream holds.
     """
 
     stream: str
@@ -32,6 +32,7 @@ class LogState(msgspec.Struct, frozen=True):
     settled: int
     taken: int
     indexed: int
+    messages: int = 0
 
     @property
     def days(self) -> Iterable[int]:
@@ -75,5 +76,5 @@ async def log_state(broker: Broker, index: EventIndex, stream: str) -> LogState:
     begins = await index.begins(stream)
     return LogState(
         stream, first, last, first_time, last_time, settled, taken,
-        last + 1 if begins is None else begins,
+        last + 1 if begins is None else begins, state.messages,
     )  # fmt: skip

@@ -125,6 +125,11 @@ class Tokens:
         tokens, more = await self._issued.page(issuer or ALL, after, limit, time.time())
         return [token for token in tokens if self.still_valid(token.principal())], more
 
+    async def count(self, issuer: str | None) -> int:
+        """How many tokens are not expired, of one issuer or of all, also those whose issuer's key
+        was revoked. Raises what StateError names."""
+        return await self._issued.count(time.time(), issuer or ALL)
+
     async def revoke(self, token_id: str, issuer: str | None) -> None:
         """Revokes a token; all processes apply that before this returns. ``issuer``: only a token
         of this one. A token that Redis has lost can be revoked by its id, without an issuer.

@@ -39,17 +39,19 @@ class Replays:
 
     async def page(
         self, after: str | None, limit: int
-    ) -> tuple[list[tuple[Replay, Progress]], str | None]:
-        """The newest replays after an id, and the id after which the next page begins."""
+    ) -> tuple[list[tuple[Replay, Progress]], str | None, int]:
+        """The newest replays after an id, the id after which the next page begins, and how many
+        replays there are."""
         members = await cast(Any, self._client.zrange(REPLAYS.key(), 0, -1))
         ids = sorted((member.decode() for member in members), reverse=True)
+        total = len(ids)
         ids = [replay_id for replay_id in ids if after is None or replay_id < after]
         async with self._client.pipeline(transaction=False) as pipe:
             for replay_id in ids[:limit]:
                 pipe.hgetall(REPLAY.key(replay_id))
             stored = await pipe.execute()
         more = ids[limit - 1] if len(ids) > limit else None
-        return [_read(fields) for fields in stored if fields], more
+        return [_read(fields) for fields in stored if fields], more, total
 
     async def running(self) -> list[str]:
         """The ids of the replays in state running."""

@@ -51,14 +51,15 @@ class Tracking:
         limit: int,
         after: ListPosition | None,
         ordered: bool = False,
-    ) -> tuple[list[Listed], ListPosition | None]:
-        """A page of a webhook's deliveries, and the position after which the next page begins.
+    ) -> tuple[list[Listed], ListPosition | None, tuple[int, bool]]:
+        """A page of a webhook's deliveries, the position after which the next page begins, and how
+        many deliveries all pages have, with whether there may be fewer.
 
         The deliveries that changed last come first. Those with status ``pending``, ``retrying`` or
         ``in_progress`` come in the order of their attempts, except of ``ordered`` webhooks. A page
         can have fewer than ``limit`` deliveries, or none, and still be followed by another.
         """
-        rows, (score, last) = await self._list(
+        rows, (score, last), (total, is_estimate) = await self._list(
             webhook_id,
             "" if status is None else status.value,
             "" if since is None else round(since * 1000),
@@ -72,7 +73,7 @@ class Tracking:
         next_page = ListPosition(score.decode(), last.decode()) if score else None
         records = [(member, ListedRecord._make(fields)) for member, fields in rows]
         listed = [_listed(member, record) for member, record in records if int(record.v) <= FORMAT]
-        return listed, next_page
+        return listed, next_page, (int(total), bool(is_estimate))
 
 
 def _listed(member: bytes, record: ListedRecord) -> Listed:

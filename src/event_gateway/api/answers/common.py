@@ -32,12 +32,16 @@ class CloudEvent(TypedDict):
 
 class Page(TypedDict, Generic[Item]):
     """A page of a list. ``next`` is the cursor of the page that follows, null after the last.
-    ``total``: how many items all pages have now; not there where the gateway does not count them,
-    as in lists that are read from a log."""
+
+    ``total``: how many items all pages have now. With ``total_is_estimate`` the gateway has counted
+    without reading, so there may be fewer. Null where a count would tell a narrowed caller how many
+    items others have.
+    """
 
     items: list[Item]
     next: str | None
-    total: NotRequired[int]
+    total: int | None
+    total_is_estimate: bool
 
 
 class Warned(TypedDict):

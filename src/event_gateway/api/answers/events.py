@@ -132,6 +132,8 @@ class EventPage(TypedDict):
 
     items: list[ListedEvent]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
     read: int
 
 

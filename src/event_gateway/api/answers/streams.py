@@ -114,6 +114,8 @@ class StreamMessages(TypedDict):
 
     items: list[StreamMessage]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
     missed: NotRequired[Missed]
 
 
@@ -122,4 +124,6 @@ class SubscriptionPage(TypedDict):
 
     items: list[SubscriptionAnswer]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
     complete: bool

@@ -82,7 +82,10 @@ ANSWERS: dict[str, Any] = {
         "items": [{"webhook_id": "orders", "matches": True, "state": "active", "failed": None}],
     },
     "evaluate_expression": {"value": True, "errors": []},
-    "list_deliveries": {"items": [_DELIVERY | {"attempts": 1}], "next": None},
+    "list_deliveries": {
+        "items": [_DELIVERY | {"attempts": 1}], "next": None, "total": 1,
+        "total_is_estimate": False,
+    },
     "create_replay": _REPLAY,
     "show_replay": _REPLAY,
     "create_key": {

@@ -20,7 +20,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import cursor_of, page_members, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -91,8 +91,7 @@ async def list_alerts(
         and sees_since(caller, parts.registry, alert.webhook, alert.since)
     ]
     page, after = _page(alerts, limit, read_cursor(cursor, tuple[int, float, str, str]))
-    return {"items": [_shown(parts, alert) for alert in page], "next": after,
-            "total": len(alerts)}  # fmt: skip
+    return page_members([_shown(parts, alert) for alert in page], after, len(alerts))
 
 
 @router.get("/history", responses=answers(Page[EpisodeAnswer]))
@@ -114,8 +113,7 @@ async def list_episodes(
         if sees_since(caller, parts.registry, alert.webhook, episode["since"])
     ]
     page, after = _page(episodes, limit, read_cursor(cursor, tuple[float, str, str]))
-    return {"items": [_shown_episode(*each) for each in page], "next": after,
-            "total": len(episodes)}  # fmt: skip
+    return page_members([_shown_episode(*each) for each in page], after, len(episodes))
 
 
 @router.get("/silences", responses=answers(Page[SilenceAnswer]))
@@ -129,8 +127,7 @@ async def list_silences(
         if sees_since(caller, parts.registry, silence.webhook, silence.created_at)
     ]
     page, after = _page(silences, limit, read_cursor(cursor, tuple[float, str]))
-    return {"items": [_shown_silence(silence) for silence in page], "next": after,
-            "total": len(silences)}  # fmt: skip
+    return page_members([_shown_silence(silence) for silence in page], after, len(silences))
 
 
 @router.post(

@@ -17,7 +17,14 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, page_answer, read_cursor, time_of
+from event_gateway.api.server.pages import (
+    at_most,
+    cursor_of,
+    is_whole,
+    page_answer,
+    read_cursor,
+    time_of,
+)
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.audit.pages import Filter, Position, page, records
@@ -81,8 +88,11 @@ async def list_audit_log(
 ) -> Response:
     """Calls that changed something, or were refused, the newest first. A page may hold fewer than
     ``limit`` items and have a next page."""
-    calls, following = await page(parts.log, filters, limit, read_cursor(cursor, Position))
-    return page_answer(calls, cursor_of(following))
+    calls, position = await page(parts.log, filters, limit, read_cursor(cursor, Position))
+    following = cursor_of(position)
+    whole = is_whole(cursor, following)
+    total = len(calls) if whole else at_most(await parts.log.calls())
+    return page_answer(calls, following, total)
 
 
 @router.get("/export", responses=answers(media_type=NDJSON))

@@ -103,7 +103,7 @@ async def change_deliveries(
     for _ in range(MAX_PAGES):
         if at == len(statuses) or matched == given.limit:
             break
-        listed, following = await parts.tracking.deliveries(
+        listed, following, _ = await parts.tracking.deliveries(
             webhook.id, status=statuses[at], since=since, until=until,
             limit=given.limit - matched, after=after, ordered=webhook.ordered,
         )  # fmt: skip

@@ -33,7 +33,16 @@ from event_gateway.api.routes.dead_letter_selection import (
 from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import SeqPath, cursor_of, page_answer, read_cursor, time_of
+from event_gateway.api.server.pages import (
+    NOT_TOLD,
+    SeqPath,
+    Total,
+    cursor_of,
+    is_whole,
+    page_answer,
+    read_cursor,
+    time_of,
+)
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.dead_letters import DeadLetterLog, StoredDeadLetter
@@ -107,7 +116,11 @@ async def list_dead_letters(
         _shown(stored, replayed_at)
         for stored, replayed_at in zip(dead_letters, replayed, strict=True)
     ]
-    return page_answer(items, cursor_of(next_id))
+    following = cursor_of(next_id)
+    total: Total | int = len(items)
+    if not is_whole(cursor, following):
+        total = NOT_TOLD if is_narrowed(caller) else await _count(parts, filters)
+    return page_answer(items, following, total)
 
 
 # Only numbers, so that GET of another route's path, such as /replay, is answered with 405.
@@ -248,6 +261,12 @@ async def purge_dead_letters(
 
 def _purged(call: Call, filters: Filter, count: int, *, dry_run: bool) -> None:
     call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
+
+
+async def _count(parts: DeadLetterParts, filters: Filter) -> Total:
+    """How many dead letters pass a filter, as far as that is known without reading them."""
+    of_webhook = await parts.dead_letters.count(filters.webhook)
+    return Total(of_webhook, filters != Filter(filters.webhook, None, None, None, None))
 
 
 async def _check_unused(parts: DeadLetterParts, webhook: str | None) -> None:

@@ -14,7 +14,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import DeliveryAnswer, ListedDelivery
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, page_answer, read_cursor, time_of
+from event_gateway.api.server.pages import Total, cursor_of, page_answer, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_reader import EventReader
@@ -70,7 +70,7 @@ async def list_deliveries(
     begins = time_of("since", since)
     if is_narrowed(caller):  # a former webhook of this id may have been somebody else's
         begins = max(begins or 0.0, webhook.created_at)
-    listed, next_page = await parts.tracking.deliveries(
+    listed, next_page, total = await parts.tracking.deliveries(
         webhook_id,
         status=status,
         since=begins,
@@ -82,6 +82,7 @@ async def list_deliveries(
     return page_answer(
         [_shown(webhook_id, delivery) | {"attempts": delivery.attempts} for delivery in listed],
         cursor_of(next_page),
+        Total(*total),
     )
 
 

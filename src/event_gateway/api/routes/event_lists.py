@@ -12,7 +12,16 @@ from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.answers.events import EventPage
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import (
+    NOT_TOLD,
+    Total,
+    at_most,
+    cursor_of,
+    is_whole,
+    page_members,
+    read_cursor,
+    time_of,
+)
 from event_gateway.core.access.narrowing import is_narrowed, may_read, may_touch
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
@@ -56,24 +65,27 @@ async def list_events(
 
     ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
     the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
-    ``limit`` items, or none, and have a next page. ``read`` says how many it has read; a caller
-    that is narrowed to namespaces or types learns only of its own.
+    ``limit`` items, or none, and have a next page. ``read`` says how many it has read, ``total``
+    how many there are by their type and ``since``; a caller that is narrowed to namespaces or types
+    learns only of its own.
     """
     if type is not None:
         check_pattern(type, "type")
     wanted = Wanted(type, source, subject, time_of("since", since), time_of("until", until))
     after = read_cursor(cursor, list[Position])
     if type is not None and not may_touch(caller, (type,)):
-        listed = Listed([], None, 0)
+        listed = Listed([], None, 0, 0)
     else:
         listed = await parts.listing.page(wanted, limit, after, functools.partial(may_read, caller))
     # How many events others have is not for a narrowed caller's eyes.
-    read = len(listed.events) if is_narrowed(caller) else listed.read
-    answer: dict[str, Any] = {
-        "items": [shown_event(received) for received in listed.events],
-        "next": cursor_of(listed.next),
-        "read": read,
-    }
+    narrowed = is_narrowed(caller)
+    read = len(listed.events) if narrowed else listed.read
+    following = cursor_of(listed.next)
+    total: Total | int = listed.total
+    if not is_whole(cursor, following):
+        total = NOT_TOLD if narrowed else at_most(listed.total)
+    items = [shown_event(received) for received in listed.events]
+    answer = page_members(items, following, total) | {"read": read}
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 

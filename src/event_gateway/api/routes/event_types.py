@@ -21,7 +21,7 @@ from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_of
+from event_gateway.api.server.pages import page_members, page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -101,7 +101,7 @@ async def list_event_types(
     if len(fitting) < len(page):
         _, more = page_of(names, len(fitting), cursor)
     items = [_shown(catalog, catalog.find(name)) for name in fitting]
-    return {"items": items, "next": more, "total": len(names)}
+    return page_members(items, more, len(names))
 
 
 @router.post("", status_code=201, responses=answers(EventTypeAnswer, 201, 409, headers=CREATED))

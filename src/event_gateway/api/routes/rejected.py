@@ -14,7 +14,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import RejectedAnswer, Taken
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import SeqPath
+from event_gateway.api.server.pages import SeqPath, page_members
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.rejected import NotCaptured, Rejected, RejectedInput
@@ -46,10 +46,9 @@ async def list_rejected(
 ) -> dict[str, Any]:
     """Rejected input, the oldest first, with its original bytes."""
     entries, more = await parts.rejected.page(cursor, limit)
-    return {
-        "items": [_shown(entry) for entry in entries],
-        "next": str(entries[-1].seq + 1) if entries and more else None,
-    }
+    following = str(entries[-1].seq + 1) if entries and more else None
+    total = await parts.rejected.count() if more or cursor > 1 else len(entries)
+    return page_members([_shown(entry) for entry in entries], following, total)
 
 
 @router.post("/{seq}/retry", status_code=202, responses=answers(Taken, 202, 409))

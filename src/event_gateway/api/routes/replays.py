@@ -18,7 +18,7 @@ from event_gateway.api.answers.requests import LOCATION
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, read_cursor, time_of
+from event_gateway.api.server.pages import cursor_of, page_members, read_cursor, time_of
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
@@ -118,15 +118,15 @@ async def list_replays(
     """All replays, also those of dead letters, the newest first."""
     after = read_cursor(cursor, str)
     if not is_narrowed(caller):
-        page, more = await parts.replays.page(after, limit)
+        page, more, total = await parts.replays.page(after, limit)
     else:
-        every, _ = await parts.replays.page(after, MAX_REPLAYS)
+        every, _, _ = await parts.replays.page(None, MAX_REPLAYS)
         own = [stored for stored in every if _may_see(parts, caller, stored[0])]
-        page, more = own[:limit], own[limit - 1][0].id if len(own) > limit else None
-    return {
-        "items": [_shown(caller, replay, progress) for replay, progress in page],
-        "next": cursor_of(more),
-    }
+        left = [stored for stored in own if after is None or stored[0].id < after]
+        page, more = left[:limit], left[limit - 1][0].id if len(left) > limit else None
+        total = len(own)
+    items = [_shown(caller, replay, progress) for replay, progress in page]
+    return page_members(items, cursor_of(more), total)
 
 
 @router.get("/{replay_id}", responses=answers(ReplayAnswer))

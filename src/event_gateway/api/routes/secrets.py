@@ -15,7 +15,7 @@ from event_gateway.api.answers.requests import Rotation, SecretValue
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_of
+from event_gateway.api.server.pages import page_members, page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -67,7 +67,7 @@ async def list_secrets(
     seen = [name for name in names if _sees(parts, caller, name)]
     page, more = page_of(seen, limit, cursor)
     items = [_shown(parts, name, users.get(name, [])) for name in page]
-    return {"items": items, "next": more, "total": len(seen)}
+    return page_members(items, more, len(seen))
 
 
 @router.post("/reseal", responses=answers(Resealed, 200, 409))

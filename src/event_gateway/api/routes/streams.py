@@ -1,7 +1,6 @@
 """``/v1/streams``: named streams, which store events for live subscribers."""
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -26,7 +25,18 @@ from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set
 from event_gateway.api.server.definitions import Manager, present, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import SeqCursor, cursor_of, page_of, read_cursor, registered
+from event_gateway.api.server.pages import (
+    NOT_TOLD,
+    SeqCursor,
+    Total,
+    at_most,
+    cursor_of,
+    is_whole,
+    page_members,
+    page_of,
+    read_cursor,
+    registered,
+)
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
@@ -98,7 +108,7 @@ async def list_streams(
         items = [_outline(caller, parts.registry.streams[name]) for name in page]
     else:
         items = await _shown(parts, page)
-    return {"items": items, "next": more, "total": len(names)}
+    return page_members(items, more, len(names))
 
 
 @router.post("", status_code=201, responses=answers(ChangedStream, 201, 409, headers=CREATED))
@@ -169,23 +179,32 @@ async def list_stream_messages(
     raw = await read_page(parts.broker, stream_name(name), from_seq=start, limit=limit)
     messages = await parts.batches.read(stream_name(name), raw.messages)
     narrowed = is_narrowed(caller)
-    items = b",".join(
-        b'{"seq":%d,"time":"%b","event":%b}'
-        % (
-            message.seq,
-            rfc3339(message.received.time).encode(),
-            (message.alone() if narrowed else message).json(),
+    items = [
+        msgspec.Raw(
+            b'{"seq":%d,"time":"%b","event":%b}'
+            % (
+                message.seq,
+                rfc3339(message.received.time).encode(),
+                (message.alone() if narrowed else message).json(),
+            )
         )
         for message in messages
         if message.received is not None and may_read(caller, message.received)
-    )
-    rest: dict[str, Any] = {
-        "next": cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
-    }
+    ]
+    following = cursor_of(raw.messages[-1].seq + 1) if raw.remaining and raw.messages else None
+    total: Total | int = len(items)
+    if not is_whole(cursor, following):
+        total = NOT_TOLD if narrowed else await _messages_from(parts.broker, name, from_seq)
+    answer = page_members(items, following, total)
     if start > 1 and not (raw.messages and raw.messages[0].seq == start):
-        rest |= await _missed(parts.broker, name, start)
-    body = b'{"items":[%b],%b' % (items, json.dumps(rest, separators=(",", ":")).encode()[1:])
-    return Response(body, media_type="application/json")
+        answer |= await _missed(parts.broker, name, start)
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+async def _messages_from(broker: Broker, name: str, seq: int) -> Total:
+    """How many messages a stream has from a sequence on."""
+    contents = await stream_contents(broker, name)
+    return at_most(min(contents.messages, max(0, contents.last_seq + 1 - seq)))
 
 
 async def _missed(broker: Broker, name: str, start: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from event_gateway.api.answers.streams import SubscriptionPage
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, read_cursor
+from event_gateway.api.server.pages import Total, cursor_of, page_members, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.subscription_view import view_of
@@ -45,15 +45,14 @@ async def list_subscriptions(
     """The live subscriptions of all processes, by id. ``complete`` is false if a process did not
     answer."""
     after = read_cursor(cursor, str) or ""
-    listed, _, complete = await parts.directory.subscribers(
+    listed, total, complete = await parts.directory.subscribers(
         stream=stream, after=after, limit=limit + 1, view=view_of(caller)
     )
     page = listed[:limit]
-    return {
-        "items": [shown(subscription) for subscription in page],
-        "next": cursor_of(page[-1].id) if len(listed) > limit else None,
-        "complete": complete,
-    }
+    following = cursor_of(page[-1].id) if len(listed) > limit else None
+    items = [shown(subscription) for subscription in page]
+    members = page_members(items, following, Total(total, not complete))
+    return members | {"complete": complete}
 
 
 @router.delete("/subscriptions/{subscription_id}", status_code=204, responses=answers(None, 204))

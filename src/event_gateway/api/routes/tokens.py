@@ -14,7 +14,7 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, read_cursor
+from event_gateway.api.server.pages import at_most, cursor_of, is_whole, page_members, read_cursor
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
@@ -59,8 +59,12 @@ async def list_tokens(
     """The valid tokens, those that expire first first; to all but an operator only those that the
     caller's own key has issued."""
     after = read_cursor(cursor, tuple[int, str]) or (0, "")
-    tokens, more = await parts.tokens.page(_issuer(caller), after, limit)
-    return {"items": [_shown(token) for token in tokens], "next": cursor_of(more)}
+    issuer = _issuer(caller)
+    tokens, more = await parts.tokens.page(issuer, after, limit)
+    following = cursor_of(more)
+    whole = is_whole(cursor, following)
+    total = len(tokens) if whole else at_most(await parts.tokens.count(issuer))
+    return page_members([_shown(token) for token in tokens], following, total)
 
 
 @router.post("", status_code=201, responses=answers(NewToken, 201, 429))

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from fastapi import Path, Response
@@ -55,12 +55,39 @@ def page_of(names: Iterable[str], limit: int, cursor: str | None) -> tuple[list[
     return page, cursor_of(page[-1]) if len(left) > limit else None
 
 
-def page_answer(items: list[Any], following: str | None, total: int | None = None) -> Response:
-    """The answer with a page, and the cursor of the next one; ``total``: of all pages, None where
-    that is not known. It is encoded here, as FastAPI's way costs more than all the rest of a long
+class Total(NamedTuple):
+    """How many items a list has. ``is_estimate``: it has at most so many, as they were counted
+    without reading them. ``number`` None: the caller may not learn it."""
+
+    number: int | None
+    is_estimate: bool = False
+
+
+NOT_TOLD = Total(None, True)
+
+
+def at_most(count: int) -> Total:
+    """The total of a list that may have fewer items."""
+    return Total(count, True)
+
+
+def is_whole(cursor: str | None, following: str | None) -> bool:
+    """Whether a page is all of its list."""
+    return cursor is None and following is None
+
+
+def page_members(items: Any, following: str | None, total: Total | int) -> dict[str, Any]:
+    """The members of the answer with a page, and the cursor of the next one."""
+    number, is_estimate = total if isinstance(total, Total) else (total, False)
+    return {
+        "items": items, "next": following, "total": number, "total_is_estimate": is_estimate,
+    }  # fmt: skip
+
+
+def page_answer(items: list[Any], following: str | None, total: Total | int) -> Response:
+    """As :func:`page_members`, encoded here: FastAPI's way costs more than all the rest of a long
     page."""
-    counted = {} if total is None else {"total": total}
-    content = msgspec.json.encode({"items": items, "next": following} | counted)
+    content = msgspec.json.encode(page_members(items, following, total))
     return Response(content, media_type="application/json")
 
 

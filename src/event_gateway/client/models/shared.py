@@ -14,10 +14,14 @@ Item = TypeVar("Item")
 
 
 class Page(TypedDict, Generic[Item]):
-    """A page of a list. ``next`` is the cursor of the page that follows, None after the last."""
+    """A page of a list. ``next`` is the cursor of the page that follows, None after the last.
+    ``total``: how many items all pages have, or at most have, where ``total_is_estimate``; None
+    where the caller may not learn it."""
 
     items: list[Item]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
 
 
 class CloudEvent(TypedDict):

@@ -165,6 +165,8 @@ class StreamMessages(TypedDict):
 
     items: list[StreamMessage]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
     missed: NotRequired[Missed]
 
 
@@ -209,6 +211,8 @@ class SubscriptionPage(TypedDict):
 
     items: list[SubscriptionAnswer]
     next: str | None
+    total: int | None
+    total_is_estimate: bool
     complete: bool
 
 
