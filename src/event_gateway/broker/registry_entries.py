@@ -19,6 +19,8 @@ FORMAT = 3  # version of the stored form
 FORMAT_IN_CHANGE = 4
 NEWEST = FORMAT_IN_CHANGE  # an entry of a newer version is not read
 
+REVOCATIONS = "revoked.tokens"  # the key of the revoked browser tokens
+
 # Characters that a key of the bucket cannot contain, and dots that would make a token empty.
 _NOT_IN_KEY = re.compile(rb"[^A-Za-z0-9_.-]|^\.|\.$|(?<=\.)\.")
 _ENCODED = re.compile(rb"=([0-9A-F]{2})")
