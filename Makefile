@@ -1,12 +1,12 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format generators browser demo serve bench chaos fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format generators browser console-pictures demo serve bench chaos fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
 
 help: ## List the tasks
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(installed): requirements-dev.lock pyproject.toml
 	python3 -m venv .venv
@@ -27,6 +27,9 @@ generators: $(installed) ## Generate clients from the OpenAPI document and use t
 
 browser: $(installed) ## Run the tests in Chromium, which must be installed
 	$(bin)/pytest -m browser
+
+console-pictures: $(installed) ## Take pictures of the console's pages, into build/console
+	CONSOLE_PICTURES=build/console $(bin)/pytest -n 0 -m browser tests/console/test_pictures.py
 
 lint: $(installed) ## Run linters, type checks and import contracts
 	scripts/lint

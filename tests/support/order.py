@@ -13,7 +13,7 @@ LONGEST = (
 )  # fmt: skip
 FOLDERS = (
     "programs", "commands", "delivery", "streaming", "registration", "access", "routing", "ingest",
-    "observability", "state", "transport", "unit",
+    "observability", "console", "state", "transport", "unit",
 )  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from support.all_commands import all_commands
 def test_the_help_of_a_command_names_its_scope() -> None:
     tried = 0
     for path, command in all_commands():
+        if path == "console":  # its users sign in with keys of any scope
+            continue
         if any("--context" in parameter.opts for parameter in command.params):
             assert command.epilog, f"{path}: name its scope in cli/scopes.py"
             assert command.epilog.removesuffix(".").split()[-1] in SCOPES

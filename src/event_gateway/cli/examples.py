@@ -5,6 +5,7 @@ EXAMPLES = {
     "check": "event-gateway check -c gateway.yaml",
     "schema": "event-gateway schema > gateway.schema.json",
     "apply": "event-gateway apply -c gateway.yaml --dry-run",
+    "console": "event-gateway console --url https://gateway.example.com",
     "reload": "event-gateway reload --dry-run",
     "demo": "event-gateway demo --for 20s",
     "replay": "event-gateway replay --webhook crm --since 1h --type 'user.>' --dry-run",

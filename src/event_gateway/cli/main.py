@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "check.check",
     "schema": "schema.schema",
     "apply": "apply.apply",
+    "console": "console.console",
     "reload": "reload.reload",
     "demo": "demo.demo",
     "send": "send.send",

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from event_gateway.config.alerts_model import AlertsModel
 from event_gateway.config.auth_model import AuthModel
+from event_gateway.config.console_model import ConsoleModel
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.server_model import ServerModel
 from event_gateway.config.servers_model import NatsModel, RedisModel
@@ -173,3 +174,4 @@ class Config(Section):
     alerts: AlertsModel = AlertsModel()
     catalog: CatalogModel = CatalogModel()
     telemetry: TelemetryModel = TelemetryModel()
+    console: ConsoleModel = ConsoleModel()

@@ -24,13 +24,15 @@ ManagedBy = Annotated[
 class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
     """All that are given must hold. ``event``: an event type, or a pattern, which one of the
     webhook's patterns overlaps; ``owner``: a namespace that the webhook belongs to; ``metadata``:
-    texts that members of its metadata have."""
+    texts that members of its metadata have; ``search``: a text in small letters that its id, URL or
+    description contains."""
 
     state: State | None = None
     event: str | None = None
     owner: str | None = None
     managed_by: str | None = None
     metadata: dict[str, str] | None = None
+    search: str | None = None
 
     def check(self) -> None:
         """Raises InvalidDefinition if the pattern is none."""
@@ -46,7 +48,13 @@ class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.owner is None or self.owner in webhook.owner)
             and (self.event is None or any(overlaps(each, self.event) for each in webhook.events))
             and all(metadata.get(name) == value for name, value in (self.metadata or {}).items())
+            and (self.search is None or _contains(webhook, self.search))
         )
+
+
+def _contains(webhook: Webhook, text: str) -> bool:
+    texts = (webhook.id, webhook.url, webhook.description or "")
+    return any(text in each.lower() for each in texts)
 
 
 async def _filter(
@@ -59,6 +67,14 @@ async def _filter(
     metadata: Annotated[
         str | None, Query(description="NAME:TEXT, a member of its metadata.")
     ] = None,
+    search: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="A text that its id, URL or description contains, in "
+            "capital or small letters.",
+        ),
+    ] = None,
 ) -> WebhookFilter:
     members = None
     if metadata is not None:
@@ -67,8 +83,9 @@ async def _filter(
             raise InvalidDefinition("metadata", "must be NAME:TEXT")
         members = {name: text}
     given = WebhookFilter(
-        state=state, event=event, owner=owner, managed_by=managed_by, metadata=members
-    )
+        state=state, event=event, owner=owner, managed_by=managed_by, metadata=members,
+        search=search.lower() if search else None,
+    )  # fmt: skip
     given.check()
     return given
 

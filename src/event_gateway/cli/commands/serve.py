@@ -27,6 +27,11 @@ ForceOption = Annotated[
 WatchOption = Annotated[
     bool, typer.Option("--watch", help="Reload the file whenever it changes, as SIGHUP does.")
 ]
+ConsoleOption = Annotated[
+    bool | None,
+    typer.Option("--console/--no-console", help="Whether there are pages for people, in place of "
+                 "what the file says (by default there are).", show_default=False),
+]  # fmt: skip
 LogLevelOption = Annotated[
     LogLevel | None, typer.Option(help="The least level that is logged, in place of the file's.")
 ]
@@ -43,6 +48,7 @@ def serve(
     workers: WorkersOption = 1,
     force: ForceOption = False,
     watch: WatchOption = False,
+    console: ConsoleOption = None,
     log_level: LogLevelOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -55,4 +61,6 @@ def serve(
             os.environ[f"EVENT_GATEWAY__TELEMETRY__LOGS__{name}"] = chosen
     if watch and config is None:
         fail("--watch needs a file: give --config", 2)
-    raise typer.Exit(run(config, host, port, data_dir, workers, force=force, watched=watch))
+    raise typer.Exit(
+        run(config, host, port, data_dir, workers, force=force, watched=watch, console=console)
+    )

@@ -39,6 +39,7 @@ class Hosted:
     store_limit: int | None = None
     certificate: Path | None = None  # the file of the API's certificate; None for plain HTTP
     admin_listener: socket.socket | None = None  # of the admin port, if there is one
+    console_listener: socket.socket | None = None  # of the console, if there is one
 
     @property
     def http_url(self) -> str:
@@ -50,6 +51,13 @@ class Hosted:
         """The URL of the admin port; None if there is none."""
         return None if self.admin_listener is None else f"http://{_place(self.admin_listener)}"
 
+    @property
+    def console_url(self) -> str | None:
+        """The URL of the console; None if there is none."""
+        if self.console_listener is None:
+            return None
+        return f"{self.http_url.partition(':')[0]}://{_place(self.console_listener)}"
+
 
 @contextlib.asynccontextmanager
 async def hosting(
@@ -60,20 +68,26 @@ async def hosting(
     host: str | None,
     port: int | None,
     config_path: Path | None = None,
+    console: bool = False,
 ) -> AsyncIterator[Hosted]:
-    """Takes the data directory and the port, and starts the embedded servers. ``config_path``: the
-    file that ``config`` is from.
+    """Takes the data directory and the ports, and starts the embedded servers. ``config_path``: the
+    file that ``config`` is from; ``console``: there is a console.
 
     Raises StartFailed.
     """
-    listener = _listen(host or config.server.host, config.server.port if port is None else port)
-    admin_listener = None
-    if (admin := config.server.admin) is not None:
-        try:
-            admin_listener = _listen(admin.host, admin.port)
-        except StartFailed:
-            listener.close()
-            raise
+    host, port = host or config.server.host, config.server.port if port is None else port
+    admin_listener = console_listener = None
+    listener = listen(host, port)
+    try:
+        if (admin := config.server.admin) is not None:
+            admin_listener = listen(admin.host, admin.port)
+        if console:
+            console_listener = _listen_for_console(config, host, listener.getsockname()[1], port)
+    except StartFailed:
+        listener.close()
+        if admin_listener is not None:
+            admin_listener.close()
+        raise
     lock = DirectoryLock(data_dir)
     embedded = EmbeddedServers(
         data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
@@ -81,8 +95,8 @@ async def hosting(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
         stack.callback(listener.close)
-        if admin_listener is not None:
-            stack.callback(admin_listener.close)
+        for other in filter(None, (admin_listener, console_listener)):
+            stack.callback(other.close)
         stack.push_async_callback(embedded.stop)
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,7 +121,7 @@ async def hosting(
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
             admin_key, sealing_key, data_dir.absolute(), config_path,
-            embedded.store_limit, _certificate(config), admin_listener,
+            embedded.store_limit, _certificate(config), admin_listener, console_listener,
         )  # fmt: skip
 
 
@@ -121,8 +135,9 @@ def announced(hosted: Hosted, data_dir: Path) -> Iterator[None]:
     }  # fmt: skip
     if hosted.certificate is not None:
         places["certificate"] = str(hosted.certificate)
-    if hosted.admin_url is not None:
-        places["admin"] = hosted.admin_url
+    for name, url in (("admin", hosted.admin_url), ("console", hosted.console_url)):
+        if url is not None:
+            places[name] = url
     write_private(endpoints, json.dumps(places))
     try:
         yield
@@ -149,7 +164,20 @@ def _sealing_key(data_dir: Path) -> Path:
     return path
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen_for_console(config: Config, host: str, taken: int, asked: int) -> socket.socket:
+    """The socket of the console. ``taken`` is the API's port, ``asked`` the one that was asked for:
+    0 for any."""
+    host = config.console.host or host
+    if config.console.port is not None:
+        return listen(host, config.console.port)
+    try:
+        return listen(host, taken + 1 if asked else 0)
+    except (StartFailed, OverflowError):
+        return listen(host, 0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any free one. Raises StartFailed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -17,6 +17,7 @@ from event_gateway.app.gateway import Gateway
 from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process import worker
 from event_gateway.cli.process.configuration import read_config, warnings
+from event_gateway.cli.process.console import console_running, console_settings
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.gateway_process import working
 from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
@@ -31,7 +32,7 @@ from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Exchange, Metrics, SharedFolder
-from event_gateway.tasks import TaskCrashed, end
+from event_gateway.tasks import Supervisor, TaskCrashed, end
 
 log = structlog.get_logger(__name__)
 
@@ -85,9 +86,10 @@ def run(
     *,
     force: bool = False,
     watched: bool = False,
+    console: bool | None = None,
 ) -> int:
     """Runs the command; returns the exit status. ``watched``: the file is reloaded whenever it
-    changes."""
+    changes; ``console``: whether there is one, None as the file says."""
     try:
         config, source = read_config(config_path)
     except ConfigError as error:
@@ -101,7 +103,8 @@ def run(
     forks = ForkServer(worker.main) if workers > 1 else None
     try:
         return run_loop(_serve(
-            config, config_path, host, port, data_dir, workers, forks, force=force, watched=watched
+            config, config_path, host, port, data_dir, workers, forks, force=force, watched=watched,
+            console=config.console.enabled if console is None else console,
         ))  # fmt: skip
     finally:
         if forks is not None:
@@ -128,6 +131,7 @@ async def _serve(
     *,
     force: bool,
     watched: bool,
+    console: bool,
 ) -> int:
     ending = Ending()
     hangup = hangups()
@@ -137,9 +141,10 @@ async def _serve(
         async with (
             supervising(metrics.task_crashed) as supervisor,
             hosting(
-                config, data_dir, supervisor, host=host, port=port, config_path=config_path
+                config, data_dir, supervisor, host=host, port=port, config_path=config_path,
+                console=console,
             ) as hosted,
-        ):
+        ):  # fmt: skip
             if forks is None:
                 async with working(
                     config, hosted, os.environ,
@@ -149,7 +154,7 @@ async def _serve(
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, hangup)
                         work.append(supervisor.start("file-watch", look))
-                    await _until_told_to_end(hosted, data_dir, ending, work)
+                    await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
             else:
                 async with Workers(
                     workers, forks, config_path, hosted, supervisor, figures, force
@@ -158,7 +163,7 @@ async def _serve(
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, hangup)
                         work.append(supervisor.start("file-watch", look))
-                    await _until_told_to_end(hosted, data_dir, ending, work)
+                    await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
     except TaskCrashed as error:
         typer.echo(f"event-gateway: {error}; the process ends", err=True)
         return 1
@@ -174,11 +179,18 @@ async def _serve(
 
 
 async def _until_told_to_end(
-    hosted: Hosted, data_dir: Path, ending: Ending, work: Sequence[asyncio.Task[None]]
+    config: Config,
+    hosted: Hosted,
+    data_dir: Path,
+    supervisor: Supervisor,
+    ending: Ending,
+    work: Sequence[asyncio.Task[None]],
 ) -> None:
     """Prints the addresses, and returns when the process is to end."""
     ending.started()
     with announced(hosted, data_dir):
+        if hosted.console_url is not None:
+            typer.echo(f"console         {hosted.console_url}")
         typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
         typer.echo(f"NATS            {without_password(hosted.nats_url)}")
         typer.echo(f"Redis           {without_password(hosted.redis_url)}")
@@ -187,6 +199,20 @@ async def _until_told_to_end(
         if hosted.admin_url is not None:
             typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
-        await ending.wait()
+        async with _console(config, hosted, data_dir, supervisor):
+            await ending.wait()
         await end(work)
         typer.echo("draining; a second signal ends at once")
+
+
+@contextlib.asynccontextmanager
+async def _console(
+    config: Config, hosted: Hosted, data_dir: Path, supervisor: Supervisor
+) -> AsyncIterator[None]:
+    """Keeps the console running, if there is one."""
+    if hosted.console_listener is None:
+        yield
+        return
+    settings = console_settings(config, hosted, data_dir)
+    async with console_running(settings, hosted.console_listener, supervisor):
+        yield

@@ -123,6 +123,7 @@ class WebhooksOperations(Caller):
         owner: str | None = None,
         managed_by: str | None = None,
         metadata: str | None = None,
+        search: str | None = None,
     ) -> Page[WebhookAnswer]:
         """All webhooks, by id; with parameters those for which all of them hold."""
         return cast(
@@ -138,6 +139,7 @@ class WebhooksOperations(Caller):
                     "owner": owner,
                     "managed_by": managed_by,
                     "metadata": metadata,
+                    "search": search,
                 },
             ),
         )
@@ -294,6 +296,7 @@ class AsyncWebhooksOperations(AsyncCaller):
         owner: str | None = None,
         managed_by: str | None = None,
         metadata: str | None = None,
+        search: str | None = None,
     ) -> Page[WebhookAnswer]:
         """All webhooks, by id; with parameters those for which all of them hold."""
         return cast(
@@ -309,6 +312,7 @@ class AsyncWebhooksOperations(AsyncCaller):
                     "owner": owner,
                     "managed_by": managed_by,
                     "metadata": metadata,
+                    "search": search,
                 },
             ),
         )

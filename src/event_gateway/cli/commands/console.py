@@ -1,0 +1,79 @@
+"""``event-gateway console``: the pages for people, beside any gateway."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from event_gateway.cli.client.options import KeyOption, UrlOption
+from event_gateway.cli.client.output import fail
+
+PORT = 8081
+
+
+def console(
+    url: UrlOption = None,
+    key: KeyOption = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = PORT,
+    name: Annotated[str, typer.Option(help="What the pages are titled with.")] = "Event Gateway",
+    logo: Annotated[
+        str | None, typer.Option(help="An SVG, PNG, JPEG or WebP file, which the pages show.")
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="The address for browsers, if a proxy is before it.")
+    ] = None,
+) -> None:
+    """Run a console for a gateway, here or elsewhere.
+
+    Its users sign in with keys of that gateway. If a key is known here, a link that signs in once
+    is printed too.
+    """
+    from event_gateway.cli.client.contexts import contexts_file
+    from event_gateway.cli.client.place_options import place
+    from event_gateway.cli.client.requests import locate_gateway
+    from event_gateway.cli.process.host import StartFailed, listen
+    from event_gateway.console.links import OneTimeLinks
+    from event_gateway.console.sealing import sealer_in
+    from event_gateway.console.server import serve
+    from event_gateway.console.settings import ConsoleSettings
+
+    gateway = locate_gateway(url, key)
+    found = place()
+    own = found.data_dir if found.in_directory and found.data_dir is not None else None
+    own = own or contexts_file().parent  # of the user, for a gateway elsewhere
+    settings = ConsoleSettings(
+        gateway_url=gateway.url,
+        directory=str((own / "console").absolute()),
+        certificate=found.certificate,
+        ca=None if found.ca is None else str(found.ca),
+        name=name,
+        logo=logo,
+        public_url=public_url,
+    )
+
+    async def main() -> None:
+        from event_gateway.cli.process.signals import Ending
+
+        ending = Ending()
+        listener = listen(host, port)
+        address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
+        typer.echo(f"console         {address}   (of {gateway.url})")
+        if gateway.key:
+            directory = Path(settings.directory)
+            link = OneTimeLinks(directory, sealer_in(directory)).create(gateway.key)
+            typer.echo(f"sign in once    {address}{link}")
+        ending.started()
+        end = asyncio.Event()
+        serving = asyncio.create_task(serve(settings, listener, end))
+        waiting = asyncio.create_task(ending.wait())
+        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        end.set()
+        await serving
+
+    try:
+        asyncio.run(main())
+    except (OSError, StartFailed) as error:
+        fail(str(error))

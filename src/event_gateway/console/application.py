@@ -1,0 +1,158 @@
+"""The application of a console process: pages, sign-in, assets."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from event_gateway.client import GatewayError, GatewayUnreachable
+from event_gateway.console.assets import Assets
+from event_gateway.console.failures import described
+from event_gateway.console.gateway_connection import GatewayConnection
+from event_gateway.console.guard import Guard
+from event_gateway.console.links import OneTimeLinks
+from event_gateway.console.page_group import PageGroup, PageRoute
+from event_gateway.console.pages import GROUPS
+from event_gateway.console.rendering import templates
+from event_gateway.console.sealing import sealer_in
+from event_gateway.console.sessions import Sessions
+from event_gateway.console.settings import ConsoleSettings
+from event_gateway.console.sign_in import SIGN_IN, SignIn
+from event_gateway.console.visit import FormRefused, Visit, check_token, read_form, render
+
+log = structlog.get_logger(__name__)
+
+
+class Console:
+    """Answers all requests. ``port``: on which it listens, which tells its cookies from those of
+    other consoles on the host. Raises OSError if the directory or the logo cannot be used."""
+
+    def __init__(self, settings: ConsoleSettings, port: int) -> None:
+        directory = Path(settings.directory)
+        sealer = sealer_in(directory)
+        secure = settings.tls_cert is not None or (settings.public_url or "").startswith("https:")
+        self._sessions = Sessions(
+            sealer, name=f"eg-console-{port}", secure=secure, lifetime=settings.session
+        )
+        assets = Assets(settings.logo)
+        self._templates = templates(settings.name, assets, GROUPS)
+        self._connection = GatewayConnection(settings)
+        self._sign_in = SignIn(
+            settings,
+            connection=self._connection,
+            sessions=self._sessions,
+            sealer=sealer,
+            links=OneTimeLinks(directory, sealer),
+            templates=self._templates,
+        )
+        app = Starlette(
+            routes=[
+                Route("/assets/{version}/{name:path}", assets.get),
+                Route("/healthz", _alive),
+                *self._sign_in.routes(),
+                *(self._route(group, each) for group in GROUPS for each in group.routes),
+            ],
+            exception_handlers={HTTPException: self._on_http_error},
+        )
+        self.asgi: ASGIApp = Guard(app, secure=secure, public_url=settings.public_url)
+
+    async def close(self) -> None:
+        """Closes the connections to the gateway."""
+        await self._connection.close()
+
+    def _route(self, group: PageGroup, route: PageRoute) -> Route:
+        method = "POST" if route.changes else "GET"
+        answer = functools.partial(self._answer, group, route)
+        return Route(route.path, _named(answer), methods=[method])
+
+    async def _answer(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
+        try:
+            return await self._visit(group, route, request)
+        except Exception as error:
+            log.error("a page failed", path=request.url.path, exc_info=error)
+            return self._page(
+                status=500, title="The console failed",
+                detail="This is a fault of the console; its log has the details.",
+                remedy="The gateway and its deliveries are not affected.",
+            )  # fmt: skip
+
+    async def _visit(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
+        session = self._sessions.read(request.cookies)
+        if session is None:
+            return self._to_sign_in(request)
+        gateway = self._connection.client(session.key)
+        try:
+            form = {}
+            if route.changes:
+                form = await read_form(request)
+                check_token(session, request, form)
+            visit = Visit(
+                request=request, session=session, sessions=self._sessions, gateway=gateway,
+                caller=await gateway.show_caller(), templates=self._templates, group=group,
+                groups=GROUPS, form=form,
+            )  # fmt: skip
+        except FormRefused as error:
+            return PlainTextResponse(f"Refused: {error}.", 403)
+        except (GatewayError, GatewayUnreachable) as error:
+            return self._failed(request, error)
+        try:
+            return await route.handler(visit)
+        except GatewayError as error:
+            if error.status == 401:
+                return self._failed(request, error)
+            return await visit.render("error.html", **described(error))
+        except GatewayUnreachable as error:
+            return self._failed(request, error)
+
+    def _failed(self, request: Request, error: GatewayError | GatewayUnreachable) -> Response:
+        """The answer where nobody knows who the caller is."""
+        if isinstance(error, GatewayError) and error.status == 401:
+            response = self._to_sign_in(request, ended=True)
+            self._sessions.clear(response, request.cookies)
+            return response
+        return self._page(**described(error))
+
+    def _to_sign_in(self, request: Request, *, ended: bool = False) -> Response:
+        """Leads to the sign-in page, which leads back. Parts of pages and actions get a status that
+        the page understands."""
+        if request.headers.get("hx-request") or request.method != "GET":
+            return Response(status_code=401, headers={"HX-Redirect": SIGN_IN})
+        return RedirectResponse(self._sign_in.url(request, ended=ended), 303)
+
+    def _page(self, *, status: int, title: str, detail: str, remedy: str = "",
+              errors: object = (), retry: bool = False) -> Response:  # fmt: skip
+        return render(
+            self._templates, "failure.html", status, user=None, flash=None, nav=[], group=None,
+            title=title, detail=detail, remedy=remedy, errors=errors, retry=retry,
+        )  # fmt: skip
+
+    async def _on_http_error(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404:
+            return self._page(
+                status=404, title="No such page", detail="The console has no page at this address.",
+                remedy="The navigation leads to all pages.",
+            )  # fmt: skip
+        return PlainTextResponse(str(getattr(error, "detail", "")), status)
+
+
+async def _alive(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _named(
+    answer: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Starlette takes a function for an endpoint, and a partial for an ASGI application."""
+
+    async def endpoint(request: Request) -> Response:
+        return await answer(request)
+
+    return endpoint

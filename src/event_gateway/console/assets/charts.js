@@ -1,0 +1,90 @@
+// Draws <figure data-chart="URL">. The URL answers {"time": [seconds…], "series": [{"label", "values": […]}…]};
+// null is a gap, which is drawn as one.
+const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4"];
+const drawn = new Map();
+
+const FORMATS = {
+  number: (value) => compact(value),
+  per_second: (value) => `${compact(value)}/s`,
+  percent: (value) => `${(value * 100).toFixed(value === 0 || value === 1 ? 0 : 1)} %`,
+  seconds: (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${+value.toPrecision(3)} s`),
+  bytes: (value) => {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let step = 0;
+    while (value >= 1024 && step < units.length - 1) [value, step] = [value / 1024, step + 1];
+    return `${+value.toPrecision(3)} ${units[step]}`;
+  },
+};
+
+function compact(value) {
+  return new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(value);
+}
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function note(figure, text) {
+  const shown = figure.querySelector("[data-chart-note]");
+  shown.textContent = text;
+  shown.hidden = !text;
+}
+
+async function draw(figure) {
+  const place = figure.querySelector(".plot");
+  let answer;
+  try {
+    const response = await fetch(figure.dataset.chart, { headers: { accept: "application/json" } });
+    if (!response.ok) throw new Error(String(response.status));
+    answer = await response.json();
+  } catch {
+    note(figure, "The figures cannot be read now. The chart tries again by itself.");
+    return;
+  }
+  const all = answer.series.flatMap((series) => series.values).filter((value) => value !== null);
+  note(figure, all.length ? "" : "There are no figures yet for this time.");
+  const format = FORMATS[figure.dataset.unit] ?? FORMATS.number;
+  const grid = { stroke: colour("--line"), width: 1 };
+  const axis = { stroke: colour("--soft"), grid, ticks: { show: false }, font: "12px system-ui" };
+  drawn.get(figure)?.destroy();
+  place.replaceChildren();
+  const options = {
+    width: Math.max(place.clientWidth, 200),
+    height: Number(figure.dataset.height),
+    cursor: { y: false, points: { size: 6 } },
+    legend: { live: true },
+    scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
+    axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
+    series: [
+      {},
+      ...answer.series.map((series, index) => ({
+        label: series.label,
+        stroke: colour(COLOURS[index % COLOURS.length]),
+        width: 2,
+        fill: answer.series.length === 1 ? colour("--chart-fill") : undefined,
+        points: { show: false },
+        spanGaps: false,
+        value: (_, value) => (value === null || value === undefined ? "–" : format(value)),
+      })),
+    ],
+  };
+  drawn.set(figure, new uPlot(options, [answer.time, ...answer.series.map((series) => series.values)], place));
+}
+
+function drawAll(root = document) {
+  root.querySelectorAll("[data-chart]").forEach(draw);
+}
+
+drawAll();
+addEventListener("htmx:load", (event) => drawAll(event.detail.elt));
+addEventListener("themechange", () => drawAll());
+addEventListener("resize", () => {
+  for (const [figure, plot] of drawn) {
+    const place = figure.querySelector(".plot");
+    plot.setSize({ width: Math.max(place.clientWidth, 200), height: Number(figure.dataset.height) });
+  }
+});
+setInterval(() => {
+  for (const figure of [...drawn.keys()]) if (!figure.isConnected) drawn.delete(figure);
+  if (!document.hidden) drawAll();
+}, 15000);

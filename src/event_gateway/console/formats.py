@@ -1,0 +1,86 @@
+"""Values as people read them: the filters of the templates."""
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from markupsafe import Markup, escape
+
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+NONE = "\u2013"  # where there is no value
+
+
+def number(value: float | None) -> str:
+    """A count with thousands separated, a fraction with three digits."""
+    if value is None:
+        return NONE
+    if isinstance(value, int) or value == int(value):
+        return f"{int(value):,}".replace(",", "\u202f")
+    return f"{value:.3g}" if abs(value) < 1000 else number(round(value))
+
+
+def percent(value: float | None) -> str:
+    """A part of 1 as per cent."""
+    if value is None:
+        return NONE
+    shown = value * 100
+    return f"{shown:.0f}\u202f%" if shown in (0, 100) else f"{min(shown, 99.9):.1f}\u202f%"
+
+
+def seconds(value: float | None) -> str:
+    """A duration in its largest unit, below one second in milliseconds."""
+    if value is None:
+        return NONE
+    if value < 1:
+        return f"{round(value * 1000)}\u202fms"
+    for size, unit in _UNITS:
+        if value >= size:
+            shown = value / size
+            return f"{shown:.0f}\u202f{unit}" if shown >= 10 else f"{shown:.2g}\u202f{unit}"
+    return NONE
+
+
+def size(value: float | None) -> str:
+    """Bytes in their largest unit."""
+    if value is None:
+        return NONE
+    for unit in _SIZES:
+        if value < 1024 or unit == _SIZES[-1]:
+            return f"{number(round(value, 1) if value < 10 else round(value))}\u202f{unit}"
+        value /= 1024
+    return NONE
+
+
+def when(value: str | float | None) -> Markup:
+    """A time (RFC 3339) as an element that the page shows in the reader's zone."""
+    if not value:
+        return Markup(NONE)  # noqa: S704
+    text = str(value)
+    try:
+        exact = f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return escape(text)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(text, exact, exact)
+
+
+def pretty(value: Any) -> str:
+    """JSON, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def segment(value: object) -> str:
+    """A text as one segment of a path."""
+    return quote(str(value), safe="")
+
+
+def query(values: dict[str, Any]) -> str:
+    """The query of a URL, without what is empty; begins with ``?`` unless nothing is left."""
+    given = {name: value for name, value in values.items() if value not in (None, "", [])}
+    return f"?{urlencode(given, doseq=True)}" if given else ""
+
+
+FILTERS = {
+    each.__name__: each for each in (number, percent, seconds, size, when, pretty, segment, query)
+}

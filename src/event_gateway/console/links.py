@@ -1,0 +1,57 @@
+"""One-time links, which sign in whoever opens them first.
+
+A link is a file in the data directory, named by the digest of its token; taking it removes the
+file, which succeeds once, whatever process tries.
+"""
+
+import hashlib
+import secrets
+import time
+from pathlib import Path
+
+from event_gateway.console.sealing import Sealer
+from event_gateway.private_file import write_private
+
+LIFETIME = 600.0  # seconds
+PATH = "/sign-in/once"
+
+
+class OneTimeLinks:
+    """The links of a console. ``directory``: that of the console in the data directory."""
+
+    def __init__(self, directory: Path, sealer: Sealer) -> None:
+        self._directory = directory / "links"
+        self._sealer = sealer
+
+    def create(self, key: str, lifetime: float = LIFETIME) -> str:
+        """The path and query of a new link that signs in with a key. ``lifetime``: seconds. Raises
+        OSError."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
+        token = secrets.token_urlsafe(32)
+        sealed = self._sealer.seal("link", {"key": key}, time.time() + lifetime)
+        write_private(self._directory / _digest(token), sealed)
+        return f"{PATH}?token={token}"
+
+    def take(self, token: str) -> str | None:
+        """The key of a link that nobody has used yet; None for all others."""
+        path = self._directory / _digest(token)
+        taken = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        try:
+            path.rename(taken)  # for one of several that try
+            sealed = taken.read_text()
+            taken.unlink()
+        except OSError:
+            return None
+        content = self._sealer.open("link", sealed)
+        return None if content is None else str(content["key"])
+
+    def _sweep(self) -> None:
+        """Removes links that nobody has used in time."""
+        for path in self._directory.iterdir():
+            if path.stat().st_mtime < time.time() - 2 * LIFETIME:
+                path.unlink(missing_ok=True)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

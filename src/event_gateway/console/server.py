@@ -1,0 +1,65 @@
+"""Runs the console in a process of its own: ``python -m event_gateway.console FD``.
+
+The settings, with their secrets, come over standard input, and ``FD`` is the socket to answer on.
+When the input ends, the process ends: whoever started it is gone.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from event_gateway.console.application import Console
+from event_gateway.console.settings import ConsoleSettings
+from event_gateway.observability.logs import LogSettings, configure_logs, log_uncaught
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: ConsoleSettings, listener: socket.socket, end: asyncio.Event) -> None:
+    """Answers on a socket until ``end`` is set. Raises OSError if a file of the settings cannot be
+    used."""
+    console = Console(settings, listener.getsockname()[1])
+    server = _Server(
+        uvicorn.Config(
+            console.asgi, log_config=None, access_log=False, lifespan="off", proxy_headers=False,
+            ws="none", server_header=False, timeout_graceful_shutdown=1,
+            ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key,
+        )
+    )  # fmt: skip
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="console")
+    ending = asyncio.create_task(end.wait(), name="console-end")
+    await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    ending.cancel()
+    await serving
+    await console.close()
+
+
+def main() -> int:
+    """Runs the process; returns its exit status."""
+    settings = ConsoleSettings.from_json(sys.stdin.readline())
+    configure_logs(LogSettings(level=settings.log_level, format=settings.log_format))
+    log_uncaught()
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        asyncio.run(_until_input_ends(settings, listener))
+    except OSError as error:
+        print(f"the console cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _until_input_ends(settings: ConsoleSettings, listener: socket.socket) -> None:
+    end = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), end.set)
+    await serve(settings, listener, end)

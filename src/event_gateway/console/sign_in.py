@@ -1,0 +1,147 @@
+"""Signing in with an API key or a one-time link, and signing out."""
+
+import time
+from datetime import datetime
+from urllib.parse import urlencode
+
+from jinja2 import Environment
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from event_gateway.client import GatewayError, GatewayUnreachable
+from event_gateway.console.failures import in_a_line
+from event_gateway.console.gateway_connection import GatewayConnection
+from event_gateway.console.links import PATH as ONCE
+from event_gateway.console.links import OneTimeLinks
+from event_gateway.console.sealing import Sealer
+from event_gateway.console.sessions import Sessions, SessionTooLarge
+from event_gateway.console.settings import ConsoleSettings
+from event_gateway.console.visit import FormRefused, check_token, read_form, render
+from event_gateway.core.access.failed_logins import FailedLogins
+
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+FAILURES, PERIOD = 10, 60.0  # failed attempts of an address, and seconds
+MAX_KEY = 8192  # characters
+
+
+class SignIn:
+    """The pages for those who are not signed in yet."""
+
+    def __init__(
+        self,
+        settings: ConsoleSettings,
+        *,
+        connection: GatewayConnection,
+        sessions: Sessions,
+        sealer: Sealer,
+        links: OneTimeLinks,
+        templates: Environment,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._sessions = sessions
+        self._links = links
+        self._templates = templates
+        self._failed = FailedLogins(FAILURES, PERIOD)
+
+    def routes(self) -> list[Route]:
+        """The routes of the pages."""
+        return [
+            Route(SIGN_IN, self.show, methods=["GET"]),
+            Route(SIGN_IN, self.with_key, methods=["POST"]),
+            Route(ONCE, self.with_link, methods=["GET"]),
+            Route(SIGN_OUT, self.sign_out, methods=["POST"]),
+        ]
+
+    def url(self, request: Request, *, ended: bool = False) -> str:
+        """The page that leads back to the page of a request. ``ended``: it says that the key is not
+        valid any more."""
+        url = request.url
+        given = {"next": url.path + (f"?{url.query}" if url.query else "")}
+        if given["next"] == "/":
+            given = {}
+        if ended:
+            given["ended"] = "1"
+        return SIGN_IN + (f"?{urlencode(given)}" if given else "")
+
+    async def show(self, request: Request) -> Response:
+        """The page."""
+        if self._sessions.read(request.cookies) is not None:
+            return RedirectResponse(_inside(request.query_params.get("next")), 303)
+        message = None
+        if request.query_params.get("ended"):
+            message = "Your key is not valid any more, or your session has ended. Sign in again."
+        return self._page(request.query_params.get("next"), message, 200)
+
+    async def with_key(self, request: Request) -> Response:
+        """Signs in with the key of the form."""
+        try:
+            form = await read_form(request)
+        except FormRefused as error:
+            return self._page(None, f"Refused: {error}.", 400)
+        key = form.get("key", [""])[0].strip()
+        target = form.get("next", [""])[0]
+        address = request.client.host if request.client else ""
+        wait = self._failed.wait(address, time.monotonic())
+        if wait > 0:
+            text = f"Too many attempts have failed. Try again in {wait:.0f} s."
+            return self._page(target, text, 429)
+        if not key or len(key) > MAX_KEY or not key.isascii() or not key.isprintable():
+            return self._page(target, "Enter an API key of the gateway.", 422)
+        return await self._enter(request, key, target)
+
+    async def with_link(self, request: Request) -> Response:
+        """Signs in with a one-time link."""
+        key = self._links.take(request.query_params.get("token", ""))
+        if key is None:
+            text = "This link was used already, or its time is over. Sign in with an API key."
+            return self._page(None, text, 403)
+        return await self._enter(request, key, None)
+
+    async def sign_out(self, request: Request) -> Response:
+        """Ends the session."""
+        session = self._sessions.read(request.cookies)
+        if session is not None:
+            try:
+                check_token(session, request, await read_form(request))
+            except FormRefused as error:
+                return self._page(None, f"Refused: {error}.", 403)
+        response = RedirectResponse(SIGN_IN, 303)
+        self._sessions.clear(response, request.cookies)
+        return response
+
+    async def _enter(self, request: Request, key: str, target: str | None) -> Response:
+        """Begins a session, if the gateway knows the key."""
+        try:
+            caller = await self._connection.client(key).show_caller()
+        except GatewayError as error:
+            if error.status == 401 and request.client is not None:
+                self._failed.failed(request.client.host, time.monotonic())
+            text = "The gateway does not know this key." if error.status == 401 else None
+            return self._page(target, text or in_a_line(error), error.status)
+        except GatewayUnreachable as error:
+            return self._page(target, in_a_line(error), 502)
+        lifetime = None
+        if caller["expires_at"] is not None:
+            lifetime = datetime.fromisoformat(caller["expires_at"]).timestamp() - time.time()
+        response = RedirectResponse(_inside(target), 303)
+        try:
+            session = self._sessions.new(key, lifetime)
+            self._sessions.write(response, session, request.cookies)
+        except SessionTooLarge:
+            return self._page(target, "The token is too large for the cookies of a session.", 413)
+        return response
+
+    def _page(self, target: str | None, message: str | None, status: int) -> Response:
+        return render(
+            self._templates, "access/sign_in.html", status, user=None, nav=[], group=None,
+            flash=None, message=message, target=_inside(target),
+        )  # fmt: skip
+
+
+def _inside(target: str | None) -> str:
+    """A page of this console; the first one for anything else."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\", SIGN_IN)):
+        return "/"
+    return target if target.isprintable() else "/"

@@ -1,0 +1,124 @@
+"""One request of somebody who is signed in, as the pages see it."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from jinja2 import Environment
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from event_gateway.client import AsyncGatewayClient
+from event_gateway.console.guard import MAX_BODY
+from event_gateway.console.page_group import PageGroup
+from event_gateway.console.rendering import navigation
+from event_gateway.console.sessions import Session, Sessions
+
+MAX_FIELDS = 2000  # of a form
+PAGE = 50  # items of a list on a page
+
+
+class FormRefused(Exception):
+    """The form does not have the token of the session, or cannot be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """What a page works with. ``gateway``: a client with the user's own key; ``caller``: what
+    ``/v1/caller`` says of it; ``form``: what an action got, by name."""
+
+    request: Request
+    session: Session
+    sessions: Sessions
+    gateway: AsyncGatewayClient
+    caller: Mapping[str, Any]
+    templates: Environment
+    group: PageGroup
+    groups: Sequence[PageGroup]
+    form: Mapping[str, list[str]]
+
+    def path(self, name: str) -> str:
+        """A part of the path, decoded."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str) -> str | None:
+        """A parameter of the URL; None where it is missing or empty."""
+        return self.request.query_params.get(name, "").strip() or None
+
+    def filters(self, *names: str) -> dict[str, Any]:
+        """The filters of a list, which stand in its URL: all of these names."""
+        return {name: self.query(name) for name in names}
+
+    def field(self, name: str) -> str:
+        """A field of the form, empty where it is missing."""
+        return self.form.get(name, [""])[0].strip()
+
+    def may(self, scope: str) -> bool:
+        """Whether the user has a scope."""
+        return scope in self.caller["scopes"]
+
+    async def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page. Templates see ``values``, ``user`` (the caller), ``may(scope)``, ``csrf``,
+        ``flash``, ``group``, ``nav`` and ``here`` (path and query of the page)."""
+        url = self.request.url
+        response = render(
+            self.templates, template, status,
+            user=self.caller, csrf=self.session.csrf, group=self.group,
+            nav=navigation(self.groups, self.caller),
+            flash=self.sessions.shown_flash(self.request.cookies),
+            here=url.path + (f"?{url.query}" if url.query else ""),
+            may=self.may, **values,
+        )  # fmt: skip
+        self.sessions.take_flash(response, self.request.cookies)
+        return response
+
+    def json(self, content: Any) -> JSONResponse:
+        """Data for a chart."""
+        return JSONResponse(content)
+
+    def redirect(
+        self, path: str, text: str | None = None, kind: str = "ok", **query: Any
+    ) -> RedirectResponse:
+        """Leads to another page, which shows the message ``text``. ``kind``: ok, warning, error."""
+        given = {name: value for name, value in query.items() if value}
+        response = RedirectResponse(path + (f"?{urlencode(given)}" if given else ""), 303)
+        if text is not None:
+            self.sessions.flash(response, kind, text)
+        return response
+
+
+def render(templates: Environment, template: str, status: int, **values: Any) -> HTMLResponse:
+    """A page of a template."""
+    return HTMLResponse(templates.get_template(template).render(values), status)
+
+
+async def read_form(request: Request) -> dict[str, list[str]]:
+    """The fields of a form by name. Raises FormRefused."""
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise FormRefused("the form is larger than the console takes")
+    except ClientDisconnect:
+        raise asyncio.CancelledError from None
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+        )
+    except ValueError:
+        raise FormRefused("the form cannot be read") from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+    return fields
+
+
+def check_token(session: Session, request: Request, form: Mapping[str, list[str]]) -> None:
+    """Raises FormRefused unless the form or the header has the token of the session."""
+    given = request.headers.get("x-csrf-token") or form.get("csrf", [""])[0]
+    if not secrets.compare_digest(given.encode(), session.csrf.encode()):
+        raise FormRefused("the page is from another session: load it again")

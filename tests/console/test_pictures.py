@@ -1,0 +1,76 @@
+"""Pictures of every page, for people to look at: ``make console-pictures`` takes them."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from support.client import Client, event
+from support.console import DESKTOP, PHONE, Theme, browser, gateway_with_console, tab
+from support.receiver import Receiver
+
+FOLDER = os.environ.get("CONSOLE_PICTURES")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(FOLDER is None, reason="make console-pictures sets CONSOLE_PICTURES"),
+]
+CHOSEN = os.environ.get("CONSOLE_PAGES", "").split()
+# The pages by the name of their pictures; a group of pages adds its own.
+PAGES = {
+    "sign-in": "/sign-in",
+    "overview": "/",
+    "webhooks": "/webhooks",
+    "webhook": "/webhooks/crm_orders",
+    "system": "/system",
+}
+THEMES: tuple[Theme, ...] = ("light", "dark")
+SCREENS = {"desktop": DESKTOP, "phone": PHONE}
+
+
+async def test_pictures(tmp_path: Path, receiver: Receiver) -> None:
+    folder = Path(FOLDER or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    async with gateway_with_console(tmp_path) as console, browser() as chromium:
+        await _fill(console.client, receiver)
+        for screen, size in SCREENS.items():
+            for theme in THEMES:
+                async with tab(chromium, console.url, screen=size, theme=theme) as shown:
+                    for name, path in PAGES.items():
+                        if path != "/sign-in" and shown.page.url.endswith(("/sign-in", "blank")):
+                            await shown.sign_in(console.key)
+                        if CHOSEN and name not in CHOSEN:
+                            continue
+                        await shown.open(path)
+                        await shown.page.wait_for_timeout(400)  # charts are drawn
+                        await shown.page.screenshot(
+                            path=folder / f"{name}-{screen}-{theme}.png", full_page=True
+                        )
+
+
+async def _fill(client: Client, receiver: Receiver) -> None:
+    """A gateway as one in use: webhooks that work, that fail and that wait."""
+    receiver.answers["/flaky"] = [500, 200]
+    receiver.answers["/dead"] = [503]
+    retry = {"max_attempts": 2, "initial_delay": "100ms"}
+    for name, path, events in (
+        ("crm_orders", "/crm", ["ontology.schema.*"]),
+        ("analytics", "/flaky", ["terminus.commit.>", "ontology.>"]),
+        ("siem", "/dead", ["audit.events.*", "ontology.violation.*"]),
+        ("partner_portal", "/partner", ["user.authenticated"]),
+    ):
+        await client.webhook(
+            id=name, url=receiver.url + path, events=events, retry_policy=retry,
+            description=f"Events for {name.replace('_', ' ')}",
+        )  # fmt: skip
+    await client.http.patch("/v1/webhooks/partner_portal", json={"enabled": False})
+    sent = [
+        event(kind, {"namespace": "customer", "name": f"Schema {number}", "fields": [1, 2, 3]},
+              subject=f"schema/{number}")
+        for number in range(15)
+        for kind in ("ontology.schema.created", "terminus.commit.created", "audit.events.login",
+                     "user.authenticated")
+    ]  # fmt: skip
+    await client.send(sent)
+    await client.until("siem", sent[-2]["id"], "dead_letter", "pending", "retrying")
+    await asyncio.sleep(2)
