@@ -41,7 +41,9 @@ async def _dead(client: Client, receiver: Receiver, *types: str, webhook: str = 
 
 
 async def _places(run: Command, *words: str) -> list[int]:
-    return [item["id"] for item in (await run("dead-letters", "list", *words, "--json")).json]
+    """The ids of the dead letters that are listed, the oldest first."""
+    listed = (await run("dead-letters", "list", *words, "--json")).json
+    return [item["id"] for item in listed][::-1]
 
 
 def _now() -> str:
@@ -144,8 +146,8 @@ async def test_dead_letters_are_listed_and_shown(
     head, first, *rest = (await run("dead-letters", "list")).out.splitlines()
     assert head.split() == ["ID", "TIME", "WEBHOOK", "REASON", "ATTEMPTS", "TYPE", "EVENT",
                             "REPLAYED"]  # fmt: skip
-    assert [*first.split()[:1], *first.split()[2:]] == ["1", "w", "ServerError", "1", "a.x",
-                                                        ids[0], "-"]  # fmt: skip
+    assert [*first.split()[:1], *first.split()[2:]] == ["3", "w", "ServerError", "1", "b.x",
+                                                        ids[2], "-"]  # fmt: skip
     assert len(rest) == 2
     for words, result in (
         (["--webhook", "w"], [1, 2, 3]),
@@ -154,7 +156,7 @@ async def test_dead_letters_are_listed_and_shown(
         (["--reason", "Expired"], []),
         (["--since", middle], [2, 3]),
         (["--until", middle, "--type", "*.x"], [1]),
-        (["--since", "1h", "--limit", "2"], [1, 2]),
+        (["--since", "1h", "--limit", "2"], [2, 3]),
         (["--until", "1h"], []),
     ):
         assert await _places(run, *words) == result, words
@@ -261,7 +263,7 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
     async with relayed(gateway.http_url) as seen:
         for limit, request in ((2, [2]), (1000, [1000]), (1001, [1000, 1])):
             result = await _places(run, "--limit", str(limit), "--url", seen.url)
-            assert result == list(range(1, limit + 1))
+            assert result == list(range(1102 - limit, 1102))
             assert [
                 int(line.split("limit=")[1].split("&")[0].split()[0]) for line in seen.lines
             ] == request

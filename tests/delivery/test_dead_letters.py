@@ -38,6 +38,7 @@ async def _dead(
 
 
 async def _letters(client: Client, **query: Any) -> list[dict[str, Any]]:
+    """All pages of a list of dead letters, the oldest first."""
     items: list[dict[str, Any]] = []
     cursor: dict[str, Any] = {}
     while True:
@@ -45,7 +46,7 @@ async def _letters(client: Client, **query: Any) -> list[dict[str, Any]]:
         assert answer.status_code == 200, answer.text
         items += answer.json()["items"]
         if answer.json()["next"] is None:
-            return items
+            return items[::-1]
         cursor = {"cursor": answer.json()["next"]}
 
 
@@ -195,7 +196,7 @@ async def test_large_dead_letters_are_read_in_small_parts(
     ids = [item["id"] for item in sent]
     assert [letter["event_id"] for letter in await _letters(client)] == ids
     first = (await client.http.get("/v1/dead-letters")).json()
-    assert [item["event_id"] for item in first["items"]] == ids[:3]
+    assert [item["event_id"] for item in first["items"]] == ids[:3:-1]
     receiver.answers["/w"] = [200]
     replay = await _replay(client, webhook="w")
     assert (replay["state"], replay["looked_at"], replay["queued"]) == ("done", 8, 8)

@@ -41,12 +41,12 @@ async def register(client: Client, event_type: str = "user.made", **more: Any) -
 
 
 async def rejected(client: Client, count: int) -> list[dict[str, Any]]:
-    """Waits for a number of rejected messages, and returns them."""
+    """Waits for a number of rejected messages, and returns them, the oldest first."""
     async with asyncio.timeout(PATIENCE):
         while True:
             items = (await client.http.get("/v1/rejected")).json()["items"]
             if len(items) >= count:
-                return list(items)
+                return list(items)[::-1]
             await asyncio.sleep(0.02)
 
 

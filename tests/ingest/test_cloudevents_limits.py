@@ -247,7 +247,7 @@ async def test_rejected_input_that_is_too_large_is_cut(client: Client, receiver:
     last = event("user.a")
     await client.send(last)
     assert (await receiver.until(1))[0].json["id"] == last["id"]
-    items = (await client.http.get("/v1/rejected")).json()["items"]
+    items = (await client.http.get("/v1/rejected")).json()["items"][::-1]
     assert [item["cut"] for item in items] == [most - 100, 100, None]
     assert len(items[2]["data"]) == 100_000
     assert items[0]["headers"] == {"X": "y"}

@@ -207,14 +207,18 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
     async with asyncio.timeout(PATIENCE):
         while len((await client.http.get("/v1/rejected")).json()["items"]) < 4:
             await asyncio.sleep(0.02)
-    page = (await client.http.get("/v1/rejected", params={"limit": 3})).json()
-    first, second = page["items"][:2]
+    page = (await client.http.get("/v1/rejected", params={"limit": 2})).json()
+    assert ([item["data"] for item in page["items"]], page["total"]) == (["[2]", "[1]"], 4)
+    rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
+    second, first = rest["items"]
+    assert (rest["next"], rest["total"]) == (None, 4)
+    assert (await client.http.get("/v1/rejected", params={"cursor": "3"})).status_code == 400
+    assert (await client.http.get(f"/v1/rejected/{first['seq']}")).json() == first
+    assert (await client.http.get("/v1/rejected/99")).status_code == 404
     assert (first["data_base64"], first["headers"]) == ("/w==", headers)
     assert (second["data"], second["subject"], second["reason"]) == ("[0]", "user.x", "malformed")
     assert (second["stream"], second["sequence"]) == ("GATEWAY_EVENTS", 2)
     assert "not a JSON object" in second["detail"]
-    rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()
-    assert ([item["data"] for item in rest["items"]], rest["next"]) == (["[2]"], None)
     answer = await client.http.post(f"/v1/rejected/{second['seq']}/retry")
     assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
     assert (await client.http.post("/v1/rejected/99/retry")).status_code == 404

@@ -1,11 +1,13 @@
 """Lists: how many items they have, in which order, and what their cursors name."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from event_gateway.api.routes import dead_letter_selection
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -76,6 +78,9 @@ async def test_lists_of_what_is_logged_say_how_much_there_is(
     assert await _total(client, "/v1/events", limit=2, type="lists.odd") == (3, True)
     assert await _total(client, "/v1/events", limit=2, source="none") == (0, False)
     messages = "/v1/streams/lists/messages"
+    async with asyncio.timeout(PATIENCE):
+        while len((await _page(client, messages))["items"]) < len(sent):
+            await asyncio.sleep(0.02)
     assert await _total(client, messages, limit=2) == (6, True)
     assert await _total(client, messages, limit=2, from_seq=3) == (4, True)
     assert await _total(client, messages, from_seq=3) == (4, False)
@@ -123,3 +128,49 @@ async def test_a_narrowed_caller_does_not_learn_how_much_others_have(
             whole = page["next"] is None
             expected = (len(page["items"]), False) if whole else (None, True)
             assert (page["total"], page["total_is_estimate"]) == expected, path
+
+
+async def test_a_list_of_the_newest_first_continues_while_items_are_added(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/w"] = [500]
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["lists.>"],
+                         retry_policy=ONCE, circuit_breaker=STURDY)  # fmt: skip
+
+    async def die(count: int) -> list[str]:
+        sent = [event("lists.a") for _ in range(count)]
+        for each in sent:
+            await client.send(each)
+            await client.until("w", each["id"], "dead_letter")
+        return [each["id"] for each in sent]
+
+    ids = await die(5)
+    lists = {
+        "/v1/dead-letters?webhook=w": "event_id", "/v1/dead-letters": "event_id",
+        "/v1/webhooks/w/deliveries": "event_id", "/v1/events": "event",
+    }  # fmt: skip
+
+    def named(page: dict[str, Any], member: str) -> list[str]:
+        values = [item[member] for item in page["items"]]
+        return [value["id"] if isinstance(value, dict) else value for value in values]
+
+    for path, member in lists.items():
+        first = await _page(client, path, limit=2)
+        assert named(first, member) == ids[:-3:-1], path
+        await die(1)
+        rest = await _page(client, path, limit=10, cursor=first["next"])
+        assert named(rest, member) == ids[-3::-1], path
+        assert (rest["next"], rest["total"]) == (None, first["total"] + 1), path
+        ids = named(await _page(client, path), member)[::-1]
+
+
+async def test_a_cursor_of_another_list_or_of_a_former_version_is_named(client: Client) -> None:
+    await client.webhook(id="w", url="http://127.0.0.1:8099/", events=["a"])
+    for path, former in (
+        ("/v1/dead-letters", "Mw=="), ("/v1/rejected", "3"), ("/v1/webhooks/w/deliveries", "Mw=="),
+        ("/v1/tokens", "WzEsInQiXQ=="), ("/v1/alerts/silences", "WzEuNSwicyJd"),
+        ("/v1/audit-log", "Mw=="), ("/v1/events", "Mw=="), ("/v1/replays", "Mw=="),
+    ):  # fmt: skip
+        answer = await client.http.get(path, params={"cursor": former})
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/bad-cursor"), path
+        assert "begin without one" in answer.json()["detail"]

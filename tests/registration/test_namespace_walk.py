@@ -236,6 +236,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "DELETE /v1/event-types/{name}": [("/v1/event-types/a.b", OPERATORS, None)],
     "GET /asyncapi.json": [("/asyncapi.json", 200, None)],
     "GET /v1/rejected": [("/v1/rejected", OPERATORS, None)],
+    "GET /v1/rejected/{seq}": [("/v1/rejected/1", OPERATORS, None)],
     "POST /v1/rejected/{seq}/retry": [("/v1/rejected/1/retry", OPERATORS, None)],
     "POST /v1/repair": [("/v1/repair", OPERATORS, {"reread": True})],
     "GET /v1/audit-log": [("/v1/audit-log", OPERATORS, None)],

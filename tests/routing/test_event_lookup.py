@@ -174,7 +174,7 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
     bad = again | {"id": "bad", "type": "user.strict", "data": {}}
     await client.nats.publish("user.strict", json.dumps(bad).encode())
     async with asyncio.timeout(PATIENCE):
-        while (await client.http.get("/v1/rejected")).json()["items"][-1]["reason"] != "schema":
+        while (await client.http.get("/v1/rejected")).json()["items"][0]["reason"] != "schema":
             await asyncio.sleep(0.02)
     aside = await get(client, "/bad")
     assert (aside["routed"], aside["webhooks"]) == (False, [])

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from event_gateway.core.access.browser_token import BrowserToken, new_id
-from event_gateway.state.browser_tokens import ALL, IssuedTokens
+from event_gateway.state.browser_tokens import ALL, IssuedTokens, TokenPosition
 from event_gateway.state.connection import connect
 
 
@@ -29,9 +29,9 @@ async def test_all_tokens_that_expire_with_their_key_are_listed(redis: Redis) ->
         )  # fmt: skip
         await issued.add(token, now)
     for issuer in (ALL, "api_key:k"):
-        after: tuple[int, str] | None = (0, "")
+        after: TokenPosition | None = None
         listed: list[str] = []
-        while after is not None:
+        while after is not None or not listed:
             page, after = await issued.page(issuer, after, 10, now)
             listed += [token.id for token in page]
-        assert listed == ids
+        assert listed == ids[::-1]

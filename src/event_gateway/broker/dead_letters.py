@@ -14,6 +14,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.event_log import get_message
 from event_gateway.broker.failures import LogUnavailable, failure
+from event_gateway.broker.log_search import read_back
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
@@ -138,6 +139,32 @@ class DeadLetterLog:
         decoded = [self._decode(each.seq, each.time, each.data) for each in messages]
         last = messages[-1].seq if messages else from_position - 1
         return [stored for stored in decoded if stored is not None], last, remaining
+
+    async def latest(
+        self, *, webhook_id: str | None, before: int, floor: int, wanted: int
+    ) -> tuple[list[StoredDeadLetter], int]:
+        """The newest dead letters before a position, the newest first, ``wanted`` (1 to 500) or
+        more if there are so many from ``floor`` on; and the position from which on these are all.
+        """
+        subjects = [each for each in self._subjects(webhook_id) if each is not None]
+        try:
+            passage = await read_back(
+                self._broker, DEAD_LETTERS, before=before, floor=floor, wanted=wanted,
+                subjects=subjects,
+            )  # fmt: skip
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        decoded = [self._decode(each.seq, each.time, each.data) for each in passage.messages]
+        return [stored for stored in reversed(decoded) if stored is not None], passage.begin
+
+    async def bounds(self) -> tuple[int, int]:
+        """The positions of the oldest and of the newest dead letter; the second is lower if there
+        is none."""
+        try:
+            state = (await self._broker.js.stream_info(DEAD_LETTERS)).state
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        return max(state.first_seq, 1), state.last_seq
 
     async def read(self, position: int) -> StoredDeadLetter | None:
         """The dead letter at a position; None if there is none, or no longer."""

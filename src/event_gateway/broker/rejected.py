@@ -102,12 +102,33 @@ class RejectedInput:
             raise failure(self._broker, error) from None
         return [_rejected(message) for message in page.messages], page.remaining > 0
 
-    async def count(self) -> int:
-        """How many messages there are. Raises LogUnavailable."""
+    async def latest(
+        self, before: int | None, limit: int
+    ) -> tuple[list[Rejected], int | None, int]:
+        """At most ``limit`` rejected messages before a sequence, the newest first, the sequence
+        before which more follow, and how many there are in total. Raises LogUnavailable."""
+        found: list[Rejected] = []
         try:
-            return (await self._broker.js.stream_info(REJECTED)).state.messages
+            state = (await self._broker.js.stream_info(REJECTED)).state
+            first, end = max(state.first_seq, 1), state.last_seq + 1
+            end = min(before or end, end)
+            while end > first and len(found) < limit:
+                passage = await read_back(
+                    self._broker, REJECTED, before=end, floor=first,
+                    wanted=min(PASSAGE, limit - len(found)),
+                )  # fmt: skip
+                found += [_rejected(message) for message in reversed(passage.messages)]
+                end = passage.begin
         except _UNAVAILABLE as error:
             raise failure(self._broker, error) from None
+        if len(found) > limit:  # a passage may have more than was wanted
+            end = found[limit].seq + 1
+        return found[:limit], end if end > first else None, state.messages
+
+    async def read(self, seq: int) -> Rejected | None:
+        """The rejected message at a sequence; None if there is none. Raises LogUnavailable."""
+        page, _ = await self.page(seq, 1)
+        return page[0] if page and page[0].seq == seq else None
 
     async def mentioning(self, text: str, limit: int) -> tuple[list[Rejected], bool]:
         """Those of the latest ``limit`` rejected messages that have a text in their body or in a
@@ -139,10 +160,9 @@ class RejectedInput:
         there is no message at ``seq``, InvalidEvent if it still is not a valid event (it stays
         stored then), NotCaptured, and LogUnavailable.
         """
-        page, _ = await self.page(seq, 1)
-        if not page or page[0].seq != seq:
+        rejected = await self.read(seq)
+        if rejected is None:
             raise KeyError(seq)
-        rejected = page[0]
         if rejected.cut is not None:
             raise InvalidEvent("malformed", "the message was too large to be stored completely")
         received = from_message(

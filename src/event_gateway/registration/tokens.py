@@ -23,7 +23,7 @@ from event_gateway.core.access.browser_token import (
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
 from event_gateway.registration.key_ring import KeyRing
-from event_gateway.state.browser_tokens import ALL, IssuedTokens
+from event_gateway.state.browser_tokens import ALL, IssuedTokens, TokenPosition
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
@@ -118,10 +118,10 @@ class Tokens:
         return issuer is not None and principal.within(issuer)
 
     async def page(
-        self, issuer: str | None, after: tuple[int, str], limit: int
-    ) -> tuple[list[BrowserToken], tuple[int, str] | None]:
-        """Tokens that are valid, by expiry, of one issuer or of all; and the position of the next
-        page. Raises what StateError names."""
+        self, issuer: str | None, after: TokenPosition | None, limit: int
+    ) -> tuple[list[BrowserToken], TokenPosition | None]:
+        """Tokens that are valid, the last to expire first, of one issuer or of all; and the
+        position of the next page. Raises what StateError names."""
         tokens, more = await self._issued.page(issuer or ALL, after, limit, time.time())
         return [token for token in tokens if self.still_valid(token.principal())], more
 

@@ -1,6 +1,6 @@
 """The browser tokens that are not expired, for lists. A token is valid without its entry here."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -12,6 +12,13 @@ ALL = "all"  # in place of an issuer
 _TIES = 32  # tokens more than a page that are read at once, as many can expire with their key
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(BrowserToken).decode
+
+
+class TokenPosition(msgspec.Struct, frozen=True):
+    """The token after which a page begins; ``until`` in milliseconds since the epoch."""
+
+    until: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    id: Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class IssuedTokens:
@@ -38,23 +45,23 @@ class IssuedTokens:
             await pipe.execute()
 
     async def page(
-        self, issuer: str, after: tuple[int, str], limit: int, now: float
-    ) -> tuple[list[BrowserToken], tuple[int, str] | None]:
-        """At most ``limit`` tokens behind a position, by expiry; and the position of the last one
-        if there are more."""
-        first = max(after[0], _score(now))
+        self, issuer: str, after: TokenPosition | None, limit: int, now: float
+    ) -> tuple[list[BrowserToken], TokenPosition | None]:
+        """At most ``limit`` tokens behind a position, the last to expire first; and the position of
+        the last one if there are more."""
+        most: Any = "+inf" if after is None else after.until
         places: list[tuple[int, str]] = []
         start, asked = 0, limit + _TIES
         while len(places) <= limit:
             found = await cast(
                 Any,
-                self._client.zrangebyscore(
-                    BROWSER_TOKENS.key(issuer), first, "+inf",
+                self._client.zrevrangebyscore(
+                    BROWSER_TOKENS.key(issuer), most, _score(now),
                     start=start, num=asked, withscores=True,
                 ),
             )  # fmt: skip
             read = [(int(score), token_id.decode()) for token_id, score in found]
-            places += [place for place in read if place > after]
+            places += [place for place in read if after is None or place < (after.until, after.id)]
             start += len(found)
             if len(found) < asked:
                 break
@@ -62,7 +69,7 @@ class IssuedTokens:
         if not page:
             return [], None
         stored = await self._client.mget([BROWSER_TOKEN.key(token_id) for _, token_id in page])
-        more = page[-1] if len(places) > limit else None
+        more = TokenPosition(*page[-1]) if len(places) > limit else None
         return [_decode(raw) for raw in stored if raw is not None], more
 
     async def find(self, token_id: str) -> BrowserToken | None:

@@ -64,6 +64,8 @@ class _SilenceRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     comment: str = ""
 
 
+# The negative time in a cursor of a list that has the newest first.
+_Newest = Annotated[float, msgspec.Meta(le=0)]
 NewSilence = Annotated[dict[str, Any], Body(), SchemaOf(_SilenceRequest)]
 
 
@@ -120,13 +122,13 @@ async def list_episodes(
 async def list_silences(
     parts: Parts, caller: ReadsWebhooks, limit: Limit = 100, cursor: str | None = None
 ) -> dict[str, Any]:
-    """The silences that have not ended, those that end first first."""
+    """The silences that have not ended, the newest first."""
     silences = [
-        ((silence.until, silence.id), silence)
+        ((-silence.created_at, silence.id), silence)
         for silence in parts.book.silences
         if sees_since(caller, parts.registry, silence.webhook, silence.created_at)
     ]
-    page, after = _page(silences, limit, read_cursor(cursor, tuple[float, str]))
+    page, after = _page(silences, limit, read_cursor(cursor, tuple[_Newest, str]))
     return page_members([_shown_silence(silence) for silence in page], after, len(silences))
 
 

@@ -107,6 +107,37 @@ class DeadLetterSelection:
                     size += len(stored.event.data)
         return passing, next_id if remaining else None
 
+    async def latest(
+        self, caller: Principal, filters: Filter, *, before: int | None, limit: int
+    ) -> tuple[list[StoredDeadLetter], int | None]:
+        """As :meth:`select`, the newest first: those before an id, and the id before which the
+        next page begins."""
+        first, last = await self.log.bounds()
+        end = last + 1
+        if before is not None:
+            end = min(before, end)
+        elif filters.until is not None:
+            end = await self.first_since(filters.until, last)
+        passing: list[StoredDeadLetter] = []
+        size = scanned = 0
+        all_pass = filters.type is None and filters.reason is None and not is_narrowed(caller)
+        while end > first and scanned < SCAN:
+            letters, begin = await self.log.latest(
+                webhook_id=filters.webhook, before=end, floor=first,
+                wanted=min(READ, max(limit - len(passing), 1)) if all_pass else READ,
+            )  # fmt: skip
+            scanned += max(len(letters), 1)
+            for stored in letters:
+                if filters.since is not None and stored.time < filters.since:
+                    return passing, None
+                if filters.passes(stored) and self.may_see(caller, stored):
+                    if len(passing) == limit or size > MAX_BYTES:
+                        return passing, stored.position + 1
+                    passing.append(stored)
+                    size += len(stored.event.data)
+            end = begin
+        return passing, end if end > first else None
+
     async def one_webhook(
         self, caller: Principal, *, webhook_id: str | None, ids: tuple[int, ...]
     ) -> str:

@@ -65,6 +65,12 @@ MAX_IDS = 1000
 LetterId = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQ)]
 
 
+class _Before(msgspec.Struct, frozen=True, array_like=True):
+    """The id before which a page of the list begins."""
+
+    id: LetterId
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterParts:
     """What the routes use."""
@@ -105,18 +111,19 @@ async def list_dead_letters(
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> Response:
-    """Dead letters, the oldest first. A page may hold fewer than ``limit`` items and have a next
+    """Dead letters, the newest first. A page may hold fewer than ``limit`` items and have a next
     page."""
     filters = filter_of(webhook, type, reason, since, until)
-    dead_letters, next_id = await parts.selection.select(
-        caller, filters, from_id=read_cursor(cursor, LetterId), limit=limit
+    position = read_cursor(cursor, _Before)
+    dead_letters, before = await parts.selection.latest(
+        caller, filters, before=None if position is None else position.id, limit=limit
     )
     replayed = await _replayed_at(parts, dead_letters)
     items = [
         _shown(stored, replayed_at)
         for stored, replayed_at in zip(dead_letters, replayed, strict=True)
     ]
-    following = cursor_of(next_id)
+    following = cursor_of(None if before is None else _Before(before))
     total: Total | int = len(items)
     if not is_whole(cursor, following):
         total = NOT_TOLD if is_narrowed(caller) else await _count(parts, filters)

@@ -76,7 +76,7 @@ async def _rejected(
     for message in messages[:1]:
         details.append(
             f"a message that mentions it was set aside as rejected ({message.reason}: "
-            f"{message.detail[:200]}), see GET /v1/rejected?cursor= at {message.seq}"
+            f"{message.detail[:200]}), see GET /v1/rejected/{message.seq}"
         )
     if more:
         details.append(f"of the rejected messages only the latest {MAX_REJECTED} were searched")

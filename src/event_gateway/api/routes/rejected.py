@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Query
 
 from event_gateway.api.access.audited import audited
@@ -14,16 +15,21 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import RejectedAnswer, Taken
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import SeqPath, page_members
+from event_gateway.api.server.pages import SeqCursor, SeqPath, cursor_of, page_members, read_cursor
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.rejected import NotCaptured, Rejected, RejectedInput
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.errors import InvalidEvent
-from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/rejected", tags=["rejected"], route_class=GuardedRoute)
+
+
+class _Before(msgspec.Struct, frozen=True, array_like=True):
+    """The sequence before which a page of the list begins."""
+
+    seq: SeqCursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +48,24 @@ async def list_rejected(
     parts: Parts,
     caller: Operator,
     limit: int = Query(100, ge=1, le=1000),
-    cursor: int = Query(1, ge=1, le=MAX_SEQ, description="``next`` of the page before."),
+    cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Rejected input, the oldest first, with its original bytes."""
-    entries, more = await parts.rejected.page(cursor, limit)
-    following = str(entries[-1].seq + 1) if entries and more else None
-    total = await parts.rejected.count() if more or cursor > 1 else len(entries)
+    """Rejected input, the newest first, with its original bytes."""
+    position = read_cursor(cursor, _Before)
+    entries, before, total = await parts.rejected.latest(
+        None if position is None else position.seq, limit
+    )
+    following = cursor_of(None if before is None else _Before(before))
     return page_members([_shown(entry) for entry in entries], following, total)
+
+
+@router.get("/{seq}", responses=answers(RejectedAnswer))
+async def show_rejected(parts: Parts, caller: Operator, seq: SeqPath) -> dict[str, Any]:
+    """Rejected input by its sequence."""
+    entry = await parts.rejected.read(max(seq, 1))
+    if entry is None or entry.seq != seq:
+        raise Problem(404, f"there is no rejected input {seq}")
+    return _shown(entry)
 
 
 @router.post("/{seq}/retry", status_code=202, responses=answers(Taken, 202, 409))

@@ -27,6 +27,7 @@ from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.tokens import Tokens, TooManyTokens
 from event_gateway.registration.visible import streams_of
+from event_gateway.state.browser_tokens import TokenPosition
 
 router = APIRouter(prefix="/v1/tokens", tags=["streams"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
@@ -56,9 +57,9 @@ async def list_tokens(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The valid tokens, those that expire first first; to all but an operator only those that the
+    """The valid tokens, the last to expire first; to all but an operator only those that the
     caller's own key has issued."""
-    after = read_cursor(cursor, tuple[int, str]) or (0, "")
+    after = read_cursor(cursor, TokenPosition)
     issuer = _issuer(caller)
     tokens, more = await parts.tokens.page(issuer, after, limit)
     following = cursor_of(more)

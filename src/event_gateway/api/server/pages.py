@@ -105,7 +105,8 @@ def read_cursor(cursor: str | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=kind)
     except (ValueError, msgspec.DecodeError):
-        raise Problem(problem_types.BAD_CURSOR, "the cursor is not of this list") from None
+        detail = "the cursor is not of this list, or is of a former version: begin without one"
+        raise Problem(problem_types.BAD_CURSOR, detail) from None
 
 
 def time_of(name: str, text: str | None) -> float | None:

@@ -58,7 +58,7 @@ def list_dead_letters(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the dead letters, the oldest first."""
+    """List the dead letters, the newest first."""
     dead_letters = list_items(
         url, key, PATH, limit, webhook=webhook, type=event_type, reason=reason,
         **time_range(since, until),

@@ -89,7 +89,7 @@ class AlertsOperations(Caller):
     def list_silences(
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[SilenceAnswer]:
-        """The silences that have not ended, those that end first first."""
+        """The silences that have not ended, the newest first."""
         return cast(
             "Page[SilenceAnswer]",
             self._call("GET", "/v1/alerts/silences", query={"limit": limit, "cursor": cursor}),
@@ -171,7 +171,7 @@ class AsyncAlertsOperations(AsyncCaller):
     async def list_silences(
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[SilenceAnswer]:
-        """The silences that have not ended, those that end first first."""
+        """The silences that have not ended, the newest first."""
         return cast(
             "Page[SilenceAnswer]",
             await self._call(

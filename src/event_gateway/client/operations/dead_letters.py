@@ -39,7 +39,7 @@ class DeadLettersOperations(Caller):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[ListedDeadLetter]:
-        """Dead letters, the oldest first. A page may hold fewer than `limit` items and have a
+        """Dead letters, the newest first. A page may hold fewer than `limit` items and have a
         next page."""
         return cast(
             "Page[ListedDeadLetter]",
@@ -128,7 +128,7 @@ class AsyncDeadLettersOperations(AsyncCaller):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[ListedDeadLetter]:
-        """Dead letters, the oldest first. A page may hold fewer than `limit` items and have a
+        """Dead letters, the newest first. A page may hold fewer than `limit` items and have a
         next page."""
         return cast(
             "Page[ListedDeadLetter]",

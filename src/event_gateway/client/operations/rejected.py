@@ -19,9 +19,9 @@ class RejectedOperations(Caller):
     """The operations of the tag `rejected`."""
 
     def list_rejected(
-        self, *, limit: int | None = None, cursor: int | None = None
+        self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[RejectedAnswer]:
-        """Rejected input, the oldest first, with its original bytes."""
+        """Rejected input, the newest first, with its original bytes."""
         return cast(
             "Page[RejectedAnswer]",
             self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
@@ -32,14 +32,18 @@ class RejectedOperations(Caller):
         the input stays here."""
         return cast("Taken", self._call("POST", f"/v1/rejected/{in_path(seq)}/retry"))
 
+    def show_rejected(self, seq: int) -> RejectedAnswer:
+        """Rejected input by its sequence."""
+        return cast("RejectedAnswer", self._call("GET", f"/v1/rejected/{in_path(seq)}"))
+
 
 class AsyncRejectedOperations(AsyncCaller):
     """The operations of the tag `rejected` as coroutines."""
 
     async def list_rejected(
-        self, *, limit: int | None = None, cursor: int | None = None
+        self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[RejectedAnswer]:
-        """Rejected input, the oldest first, with its original bytes."""
+        """Rejected input, the newest first, with its original bytes."""
         return cast(
             "Page[RejectedAnswer]",
             await self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
@@ -49,3 +53,7 @@ class AsyncRejectedOperations(AsyncCaller):
         """Takes the input in again. If it is still not a valid event: 422 with the reason, and
         the input stays here."""
         return cast("Taken", await self._call("POST", f"/v1/rejected/{in_path(seq)}/retry"))
+
+    async def show_rejected(self, seq: int) -> RejectedAnswer:
+        """Rejected input by its sequence."""
+        return cast("RejectedAnswer", await self._call("GET", f"/v1/rejected/{in_path(seq)}"))

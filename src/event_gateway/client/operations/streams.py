@@ -141,8 +141,8 @@ class StreamsOperations(Caller):
     def list_tokens(
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[TokenAnswer]:
-        """The valid tokens, those that expire first first; to all but an operator only those
-        that the caller's own key has issued."""
+        """The valid tokens, the last to expire first; to all but an operator only those that
+        the caller's own key has issued."""
         return cast(
             "Page[TokenAnswer]",
             self._call("GET", "/v1/tokens", query={"limit": limit, "cursor": cursor}),
@@ -278,8 +278,8 @@ class AsyncStreamsOperations(AsyncCaller):
     async def list_tokens(
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[TokenAnswer]:
-        """The valid tokens, those that expire first first; to all but an operator only those
-        that the caller's own key has issued."""
+        """The valid tokens, the last to expire first; to all but an operator only those that
+        the caller's own key has issued."""
         return cast(
             "Page[TokenAnswer]",
             await self._call("GET", "/v1/tokens", query={"limit": limit, "cursor": cursor}),
