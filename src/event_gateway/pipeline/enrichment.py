@@ -92,7 +92,7 @@ class Enricher:
             try:
                 async with asyncio.timeout(LIVE_WAIT):
                     contexts = await self._after_the_router(batch)
-            except StateError as error:
+            except (*StateError, TimeoutError) as error:
                 log.debug("live events are not enriched", error=str(error))
                 self._skip_until = time.monotonic() + LIVE_PAUSE
         self._set_enriched(batch, contexts)
@@ -120,7 +120,7 @@ class Enricher:
             try:
                 async with asyncio.timeout(LIVE_WAIT):
                     context = await self._cache.preview(received)
-            except StateError as error:
+            except (*StateError, TimeoutError) as error:
                 log.debug("a preview is not enriched", error=str(error))
         self._set_enriched([received], [context])
 

@@ -83,7 +83,7 @@ class WebhookRenames:
                     await self._round()
                 except RegistryConflict:
                     pass  # the next round sees what has changed
-                except (*StateError, *BrokerError, TimeoutError) as error:
+                except (*StateError, *BrokerError) as error:
                     log.warning("the renaming of a webhook waits for Redis or NATS",
                                 error=str(error) or type(error).__name__)  # fmt: skip
                 await asyncio.sleep(INTERVAL)

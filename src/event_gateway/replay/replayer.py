@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two searches for replays that no process carries out
 MAX_RUNNING = 4  # replays that a process carries out at a time
+_AWAY = (*StateError, LogUnavailable, TimeoutError)  # a later turn of a replay can succeed
 
 
 class Replayer:
@@ -91,7 +92,7 @@ class Replayer:
         except ReplayStopped as stopped:
             self._next_turn[replay_id] = asyncio.get_running_loop().time()
             log.info("replay stops in this process", replay=replay_id, state=str(stopped))
-        except (*StateError, LogUnavailable) as error:
+        except _AWAY as error:
             log.warning("replay waits for Redis or NATS", replay=replay_id, error=str(error))
             await asyncio.sleep(INTERVAL)
         finally:
@@ -108,7 +109,7 @@ class Replayer:
             await self._execution.carry_out(*stored)
         except (ReplayFailed, Unknown) as error:
             return ReplayState.FAILED, str(error)
-        except (TurnEnded, ReplayStopped, *StateError, LogUnavailable):
+        except (TurnEnded, ReplayStopped, *_AWAY):
             raise
         except Exception as error:  # each further turn would fail in the same way
             log.error("replay failed", replay=replay_id, fault=error)

@@ -18,8 +18,9 @@ from event_gateway.state.refusal import refusal_of
 
 log = structlog.get_logger(__name__)
 
-# The exceptions that a call can raise while Redis is away or starting.
-StateError = (RedisError, OSError, TimeoutError)
+# The exceptions that a call can raise while Redis is away or starting. The client makes its own of
+# those of sockets and of waiting too long, so none of them is one of a call to NATS.
+StateError = (RedisError,)
 NO_APPEND_ONLY_FILE = (
     "Redis has no append-only file: the state of deliveries is lost when it restarts"
 )

@@ -9,9 +9,9 @@ class Leases:
     """``holder`` names this process. Methods raise the exceptions in StateError."""
 
     def __init__(self, client: Redis, holder: str) -> None:
-        self._client = client
         self.holder = holder
         self._take_or_renew = script(client, "leases/take_or_renew.lua")
+        self._release = script(client, "leases/release.lua")
 
     async def take(self, key: str, seconds: float) -> bool:
         """Takes or renews a lease; False if another process has it."""
@@ -19,5 +19,4 @@ class Leases:
 
     async def release(self, key: str) -> None:
         """Releases a lease, if this process has it."""
-        if await self.take(key, 1.0):
-            await self._client.delete(key)
+        await self._release(self.holder, key=key)
