@@ -75,6 +75,13 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks/match?webhook={other}", 404, EVENT),
         ("/v1/webhooks/match", 422, {"event": event("shop.order.paid", {"namespace": "x"})}),
     ],
+    "POST /v1/webhooks/check": [
+        ("/v1/webhooks/check", 200, {"webhook": {
+            "id": "{other}", "url": "https://a.example.com/", "events": ["shop.>"]}}),
+        ("/v1/webhooks/check", 422, {
+            "webhook": {"id": "w", "url": "https://a.example.com/", "events": ["shop.>"]},
+            "events": [event("shop.order.paid", {"namespace": "x"})]}),
+    ],
     "POST /v1/expressions/evaluate": [
         ("/v1/expressions/evaluate", 200, EVENT | {"expression": "event.data.x / 0"}),
     ],

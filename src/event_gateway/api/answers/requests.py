@@ -61,6 +61,15 @@ class PreviewRequest(TypedDict):
     webhook: NotRequired[str | None]
 
 
+class CheckRequest(TypedDict):
+    """The definition of a webhook, and at most 100 events that it may be for."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    webhook: dict[str, Any]
+    events: NotRequired[Annotated[list[CloudEvent], Field(max_length=100)]]
+
+
 _Value = Annotated[str, Field(description="The secret itself; no answer shows it.")]
 
 

@@ -247,3 +247,28 @@ class PreviewedRequest(TypedDict):
     bytes: int
     body: NotRequired[Json]
     body_base64: NotRequired[str]
+
+
+class TriedEvent(TypedDict):
+    """Whether an event would match a definition; ``failed``: else the first condition that does not
+    hold."""
+
+    id: str
+    source: str
+    type: str
+    matches: bool
+    failed: FailedCondition | None
+
+
+class CheckedWebhook(TypedDict):
+    """What a definition would do. ``existing``: the caller has a webhook of this id; ``sample``:
+    the event of ``request``, which is null where no request can be made of it: ``request_error``.
+    """
+
+    webhook: WebhookAnswer
+    existing: bool
+    warnings: list[Warned]
+    events: list[TriedEvent]
+    sample: CloudEvent
+    request: PreviewedRequest | None
+    request_error: str | None

@@ -42,6 +42,12 @@ BODIES: dict[str, Any] = {
     "change_webhook": {"enabled": False, "rate_limit": {"events": 10, "per": "1s"}},
     "try_webhook": {"event": _EVENT},
     "rotate_signing_key": _VALUE | {"overlap": "24h"},
+    "check_webhook": {
+        "webhook": {
+            "id": "orders", "url": "https://crm.example.com/hook", "events": ["orders.>"],
+        },
+        "events": [_EVENT],
+    },
     "match_webhooks": {"event": _EVENT},
     "evaluate_expression": {
         "dialect": "cel", "expression": "event.data.total > 5", "event": _EVENT,

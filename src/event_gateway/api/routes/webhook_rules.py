@@ -5,12 +5,22 @@ from typing import Any
 
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
+from event_gateway.broker.event_log import EventLog
 from event_gateway.config.request_bodies import webhook_from_json
-from event_gateway.core.access.narrowing import holds_nothing, is_within, may_select
+from event_gateway.core.access.narrowing import (
+    holds_nothing,
+    is_narrowed,
+    is_within,
+    may_select,
+)
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.errors import DefinitionWarning, InvalidDefinition
+from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.webhook.signing_keys import signers
+from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.request.address_warnings import address_warnings
+from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.request.transformations import Transformations
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.egress_guard import EgressGuard
@@ -25,6 +35,8 @@ class WebhookRules:
     transformations: Transformations
     guard: EgressGuard
     state: ApiState
+    events: EventLog
+    receivers: ReceiverClient
 
 
 def parse(
@@ -61,6 +73,22 @@ def parse(
         except ValueError as error:
             raise InvalidDefinition("tls", str(error)) from None
     return webhook
+
+
+async def warnings_of(
+    rules: WebhookRules, caller: Principal, webhook: Webhook
+) -> list[DefinitionWarning]:
+    """What will not work as the owner of a webhook may expect."""
+    available = rules.secrets.of(webhook.owner)
+    # The subjects that the log captures are named after what others publish.
+    captured = None if is_narrowed(caller) else rules.events.all_captured
+    return [
+        *webhook_warnings(
+            webhook, lambda name: bool(available.look_up(name)), rules.state.retention
+        ),
+        *capture_warnings(webhook.events, captured, "events"),
+        *await address_warnings(rules.receivers, webhook),
+    ]
 
 
 def _check_secrets(

@@ -25,7 +25,7 @@ from event_gateway.api.answers.webhooks import (
 from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
 from event_gateway.api.routes import secrets
 from event_gateway.api.routes.webhook_filter import Filter
-from event_gateway.api.routes.webhook_rules import WebhookRules, parse
+from event_gateway.api.routes.webhook_rules import WebhookRules, parse, warnings_of
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.definitions import Manager, deletable, present, writable
@@ -36,7 +36,6 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
-from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import WebhookBody
 from event_gateway.config.response_bodies import webhook_to_json
@@ -45,19 +44,16 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import AlreadyExists, InvalidDefinition
-from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.text.times import rfc3339_or_none
 from event_gateway.core.webhook.signing_keys import check_keys
-from event_gateway.core.webhook.warnings import webhook_warnings
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
 from event_gateway.registration.visible import sees, webhook_of, webhooks_of
 from event_gateway.registration.waiting import Waiting
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import sample_request
-from event_gateway.request.address_warnings import address_warnings
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.state.connection import StateError
@@ -73,7 +69,6 @@ class WebhookParts:
 
     registry: Registry
     registration: WebhookRegistration
-    events: EventLog
     verifier: Verifier
     receivers: ReceiverClient
     builders: RequestBuilders
@@ -435,16 +430,7 @@ async def _changed(
 ) -> dict[str, Any]:
     """The answer to a change: the webhook, and what will not work as its owner may expect."""
     set_tag(response, webhook_to_json(webhook))
-    available = parts.secrets.secrets.of(webhook.owner)
-    # The subjects that the log captures are named after what others publish.
-    captured = None if is_narrowed(caller) else parts.events.all_captured
-    warnings = [
-        *webhook_warnings(
-            webhook, lambda name: bool(available.look_up(name)), parts.state.retention
-        ),
-        *capture_warnings(webhook.events, captured, "events"),
-        *await address_warnings(parts.receivers, webhook),
-    ]
+    warnings = await warnings_of(parts.rules, caller, webhook)
     return with_warnings(webhook_to_json(webhook), warnings)
 
 

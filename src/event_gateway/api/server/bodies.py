@@ -16,6 +16,7 @@ from event_gateway.core.text.json_values import check_plain
 
 T = TypeVar("T")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _PATH = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 
 
@@ -53,6 +54,23 @@ def event_in(body: bytes, *, whole: bool = False) -> Event:
         raise InvalidDefinition("event", error.detail) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidDefinition("event", f"cannot be decoded: {error}") from None
+
+
+def events_in(body: bytes) -> list[Event]:
+    """The events in the member ``events`` of a JSON body; none where it is missing.
+
+    Raises InvalidDefinition with the key of the event that is none.
+    """
+    raw = _members(body).get("events")
+    events = []
+    for position, each in enumerate(_raw_items(bytes(raw)) if raw is not None else ()):
+        try:
+            events.append(from_structured(bytes(each)))
+        except InvalidEvent as error:
+            raise InvalidDefinition(f"events[{position}]", error.detail) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidDefinition(f"events[{position}]", f"cannot be decoded: {error}") from None
+    return events
 
 
 async def read_body(request: Request, limit: int) -> bytes:

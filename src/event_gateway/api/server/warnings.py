@@ -7,6 +7,10 @@ from event_gateway.core.errors import DefinitionWarning
 
 
 def with_warnings(shown: dict[str, Any], warnings: Iterable[DefinitionWarning]) -> dict[str, Any]:
-    """The answer with its warnings, each ``{"code", "detail"}``; the detail begins with the key."""
-    listed = [{"code": each.code, "detail": f"{each.key}: {each.detail}"} for each in warnings]
-    return shown | {"warnings": listed}
+    """The answer with its warnings."""
+    return shown | {"warnings": shown_warnings(warnings)}
+
+
+def shown_warnings(warnings: Iterable[DefinitionWarning]) -> list[dict[str, str]]:
+    """Warnings, each ``{"code", "detail"}``; the detail begins with the key."""
+    return [{"code": each.code, "detail": f"{each.key}: {each.detail}"} for each in warnings]

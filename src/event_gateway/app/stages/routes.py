@@ -28,6 +28,7 @@ from event_gateway.api.routes import (
     subscriptions,
     tokens,
     transformations,
+    webhook_check,
     webhooks,
 )
 from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
@@ -65,10 +66,23 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
     matching_parts = matching.MatchingParts(
         registry=registry, matching=stages.routing.changes.matching
     )
+    rules = WebhookRules(
+        secrets=stages.requests.secrets,
+        transformations=stages.requests.transformations,
+        guard=stages.requests.guard,
+        state=state,
+        events=stages.adapters.events,
+        receivers=stages.requests.receivers,
+    )
+    check_parts = webhook_check.WebhookCheckParts(
+        registry=registry,
+        rules=rules,
+        builders=stages.requests.builders,
+        enricher=stages.ingest.enricher,
+    )
     webhook_parts = webhooks.WebhookParts(
         registry=registry,
         registration=stages.registrations.webhooks,
-        events=stages.adapters.events,
         verifier=stages.registrations.verifier,
         receivers=stages.requests.receivers,
         builders=stages.requests.builders,
@@ -76,16 +90,13 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
         expression_errors=stages.ingest.expression_errors,
         state=state,
         waiting=stages.registrations.waiting,
-        rules=WebhookRules(
-            secrets=stages.requests.secrets,
-            transformations=stages.requests.transformations,
-            guard=stages.requests.guard,
-            state=state,
-        ),
+        rules=rules,
         secrets=secret_parts,
     )
     return [
-        RouteGroup(matching_parts, (matching.router,)),  # first: /v1/webhooks/match is no webhook
+        # First: /v1/webhooks/match and /v1/webhooks/check are no webhooks.
+        RouteGroup(matching_parts, (matching.router,)),
+        RouteGroup(check_parts, (webhook_check.router,)),
         RouteGroup(
             bulk_webhooks.BulkWebhookParts(
                 registry=registry, registration=stages.registrations.webhooks

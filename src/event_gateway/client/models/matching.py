@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from event_gateway.client.models.shared import CloudEvent
+from event_gateway.client.models.shared import CloudEvent, FailedCondition
 
 __all__ = [
     "EvaluateExpressionBody",
     "EventToMatch",
     "ExpressionError",
     "ExpressionValue",
-    "FailedCondition",
     "MatchedWebhook",
     "Matches",
 ]
@@ -46,13 +45,6 @@ class ExpressionValue(TypedDict):
 
     value: Any
     errors: list[ExpressionError]
-
-
-class FailedCondition(TypedDict):
-    """The first condition of a webhook that does not hold of an event."""
-
-    condition: str
-    detail: str
 
 
 class MatchedWebhook(TypedDict):

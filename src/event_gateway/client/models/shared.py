@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
-__all__ = ["CloudEvent", "Page", "ReplayAnswer", "SealedSecret", "SecretAnswer", "Warned"]
+__all__ = [
+    "CloudEvent",
+    "FailedCondition",
+    "Page",
+    "PreviewedRequest",
+    "ReplayAnswer",
+    "SealedSecret",
+    "SecretAnswer",
+    "Warned",
+]
 
 
 Item = TypeVar("Item")
@@ -38,6 +47,27 @@ class CloudEvent(TypedDict):
     dataschema: NotRequired[str]
     data: NotRequired[Any]
     data_base64: NotRequired[str]
+
+
+class FailedCondition(TypedDict):
+    """The first condition of a webhook that does not hold of an event."""
+
+    condition: str
+    detail: str
+
+
+class PreviewedRequest(TypedDict):
+    """The request that the gateway would send."""
+
+    transformation: str | None
+    method: str
+    url: str | None
+    headers: dict[str, str]
+    authentication: list[str]
+    content_type: str | None
+    bytes: int
+    body: NotRequired[Any]
+    body_base64: NotRequired[str]
 
 
 class ReplayAnswer(TypedDict):

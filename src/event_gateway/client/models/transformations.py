@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 from event_gateway.client.models.shared import CloudEvent
 
-__all__ = ["PreviewTransformationBody", "PreviewedRequest", "TransformationModel"]
+__all__ = ["PreviewTransformationBody", "TransformationModel"]
 
 
 class PreviewTransformationBody(TypedDict):
@@ -18,20 +18,6 @@ class PreviewTransformationBody(TypedDict):
     event: CloudEvent
     transformation: NotRequired[str | TransformationModel | None]
     webhook: NotRequired[str | None]
-
-
-class PreviewedRequest(TypedDict):
-    """The request that the gateway would send."""
-
-    transformation: str | None
-    method: str
-    url: str | None
-    headers: dict[str, str]
-    authentication: list[str]
-    content_type: str | None
-    bytes: int
-    body: NotRequired[Any]
-    body_base64: NotRequired[str]
 
 
 class TransformationModel(TypedDict):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from event_gateway.client.models.shared import CloudEvent, Warned
+from event_gateway.client.models.shared import CloudEvent, FailedCondition, PreviewedRequest, Warned
 
 __all__ = [
     "BatchAnswer",
@@ -17,6 +17,8 @@ __all__ = [
     "ChangeWebhookBody",
     "ChangeWebhooksBody",
     "ChangedWebhook",
+    "CheckWebhookBody",
+    "CheckedWebhook",
     "CircuitBreakerAnswer",
     "CircuitBreakerModel",
     "Counts",
@@ -38,6 +40,7 @@ __all__ = [
     "SentRequest",
     "TlsAnswer",
     "TlsModel",
+    "TriedEvent",
     "TriedWebhook",
     "TryWebhookBody",
     "VerificationAnswer",
@@ -185,6 +188,27 @@ class ChangedWebhook(TypedDict):
     disabled: DisabledAnswer | None
     expression_errors: NotRequired[Any]
     warnings: list[Warned]
+
+
+class CheckWebhookBody(TypedDict):
+    """The definition of a webhook, and at most 100 events that it may be for."""
+
+    webhook: dict[str, Any]
+    events: NotRequired[list[CloudEvent]]
+
+
+class CheckedWebhook(TypedDict):
+    """What a definition would do. `existing`: the caller has a webhook of this id; `sample`:
+    the event of `request`, which is null where no request can be made of it:
+    `request_error`."""
+
+    webhook: WebhookAnswer
+    existing: bool
+    warnings: list[Warned]
+    events: list[TriedEvent]
+    sample: CloudEvent
+    request: PreviewedRequest | None
+    request_error: str | None
 
 
 class CircuitBreakerAnswer(TypedDict):
@@ -421,6 +445,17 @@ class TlsModel(TypedDict):
     """TLS to a receiver."""
 
     ca: NotRequired[str | None]
+
+
+class TriedEvent(TypedDict):
+    """Whether an event would match a definition; `failed`: else the first condition that does
+    not hold."""
+
+    id: str
+    source: str
+    type: str
+    matches: bool
+    failed: FailedCondition | None
 
 
 class TriedWebhook(TypedDict):

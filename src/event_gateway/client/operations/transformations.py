@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, cast
 from event_gateway.client.calls import AsyncCaller, Caller
 
 if TYPE_CHECKING:
-    from event_gateway.client.models.transformations import (
-        PreviewedRequest,
-        PreviewTransformationBody,
-    )
+    from event_gateway.client.models.shared import PreviewedRequest
+    from event_gateway.client.models.transformations import PreviewTransformationBody
 
 
 class TransformationsOperations(Caller):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         ChangedWebhook,
         ChangeWebhookBody,
         ChangeWebhooksBody,
+        CheckedWebhook,
+        CheckWebhookBody,
         HandshakeAnswer,
         JsonWebKeys,
         ReplaceWebhookBody,
@@ -63,6 +65,10 @@ class WebhooksOperations(Caller):
                 "POST", "/v1/webhooks/bulk", body, headers={"idempotency-key": idempotency_key}
             ),
         )
+
+    def check_webhook(self, body: CheckWebhookBody) -> CheckedWebhook:
+        """Checks the definition of a webhook, new or changed, and changes nothing."""
+        return cast("CheckedWebhook", self._call("POST", "/v1/webhooks/check", body))
 
     def create_webhook(
         self,
@@ -236,6 +242,10 @@ class AsyncWebhooksOperations(AsyncCaller):
                 "POST", "/v1/webhooks/bulk", body, headers={"idempotency-key": idempotency_key}
             ),
         )
+
+    async def check_webhook(self, body: CheckWebhookBody) -> CheckedWebhook:
+        """Checks the definition of a webhook, new or changed, and changes nothing."""
+        return cast("CheckedWebhook", await self._call("POST", "/v1/webhooks/check", body))
 
     async def create_webhook(
         self,
