@@ -75,6 +75,10 @@ async def test_both_clients_do_the_same(
         assert stream["state"] == read["state"]
         types = [each["type"] async for each in every_async(http.list_event_types, limit=2)]
         assert len(types) > 5
+        for name in ("crm", "siem"):
+            await client.webhook(id=name, url=receiver.url, events=["orders.>"])
+        asked = await http.match_webhooks({"event": _event("c")}, webhook=["crm", "siem"])
+        assert asked["matched"] == [each["webhook_id"] for each in asked["items"]]
         async for seq, event in http.follow_stream("orders", from_=2):
             assert (seq, event["id"]) == (2, "b")
             break

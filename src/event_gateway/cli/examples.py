@@ -12,6 +12,7 @@ EXAMPLES = {
     "listen": "event-gateway listen --events 'user.>' --forward-to localhost:3000/hook",
     "top": "event-gateway top --interval 1",
     "health": "event-gateway health --json | jq -r .status",
+    "mcp": "event-gateway mcp --context prod",
     "doctor": "event-gateway doctor -c gateway.yaml",
     "send":
         "event-gateway send --type user.created --data '{\"n\": {{n}}}' --count 1000 "

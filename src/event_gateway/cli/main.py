@@ -25,6 +25,7 @@ COMMANDS = {
     "top": "top.top",
     "health": "health.health",
     "doctor": "doctor.doctor",
+    "mcp": "mcp.mcp",
     "context": "context",
     "events": "events",
     "webhooks": "webhooks",

@@ -22,6 +22,7 @@ NEEDED = {
     "events resend": scope.DELIVERIES_MANAGE,
     "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
+    "mcp": scope.EVENTS_READ,
     "listen": scope.STREAMS_READ,
     "reload": scope.ADMIN,
     "send": scope.EVENTS_PUBLISH,

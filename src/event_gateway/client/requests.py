@@ -22,10 +22,10 @@ def in_path(text: object) -> str:
     return quote(str(text), safe="")
 
 
-def parameters(query: Mapping[str, Any]) -> dict[str, str]:
-    """The query of a request, without parameters that are None."""
+def parameters(query: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """The query of a request, without parameters that are None. A list is repeated."""
     return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
+        name: [_text(item) for item in value] if isinstance(value, list | tuple) else _text(value)
         for name, value in query.items()
         if value is not None
     }
@@ -46,6 +46,10 @@ def encoded(body: Any, media_type: str | None) -> tuple[bytes | None, dict[str, 
     if isinstance(body, str):
         return body.encode(), {"content-type": media_type or "application/yaml"}
     return json.dumps(body).encode(), {"content-type": media_type or "application/json"}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class EventStream:

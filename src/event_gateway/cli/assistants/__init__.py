@@ -1,0 +1,1 @@
+"""The Model Context Protocol server: tools with which an assistant examines a gateway."""
