@@ -122,6 +122,8 @@ async def test_a_pending_delivery_is_cancelled(client: Client, receiver: Receive
     assert [item["event_id"] for item in listed.json()["items"]] == [sent["id"]]
     again = await _request_run(client, "w", sent["id"], "cancel")
     assert (again.status_code, "has ended: cancelled" in again.text) == (409, True)
+    metrics = (await client.http.get("/metrics")).text
+    assert 'event_gateway_deliveries_total{webhook="w",outcome="cancelled"} 1.0' in metrics
 
 
 async def test_a_delivery_with_a_running_attempt_is_refused(

@@ -128,3 +128,22 @@ async def test_the_state_of_everything(
     too_large = await client.http.post("/v1/events", content=b"x" * (1024 * 1024 + 1))
     assert too_large.status_code == 413
     assert (await _series(client, "limits_reached_total"))["request_size",] == 1
+
+
+async def test_what_waits_for_an_ordered_webhook_and_what_is_cancelled(
+    start: Start, receiver: Receiver, quick: None, connect: Start
+) -> None:
+    receiver.answers["/w"] = [500]
+    later = {"initial_delay": "1h"}
+    gateway: Running = await start({})
+    client: Client = await connect(gateway)
+    hook = {"url": f"{receiver.url}/w", "events": ["user.*"], "retry_policy": later}
+    await client.webhook(id="ordered", ordered=True, **hook)
+    await client.webhook(id="queued", enabled=False, **hook)
+    await client.send([event("user.a") for _ in range(3)])
+    await receiver.until(1, "/w")
+    await _becomes(client, "queue_depth", {("ordered",): 3, ("queued",): 3})
+    enabled = await client.http.post("/v1/webhooks/queued/enable", params={"discard": "true"})
+    assert enabled.status_code == 200
+    await _becomes(client, "deliveries_total", {("queued", "cancelled"): 3})
+    await _becomes(client, "queue_depth", {("ordered",): 3, ("queued",): 0})

@@ -43,7 +43,7 @@ async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
 
 @pytest.fixture
 def queues(redis: Redis, ledger: Ledger) -> Queues:
-    return Queues(redis, ledger)
+    return Queues(redis, ledger, count_cancelled=lambda webhook_id, count: None)
 
 
 def delivery(ledger: Ledger, event_id: str = "e", seq: int = 1, source: str = "s") -> Delivery:

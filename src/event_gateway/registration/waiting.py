@@ -1,5 +1,7 @@
 """How much waits for a webhook: what its deletion would lose."""
 
+from collections.abc import Sequence
+
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.registry import Registry
 from event_gateway.core.streams.definition import EVENTS
@@ -25,15 +27,20 @@ class Waiting:
     async def events_behind(self, webhook: Webhook) -> int | None:
         """How many events the logs have behind the position of an ordered webhook, whether they
         match or not; None if the webhook is not ordered."""
-        if not webhook.ordered:
-            return None
-        behind = 0
+        return (await self.events_behind_each([webhook]))[0] if webhook.ordered else None
+
+    async def events_behind_each(self, webhooks: Sequence[Webhook]) -> list[int]:
+        """The same of each of these ordered webhooks, with one look at each log."""
+        behind = [0] * len(webhooks)
         for stream in (EVENTS, *(stream.name for stream in self._events.external)):
             log = self._registry.logs.get(stream)
-            if log is not None:
-                position = await self._order.position(webhook.id, stream, log)
-                done = max(position, webhook.since_of(stream))
-                behind += max(0, await self._events.last_seq(stream) - done)
+            if log is None or not webhooks:
+                continue
+            ids = [webhook.id for webhook in webhooks]
+            positions = await self._order.positions(ids, stream, log)
+            last = await self._events.last_seq(stream)
+            for number, (webhook, position) in enumerate(zip(webhooks, positions, strict=True)):
+                behind[number] += max(0, last - max(position, webhook.since_of(stream)))
         return behind
 
     async def of(self, webhook: Webhook) -> int:

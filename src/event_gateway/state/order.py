@@ -1,5 +1,6 @@
 """Ordered webhooks: which process delivers to each, and its position in each stream."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -30,11 +31,14 @@ class Order:
     async def position(self, webhook_id: str, stream: str, log: KnownLog) -> int:
         """The sequence up to which all deliveries from a stream are done, as it counts in ``log``,
         which is what is known of the stream."""
-        stored = await cast(Any, self._client.hget(POSITION.key(webhook_id), stream))
-        if stored is None:
-            return 0
-        seq, _, reset = stored.decode().partition(" ")
-        return log.lowered(int(seq), float(reset or 0))
+        return (await self.positions([webhook_id], stream, log))[0]
+
+    async def positions(self, webhook_ids: Sequence[str], stream: str, log: KnownLog) -> list[int]:
+        """The positions of webhooks in a stream."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for webhook_id in webhook_ids:
+                pipe.hget(POSITION.key(webhook_id), stream)
+            return [_position(stored, log) for stored in await pipe.execute()]
 
     async def advance(self, webhook_id: str, stream: str, seq: int, log: KnownLog) -> None:
         """Stores that all deliveries up to a sequence of ``log`` are done."""
@@ -44,3 +48,10 @@ class Order:
     async def forget(self, webhook_id: str) -> None:
         """Deletes the positions of a deleted webhook."""
         await self._client.delete(POSITION.key(webhook_id))
+
+
+def _position(stored: bytes | None, log: KnownLog) -> int:
+    if stored is None:
+        return 0
+    seq, _, reset = stored.decode().partition(" ")
+    return log.lowered(int(seq), float(reset or 0))

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -81,11 +81,17 @@ class LaneState(msgspec.Struct):
 
 
 class Queues:
-    """Leases due deliveries from the queues. Methods raise the exceptions in StateError."""
+    """Leases due deliveries from the queues. Methods raise the exceptions in StateError.
 
-    def __init__(self, client: Redis, ledger: Ledger) -> None:
+    ``count_cancelled`` gets the id of a webhook and how many of its deliveries were cancelled.
+    """
+
+    def __init__(
+        self, client: Redis, ledger: Ledger, *, count_cancelled: Callable[[str, int], None]
+    ) -> None:
         self._client = client
         self._ledger = ledger
+        self._count_cancelled = count_cancelled
         self._new_token = ledger.token
         self._backlogs = script(client, "queues/backlogs.lua")
         self._due = script(client, "queues/due.lua")
@@ -143,7 +149,10 @@ class Queues:
         ``deleted``: the webhook is deleted; with the last delivery its lane's state is deleted too.
         """
         ttl = round(self._ledger.retention * 1000)
-        return int(await self._cancel(webhook_id, count, reason, ttl, int(deleted)))
+        left, cancelled = await self._cancel(webhook_id, count, reason, ttl, int(deleted))
+        if cancelled:
+            self._count_cancelled(webhook_id, int(cancelled))
+        return int(left)
 
     async def expired(
         self, webhook_id: str, begin: int, max_age: float, lease: float

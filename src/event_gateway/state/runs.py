@@ -1,6 +1,6 @@
 """Starts new runs of deliveries; retries or cancels deliveries by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -56,12 +56,21 @@ class ChangeResult(msgspec.Struct, frozen=True):
 
 class Runs:
     """Starts runs. ``dead_letter_retention``: seconds for which dead letters are stored, and so
-    for which Redis stores which of them were used.
+    for which Redis stores which of them were used. ``count_cancelled`` gets the id of a webhook and
+    how many of its deliveries were cancelled.
 
     Methods raise the exceptions in StateError.
     """
 
-    def __init__(self, client: Redis, ledger: Ledger, dead_letter_retention: float) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        ledger: Ledger,
+        dead_letter_retention: float,
+        *,
+        count_cancelled: Callable[[str, int], None],
+    ) -> None:
+        self._count_cancelled = count_cancelled
         self._client = client
         self._ledger = ledger
         self.dead_letter_retention = dead_letter_retention
@@ -113,6 +122,8 @@ class Runs:
             webhook_id, member_of(event_id), source or "", hashed, action, reason,
             round(self._ledger.retention * 1000), FORMAT,
         )  # fmt: skip
+        if result == b"cancelled":
+            self._count_cancelled(webhook_id, 1)
         if not position:
             return ChangeResult(result.decode(), status.decode())
         event_source, stream, seq, dead_letter = position

@@ -76,7 +76,11 @@ LAST_FAILURE = _gauge(
     "When an attempt at the receiver last failed, since the epoch.",
     "webhook", combine=Combine.MAX, when="once there was one since the start",
 )  # fmt: skip
-QUEUE_DEPTH = _leader("queue_depth", "Deliveries in the queue, which are not final.", "webhook")
+QUEUE_DEPTH = _leader(
+    "queue_depth",
+    "Deliveries in the queue, which are not final. Of an ordered webhook also the events that the "
+    "log has behind its position, whether they match or not.", "webhook",
+)  # fmt: skip
 OLDEST_PENDING = _leader(
     "oldest_pending_seconds", "The age of the oldest event in the queue; 0 if it is empty.",
     "webhook",

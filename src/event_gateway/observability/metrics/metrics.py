@@ -128,6 +128,11 @@ class Metrics:
             webhooks[label] = WebhookMetrics()
         return webhooks[label]
 
+    def cancelled(self, webhook_id: str, count: int) -> None:
+        """Counts deliveries of a webhook that were cancelled by hand or with the webhook."""
+        outcomes = self.webhook(webhook_id).outcomes
+        outcomes["cancelled"] = outcomes.get("cancelled", 0) + count
+
     def label_of(self, webhook_id: str) -> str:
         """The label under which a registered webhook counts: its id, or ``other``."""
         return webhook_id if webhook_id in self._webhooks else OTHER

@@ -1,7 +1,7 @@
 -- Cancels deliveries in a webhook's queue, due or not.
 -- ARGV: webhook, limit, reason, ms for which records of final deliveries are stored, 1 if the
 -- webhook is deleted and its other data is to be deleted with the last delivery.
--- Returns how many deliveries are left.
+-- Returns how many deliveries are left, and how many were cancelled.
 -- include shared/schedule.lua
 -- include shared/cancel_delivery.lua
 local webhook, limit, reason, ttl, deleted = unpack(ARGV)
@@ -19,4 +19,4 @@ count_cancelled(webhook, cancelled, ttl)
 local left = redis.call('ZCARD', queue)
 if left == 0 and deleted == '1' then forget_webhook(webhook) end
 reschedule(webhook)
-return left
+return { left, cancelled }
