@@ -10,7 +10,8 @@ from support.receiver import Receiver
 pytestmark = pytest.mark.browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
-PATHS = ("/", "/webhooks", "/webhooks/orders", "/system", "/nothing")
+PATHS = ("/", "/webhooks", "/webhooks/new", "/webhooks/orders",
+         "/webhooks/orders/edit", "/system", "/nothing")  # fmt: skip
 
 
 async def test_every_page_is_accessible(tmp_path: Path, receiver: Receiver) -> None:

@@ -22,6 +22,7 @@ PAGES = {
     "overview": "/",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/crm_orders",
+    "webhook-form": "/webhooks/crm_orders/edit",
     "system": "/system",
 }
 THEMES: tuple[Theme, ...] = ("light", "dark")

@@ -1,0 +1,27 @@
+"""Webhooks: the list, a page for each, their definitions, and what may be done with them."""
+
+from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.pages.webhooks import actions, change, look
+
+PAGES = PageGroup(
+    name="webhooks",
+    title="Webhooks",
+    path="/webhooks",
+    section="Deliver",
+    scope="webhooks:read",
+    routes=[
+        page("/webhooks", look.list_webhooks),
+        page("/webhooks/new", change.new),
+        action("/webhooks/new", change.create),
+        action("/webhooks/check", change.check),
+        page("/webhooks/{webhook_id}", look.show_webhook),
+        page("/webhooks/{webhook_id}/edit", change.edit),
+        action("/webhooks/{webhook_id}/edit", change.save),
+        action("/webhooks/{webhook_id}/pause", actions.pause),
+        action("/webhooks/{webhook_id}/enable", actions.enable),
+        action("/webhooks/{webhook_id}/verify", actions.verify),
+        action("/webhooks/{webhook_id}/test", actions.test),
+        action("/webhooks/{webhook_id}/rotate-secret", actions.rotate_secret),
+        action("/webhooks/{webhook_id}/delete", actions.delete),
+    ],
+)
