@@ -21,6 +21,7 @@ async def _no_enrichment(
 
 Enricher.enrich = _no_enrichment  # type: ignore[method-assign]
 Enricher.enrich_now = _no_enrichment  # type: ignore[method-assign]
+Lifecycle.attempt = lambda self, data, at: None  # type: ignore[method-assign]
 Lifecycle.webhook = lambda self, action, webhook_id, data: None  # type: ignore[method-assign]
 Lifecycle.stream = lambda self, action, name, data: None  # type: ignore[method-assign]
 

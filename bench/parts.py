@@ -125,8 +125,7 @@ def counting() -> Callable[[], object]:
     now = time.time()
 
     def count() -> None:
-        webhook.attempt_succeeded(0.0123, 0.0456, now, trace)
-        webhook.outcome("succeeded")
+        webhook.delivered(0.0123, 0.0456, now, trace)
 
     return count
 

@@ -100,8 +100,9 @@ def test_a_change_is_packed_in_the_order_of_its_fields() -> None:
     delivery = Delivery(
         "webhook", long_id, "source", "stream", 11, "token", run=12, event_at=13.0, dead_letter=14
     )
+    key = "webhook", member_of(long_id), "source"
     change = PendingChange(
-        delivery, "its token", attempts, Status.RETRYING, "error", 15.0, True, 16, 17, 18.0
+        key, delivery, "its token", attempts, Status.RETRYING, "error", 15.0, True, 16, 17, 18.0
     )
     packed = dict(zip(Change.__struct_fields__, change.packed(), strict=True))
     assert packed.pop("log").startswith('[{"number":1')  # type: ignore[attr-defined]

@@ -104,11 +104,11 @@ async def test_both_formats_are_read_by_the_parsers_of_prometheus() -> None:
     counted = Metrics()
     counted.leads = lambda: True
     webhook = counted.webhook('odd "id"\\\n')
-    webhook.attempt_succeeded(0.02, 0.3, 1_700_000_000.25, TRACEPARENT)
-    webhook.attempt_succeeded(0.02, -1.0, 1_700_000_001.0, "00-" + "0" * 52)  # no trace id
-    webhook.attempt_succeeded(0.02, 4000.0, 1_700_000_002.0, 5)
+    webhook.delivered(0.02, 0.3, 1_700_000_000.25, TRACEPARENT)
+    webhook.delivered(0.02, -1.0, 1_700_000_001.0, "00-" + "0" * 52)  # no trace id
+    webhook.delivered(0.02, 4000.0, 1_700_000_002.0, 5)
     webhook.attempt_failed("ServerError", 3.0, 1_700_000_003.0, TRACEPARENT)
-    webhook.outcome("succeeded")
+    webhook.outcome("cancelled")
     counted.received("nats", 3)
     counted.lag(7, 1.5)
     counted.figures.set(families.QUEUE_DEPTH, float("inf"), "w")
@@ -200,7 +200,7 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
 ) -> None:
     one, two = process(folder, "worker-1"), process(folder, "worker-2")
     for counted, seconds in ((one, 0.1), (two, 0.2)):
-        counted.webhook("w").attempt_succeeded(seconds, 0.3, 1.0, TRACEPARENT)
+        counted.webhook("w").delivered(seconds, 0.3, 1.0, TRACEPARENT)
         counted.received("nats", 2)
         counted.figures.set(families.ATTEMPTS_IN_FLIGHT, 3)
         counted.figures.set(families.SERVER_CONNECTED, float(seconds > 0.1), "redis")
@@ -310,7 +310,7 @@ async def test_sums_do_not_depend_on_the_order_of_the_processes(folder: SharedFo
     values = (0.1, 0.2, 0.3, 0.7, 1.1)
     counted = [process(folder, f"worker-{number}") for number, _ in enumerate(values)]
     for each, value in zip(counted, values, strict=True):
-        each.webhook("w").attempt_succeeded(value, value, 1.0)
+        each.webhook("w").delivered(value, value, 1.0)
         await each.write_changes()
     sums = {(await series(each))[of_webhook("delivery_latency_seconds_sum")] for each in counted}
     for number in (3, 1):
@@ -323,13 +323,13 @@ async def test_what_is_dropped_of_many_ended_webhooks_is_not_what_lives(
     folder: SharedFolder,
 ) -> None:
     live = process(folder, "worker-1")
-    live.webhook("quiet").attempt_succeeded(0.1, 0.1, 1.0)
+    live.webhook("quiet").delivered(0.1, 0.1, 1.0)
     await live.write_changes()
     many = {f"w{number}": WebhookMetrics() for number in range(MANY_WEBHOOKS + 50)}
     for number, webhook in enumerate(many.values()):
-        webhook.attempt_succeeded(0.1, 0.1, 100.0 + number)
+        webhook.delivered(0.1, 0.1, 100.0 + number)
     many["quiet"] = WebhookMetrics()
-    many["quiet"].attempt_succeeded(0.1, 0.1, 1.0)
+    many["quiet"].delivered(0.1, 0.1, 1.0)
     (folder.path / "worker-2.figures").write_bytes(encode(Snapshot(webhooks=many)))
     folder.absorb("worker-2")
     last = Snapshot(webhooks={"last": WebhookMetrics()})

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
+from event_gateway.broker.headers import read_headers
+from event_gateway.broker.login import NatsLogin
+from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.nats_parser import MessageParser
 
 _HEADERS = b"NATS/1.0\r\na: b\r\n\r\n"
@@ -19,6 +22,10 @@ class _Client:
 
     def __init__(self) -> None:
         self.got: list[Any] = []
+        self.takes = dict.fromkeys(range(0, 99, 2))  # every other subscription is taken
+
+    def give(self, *message: Any) -> None:
+        self.got.append(message)
 
     async def _process_msg(self, *message: Any) -> None:
         self.got.append(message)
@@ -118,3 +125,23 @@ async def test_a_line_that_says_no_size_is_refused(line: bytes) -> None:
 async def test_a_subject_may_have_white_space_that_is_no_blank() -> None:
     got = await _parsed(MessageParser, [b"MSG a.\x0b\x0c 1 reply 2\r\nhi\r\nPING\r\n"])
     assert got == [(1, b"a.\x0b\x0c", b"reply", b"hi", None), "ping"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"NATS/1.0\r\na: b\r\nCe-Id: \xc3\xa4 \r\n\r\n",
+        b"NATS/1.0\r\n\r\n",
+        b"NATS/1.0 503\r\n\r\n",
+        b"NATS/1.0 404 No Messages\r\n\r\n",
+        b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last: 7\r\n\r\n",
+        b"NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 5\r\n\r\n",
+    ],
+)
+async def test_the_headers_are_those_that_the_client_reads(raw: bytes) -> None:
+    assert read_headers(raw) == await NatsClient(NatsLogin())._process_headers(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"x", b"NATS/1.0", b"NATS/1.0 \xff\r\n", b"NATS/1.0 5\xff3"])
+def test_headers_that_are_none_are_read_as_none(raw: bytes) -> None:
+    assert read_headers(raw) is None

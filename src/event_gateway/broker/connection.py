@@ -264,8 +264,9 @@ class Broker:
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._outbox.popleft()
             self.dropped += 1
+        if not self._outbox:  # else what sends it is awake, or will be
+            self._posted.set()
         self._outbox.append((subject, payload))
-        self._posted.set()
 
     async def close(self) -> None:
         """Sends the messages in the outbox for up to 2 s, then closes the connection."""
@@ -320,6 +321,7 @@ class Broker:
         nc = self.nc
         if nc.is_closed:
             raise ConnectionClosedError
+        most = nc.max_payload
         payloads = [
             (subject, payload if isinstance(payload, bytes) else payload())
             for subject, payload in batch
@@ -328,7 +330,7 @@ class Broker:
             [
                 b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
                 for subject, payload in payloads
-                if len(payload) <= nc.max_payload
+                if len(payload) <= most
             ]
         )
         if not nc.is_connected and nc.pending_data_size + len(commands) > MAX_PENDING:

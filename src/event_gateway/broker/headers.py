@@ -2,6 +2,8 @@
 
 from event_gateway.core.cloudevents.nats_message import REPEATED_HEADER
 
+_VERSION = b"NATS/1.0"
+
 
 def parse_headers(raw: bytes) -> dict[str, str]:
     """Parses header lines into names and values; bytes that are not UTF-8 become U+FFFD.
@@ -23,3 +25,18 @@ def parse_headers(raw: bytes) -> dict[str, str]:
             headers[REPEATED_HEADER] = key.lower()
         headers[key] = value.strip().decode("utf-8", "replace")
     return headers
+
+
+def read_headers(raw: bytes) -> dict[str, str] | None:
+    """The headers of a message, as the client reads them: with the status and its description if it
+    is a message of the server itself, such as ``NATS/1.0 503``. None if there are none."""
+    line, _, lines = raw.partition(b"\r\n")
+    headers: dict[str, str] = {}
+    status, _, description = line.removeprefix(_VERSION).strip().partition(b" ")
+    if status.isdigit():
+        headers["Status"] = status.decode()
+        if description:
+            headers["Description"] = description.decode("utf-8", "replace")
+    if len(lines) > 2:  # more than the empty line
+        headers.update(parse_headers(lines))
+    return headers or None

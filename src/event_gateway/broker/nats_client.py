@@ -27,7 +27,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, StaleConnectionError
 from nats.errors import Error as NatsError
 
-from event_gateway.broker.headers import parse_headers
+from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.broker.login import LoginFailed, NatsLogin
 from event_gateway.broker.nats_parser import MessageParser
 
@@ -49,17 +49,17 @@ class NatsClient(Client):
         super().__init__()
         self._login = login
         self._ps = MessageParser(self)
-        self._takes: dict[int, Take] = {}  # by subscription
+        self.takes: dict[int, Take] = {}  # by subscription
 
     async def take(self, subject: str, take: Take) -> Subscription:
         """Subscribes. ``take`` is called as soon as a message has been read."""
         subscription = await self.subscribe(subject)
-        self._takes[subscription._id] = take
+        self.takes[subscription._id] = take
         return subscription
 
     async def end(self, subscription: Subscription) -> None:
         """Ends a subscription of :meth:`take`."""
-        self._takes.pop(subscription._id, None)
+        self.takes.pop(subscription._id, None)
         if not self.is_closed:
             await subscription.unsubscribe()
 
@@ -71,19 +71,22 @@ class NatsClient(Client):
         if queue is not None and queue.empty():
             queue.put_nowait(asyncio.get_running_loop().create_future())  # wakes what writes
 
+    def give(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        """Gives a message to who takes those of its subscription."""
+        try:
+            self.takes[sid](subject, reply, data, read_headers(headers) if headers else None)
+        except Exception:  # it would end the client
+            _log_fault(subject)
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
-        take = self._takes.get(sid)
         try:
-            if take is None:
-                await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
-            else:
-                parsed = await self._process_headers(headers) if headers else None
-                take(subject, reply, data, parsed)
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
         except Exception:  # it would end the client
-            shown = subject[:256].decode(errors="replace")
-            log.exception("a message of NATS cannot be taken", subject=shown)
+            _log_fault(subject)
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         try:
@@ -166,3 +169,8 @@ class NatsClient(Client):
             error = NatsError(f"nats: {text}")
         await self._error_cb(error)
         await self._process_op_err(error)
+
+
+def _log_fault(subject: bytes) -> None:
+    shown = subject[:256].decode(errors="replace")
+    log.exception("a message of NATS cannot be taken", subject=shown)

@@ -6,6 +6,7 @@ next request is sent.
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -61,7 +62,7 @@ class Puller:
         self.arrived_bytes = 0  # of the data of messages that arrived and are not taken yet
         self._signal = asyncio.Event()
         self._outstanding = 0
-        self._active_at = 0.0  # loop time of the last request or response
+        self._active_at = 0.0  # monotonic time of the last request or response
         self._gone = False
         self._answered = False  # whether a message has arrived since the last request
         self._too_large = False  # the next message is larger than a request allows
@@ -88,8 +89,8 @@ class Puller:
         A request ends before its messages exceed ``max_bytes`` in sum, because the server closes a
         connection whose buffer is full. A message that is larger is requested alone.
         """
-        loop_time = asyncio.get_running_loop().time()
-        if self._outstanding and loop_time - self._active_at > EXPIRES + 5:
+        now = time.monotonic()
+        if self._outstanding and now - self._active_at > EXPIRES + 5:
             self._outstanding = 0  # the requests have expired at the server, or they were lost
         if self._outstanding > room // 2:
             return
@@ -101,7 +102,7 @@ class Puller:
             request = {"batch": 1, "expires": int(EXPIRES * 1e9)}
         self._too_large, self._answered = False, False
         self._outstanding += request["batch"]
-        self._active_at = loop_time
+        self._active_at = now
         await self._broker.nc.publish(self._next, json.dumps(request).encode(), reply=self._inbox)
 
     async def take(self, limit: int, timeout: float) -> list[Pulled]:
@@ -135,10 +136,12 @@ class Puller:
     def _on_message(
         self, subject: bytes, reply: bytes, data: bytes, headers: Mapping[str, str] | None
     ) -> None:
-        self._active_at = asyncio.get_running_loop().time()
+        self._active_at = time.monotonic()
         if not reply.startswith(b"$JS.ACK."):
             self._on_status(headers or {})
             return
+        if not self._arrived:  # else :meth:`take` does not wait
+            self._signal.set()
         self._outstanding -= 1
         self._answered = True
         self.arrived_bytes += len(data)
@@ -147,12 +150,11 @@ class Puller:
         start = 2 if len(tokens) == 9 else 4
         self._arrived.append(
             Pulled(
-                subject.decode(errors="replace"), headers, data, reply.decode(),
+                subject.decode("utf-8", "replace"), headers, data, reply.decode(),
                 int(tokens[start + 3]), int(tokens[start + 4]), int(tokens[start + 2]),
                 int(tokens[start + 5]) / 1e9, int(tokens[start + 6]),
             )
         )  # fmt: skip
-        self._signal.set()
 
     def _on_status(self, headers: Mapping[str, str]) -> None:
         status = headers.get("Status")

@@ -1,6 +1,5 @@
 """Attempts: starts requests to receivers, and bounds how many are in flight in this process."""
 
-import functools
 import time
 from collections.abc import Callable
 
@@ -13,8 +12,8 @@ from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.observability.tracing.spans import Tracing
-from event_gateway.request.receiver_client import BuildRequest, ReceiverClient
-from event_gateway.request.request import Unsendable
+from event_gateway.request.receiver_client import Call, ReceiverClient
+from event_gateway.request.request import Request, Unsendable
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Failure, Response
 
@@ -24,6 +23,38 @@ SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
 
 # Errors of the gateway itself: no request was sent to the receiver.
 OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
+
+
+class _Attempt(Call):
+    """The request of one delivery, in batch mode of several. ``left_out``: why events have no place
+    in it, by the positions of their jobs."""
+
+    __slots__ = ("batched", "jobs", "lane", "left_out", "number", "on_end", "traceparent")
+
+    def __init__(
+        self, lane: Lane, jobs: list[Job], traceparent: str,
+        on_end: Callable[["_Attempt", Response | Failure], None],
+    ) -> None:  # fmt: skip
+        super().__init__(lane.builder, lane.webhook.timeout)
+        self.lane = lane
+        self.batched = lane.batch is not None  # now: the webhook may change while it waits
+        self.jobs = jobs
+        self.left_out: dict[int, Unsendable] = {}
+        self.number = len(jobs[0].delivery.attempts) + 1
+        self.traceparent = traceparent
+        self.on_end = on_end
+
+    def build(self) -> Request:
+        first = self.jobs[0]
+        if not self.batched:
+            return self.builder.build(first.received, self.number, first.span)
+        events = [job.received for job in self.jobs]
+        return self.builder.build_batch(
+            events, self.number, self.left_out, first.span, self.traceparent
+        )
+
+    def done(self, result: Response | Failure) -> None:
+        self.on_end(self, result)
 
 
 class Attempts:
@@ -68,16 +99,15 @@ class Attempts:
         return (
             self.in_flight < self._max_in_flight
             and self._bytes < MAX_BYTES
-            and self._ledger.reachable
             # After a crash, what is not confirmed is delivered again: that has a bound.
-            and self._ledger.unconfirmed < MAX_UNRECORDED
+            and self._ledger.takes(MAX_UNRECORDED)
             and not self._stopping
         )
 
     def has_slot(self, lane: Lane) -> bool:
         """Whether the lane and this process have a slot for an attempt of the lane."""
         return (
-            lane.attempt_slots > 0
+            lane.in_flight < int(lane.limit)
             and self.may_start()
             and (not lane.failing or self._pacing.available > 0)
         )
@@ -91,25 +121,13 @@ class Attempts:
         webhook, now = lane.webhook, time.time()
         for job in jobs:
             job.started, job.url = now, webhook.url
-        number = len(jobs[0].delivery.attempts) + 1
         tracer = self._tracing.tracer
         traceparent = "" if tracer is None else begin_attempt(tracer, jobs)
-        left_out: dict[int, Unsendable] = {}
-        build: BuildRequest
-        if lane.batch is None:
-            build = functools.partial(lane.builder.build, jobs[0].received, number, jobs[0].span)
-        else:
-            events = [job.received for job in jobs]
-            build = functools.partial(
-                lane.builder.build_batch, events, number, left_out, jobs[0].span, traceparent
-            )
-        unsent = self._receivers.send(
-            lane.builder, build, webhook.timeout,
-            lambda result: self._ended(lane, jobs, left_out, result),
-        )  # fmt: skip
+        attempt = _Attempt(lane, jobs, traceparent, self._ended)
+        unsent = self._receivers.send(attempt)
         if unsent is not None:
             for position, job in enumerate(jobs):
-                why = left_out.get(position)
+                why = attempt.left_out.get(position)
                 self._not_sent(lane, job, unsent if why is None else _failure(why))
             return
         lane.attempt_started()
@@ -131,10 +149,8 @@ class Attempts:
         attempts them again."""
         self._cut_off = True
 
-    def _ended(
-        self, lane: Lane, jobs: list[Job], left_out: dict[int, Unsendable],
-        result: Response | Failure,
-    ) -> None:  # fmt: skip
+    def _ended(self, attempt: _Attempt, result: Response | Failure) -> None:
+        lane, jobs = attempt.lane, attempt.jobs
         lane.attempt_ended()
         self.in_flight -= len(jobs)
         for job in jobs:
@@ -147,7 +163,7 @@ class Attempts:
             record_request(self._tracing.tracer, lane, jobs, _error_of(result))
         self._on_result(lane, jobs[0], result)
         for position, job in enumerate(jobs):
-            why = left_out.get(position)
+            why = attempt.left_out.get(position)
             ended = result if why is None else _failure(why)
             self._record(lane, job, ended, alone=len(jobs) == 1)
         self._on_slot_freed(lane)

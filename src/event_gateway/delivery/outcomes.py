@@ -35,7 +35,12 @@ from event_gateway.delivery.failure_lines import (
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.response_directives import aborts, retry_after
-from event_gateway.observability.lifecycle import Lifecycle
+from event_gateway.observability.lifecycle import (
+    AttemptFailed,
+    AttemptSucceeded,
+    AttemptTriggered,
+    Lifecycle,
+)
 from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Response
@@ -43,6 +48,7 @@ from event_gateway.transport.client import Response
 LEASE_MARGIN = 10.0  # seconds beyond its timeout for which an attempt's delivery is leased
 BACKLOG_LEASE = 10.0  # seconds for which a delivery may wait in a backlog
 DEAD_LETTER_RETRY = 10.0  # seconds until a dead letter that NATS did not confirm is written again
+_SUCCEEDED = Succeeded()
 KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are stored, and of its headers
 
 
@@ -100,11 +106,12 @@ class Outcomes:
         """Records that an attempt is in progress, for at most ``timeout`` seconds."""
         self.record(job, Status.IN_PROGRESS, timeout + LEASE_MARGIN)
         if job.delivery.stream != LIFECYCLE:
-            self._lifecycle.webhook("triggered", job.delivery.webhook_id, {
-                "event_id": job.delivery.event_id,
-                "event_type": job.received.event.type,
-                "attempt": len(job.delivery.attempts) + 1,
-            })  # fmt: skip
+            delivery, event_type = job.delivery, job.received.event.type
+            number = len(delivery.attempts) + 1
+            self._lifecycle.attempt(
+                AttemptTriggered(delivery.webhook_id, delivery.event_id, event_type, number),
+                job.started,
+            )
 
     def attempt_succeeded(self, lane: Lane, job: Job, status_code: int) -> None:
         """Records that the receiver took the event."""
@@ -115,20 +122,18 @@ class Outcomes:
         number = len(delivery.attempts) + 1
         attempt = Attempt(number, rfc3339(job.started), duration_ms, status_code)
         delivery.attempts = [*delivery.attempts, attempt]
-        lane.metrics.attempt_succeeded(duration, latency, now, exemplar_of(job))
+        lane.metrics.delivered(duration, latency, now, exemplar_of(job))
         if job.span and self._tracing.tracer is not None:
             end_attempt(self._tracing.tracer, lane, job, attempt, now)
         if delivery.stream != LIFECYCLE:
             lane.tally.success(latency if _shows_lag(job, number) else 0.0)
-            self._lifecycle.webhook("succeeded", delivery.webhook_id, {
-                "event_id": delivery.event_id,
-                "event_type": job.received.event.type,
-                "attempt": number,
-                "status_code": status_code,
-                "duration_ms": duration_ms,
-                "latency_ms": round(latency * 1000),
-            })  # fmt: skip
-        self.apply(lane, job, Succeeded(), succeeded=True)
+            self._lifecycle.attempt(
+                AttemptSucceeded(
+                    delivery.webhook_id, delivery.event_id, job.received.event.type, number,
+                    status_code, duration_ms, round(latency * 1000),
+                ), now,
+            )  # fmt: skip
+        self._end(job, Status.SUCCEEDED, _SUCCEEDED, succeeded=True)
 
     def attempt_failed(
         self, lane: Lane, job: Job, error: str, message: str, response: Response | None,
@@ -178,14 +183,12 @@ class Outcomes:
             end_attempt(self._tracing.tracer, lane, job, attempt, now)
         log_failed_attempt(lane.webhook, job, attempt, outcome)
         if delivery.stream != LIFECYCLE:
-            self._lifecycle.webhook("failed", delivery.webhook_id, {
-                "event_id": delivery.event_id,
-                "error_type": attempt.error_type,
-                "error_message": attempt.error_message,
-                "retry_count": attempt.number,
-                "status_code": status_code,
-                "next_attempt_at": next_at,
-            })  # fmt: skip
+            self._lifecycle.attempt(
+                AttemptFailed(
+                    delivery.webhook_id, delivery.event_id, attempt.error_type,
+                    attempt.error_message, attempt.number, status_code, next_at,
+                ), now,
+            )  # fmt: skip
         self.apply(lane, job, outcome, succeeded=False if at_receiver else None)
 
     def apply(
@@ -200,9 +203,7 @@ class Outcomes:
         error = f"{last.error_type}: {last.error_message}" if last and last.error_type else ""
         match outcome:
             case Succeeded():
-                assert lane is not None
-                lane.metrics.outcome(Status.SUCCEEDED)
-                self._end(job, Status.SUCCEEDED, outcome, succeeded=succeeded)
+                raise AssertionError("attempt_succeeded records it")
             case Retry():
                 self._postpone(job, Status.RETRYING, outcome, error, succeeded=succeeded)
             case Cancelled(reason):

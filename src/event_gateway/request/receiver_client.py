@@ -2,12 +2,15 @@
 
 Deliveries, sample requests and handshakes use it. Waiting for an access token, or for a function
 that makes the body, is part of the call and of its timeout.
+
+A call is one object (:class:`Call`) that knows how its request is built and what its result means,
+in place of two functions with what they need bound to them: a delivery is one call.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
-import msgspec
 import structlog
 
 from event_gateway.core.webhook.error_type import ErrorType
@@ -29,20 +32,75 @@ log = structlog.get_logger(__name__)
 
 UNAUTHORIZED = 401
 MAX_WAITS = 16  # in one call: for the bodies of a batch, then for the token
-Done = Callable[[Response | Failure], None]
 BuildRequest = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
-class _Call(msgspec.Struct):
-    """``deadline`` is in the event loop's time; ``renewed``: the call is already using a second
-    token; ``shown``: a user will see the response, even if it is a success."""
+class Call:
+    """A call of the receiver of ``builder``, within ``timeout`` seconds.
 
-    builder: RequestBuilder
-    build: BuildRequest
-    deadline: float
-    done: Done
-    shown: bool = False
-    renewed: bool = False
+    Secrets are redacted in the response; in that of a success only if a user will see it
+    (``shown``).
+    """
+
+    __slots__ = ("builder", "client", "renewed", "request", "started", "timeout")
+
+    shown = False
+    client: "ReceiverClient"  # by which it was sent
+    request: Request  # that was sent last
+
+    def __init__(self, builder: RequestBuilder, timeout: float) -> None:
+        self.builder = builder
+        self.timeout = timeout
+        self.started = time.monotonic()
+        self.renewed = False  # it is already using a second token
+
+    @property
+    def left(self) -> float:
+        """Seconds until its timeout."""
+        return self.started + self.timeout - time.monotonic()
+
+    def build(self) -> Request:
+        """Builds the request, again after a wait. Raises what RequestBuilder.build raises."""
+        raise NotImplementedError
+
+    def done(self, result: Response | Failure) -> None:
+        """Takes the result: called once, later, unless ``ReceiverClient.send`` has returned it."""
+        raise NotImplementedError
+
+    def answered(self, result: Response | Failure) -> None:
+        """Takes the result of the request."""
+        if isinstance(result, Response) and (self.shown or not 200 <= result.status < 300):
+            authentication = self.builder.authentication
+            if result.status == UNAUTHORIZED and not self.renewed:
+                # The token may have been revoked: send the request once more with a new token.
+                source = authentication.reject_token(self.request)
+                if source is not None:
+                    self.renewed = True
+                    self.client.fetch(self, source)
+                    return
+            decode_body(result)  # first: a secret in a compressed body would not be found
+            authentication.redact(self.request, result)
+        self.done(result)
+
+
+class _ShownCall(Call):
+    """A call whose response a user will see."""
+
+    __slots__ = ("_build", "answer")
+
+    shown = True
+
+    def __init__(self, builder: RequestBuilder, timeout: float, build: BuildRequest) -> None:
+        super().__init__(builder, timeout)
+        self._build = build
+        self.answer: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+
+    def build(self) -> Request:
+        return self._build()
+
+    def done(self, result: Response | Failure) -> None:
+        if not self.answer.done():
+            self.answer.set_result(result)
 
 
 class ReceiverClient:
@@ -52,38 +110,25 @@ class ReceiverClient:
         self._http = http
         self._fetching: set[asyncio.Task[None]] = set()
 
-    def send(
-        self, builder: RequestBuilder, build: BuildRequest, timeout: float, done: Done,
-        *, shown: bool = False,
-    ) -> Failure | None:  # fmt: skip
-        """Starts a call of the builder's receiver with the request that ``build`` returns.
-
-        ``done`` is called once, later, within ``timeout`` seconds. If no request can be built, the
-        reason is returned and ``done`` is not called. Secrets are redacted in the response; in that
-        of a success only if it will be ``shown``.
-        """
-        call = _Call(builder, build, asyncio.get_running_loop().time() + timeout, done, shown)
+    def send(self, call: Call) -> Failure | None:
+        """Starts a call. If no request can be built, the reason is returned."""
+        call.client = self
         try:
-            request = _build(call)
+            request = call.build()
         except (TokenPending, BodyPending) as pending:
-            self._fetch(call, pending.source)
-            return None
-        if isinstance(request, Failure):
-            return request
-        self._post(call, request, timeout)
+            self.fetch(call, pending.source)
+        except Exception as error:
+            return _not_built(call, error)
+        else:
+            self._post(call, request, call.timeout)
         return None
 
     async def request(
         self, builder: RequestBuilder, build: BuildRequest, timeout: float
     ) -> Response | Failure:
         """Calls a receiver, and returns its response for somebody to see."""
-        done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-
-        def answered(result: Response | Failure) -> None:
-            if not done.done():
-                done.set_result(result)
-
-        return self.send(builder, build, timeout, answered, shown=True) or await done
+        call = _ShownCall(builder, timeout, build)
+        return self.send(call) or await call.answer
 
     async def judge_addresses(self, target: Target, timeout: float) -> JudgedAddresses:
         """See :meth:`HttpClient.judge_addresses`."""
@@ -93,41 +138,27 @@ class ReceiverClient:
         """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""
         await end(self._fetching)
 
-    def _post(self, call: _Call, request: Request, timeout: float) -> None:
-        self._http.post(
-            call.builder.target, request.head, request.body, timeout,
-            lambda result: self._answered(call, request, result), request.identity,
-        )  # fmt: skip
-
-    def _answered(self, call: _Call, request: Request, result: Response | Failure) -> None:
-        if isinstance(result, Response) and (call.shown or not 200 <= result.status < 300):
-            if result.status == UNAUTHORIZED and not call.renewed:
-                # The token may have been revoked: send the request once more with a new token.
-                source = call.builder.authentication.reject_token(request)
-                if source is not None:
-                    call.renewed = True
-                    self._fetch(call, source)
-                    return
-            decode_body(result)  # first: a secret in a compressed body would not be found
-            call.builder.authentication.redact(request, result)
-        call.done(result)
-
-    def _fetch(self, call: _Call, source: TokenSource | PendingBody) -> None:
+    def fetch(self, call: Call, source: TokenSource | PendingBody) -> None:
+        """Goes on with a call once there is a token or a body, within what is left of its
+        timeout."""
         task = spawn(self._fetch_and_post(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _fetch_and_post(self, call: _Call, source: TokenSource | PendingBody) -> None:
+    async def _fetch_and_post(self, call: Call, source: TokenSource | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with asyncio.timeout(call.left):
                 for _ in range(MAX_WAITS):
                     await source.fetch()
                     try:
-                        request = _build(call)
+                        request = call.build()
                         break
                     except (TokenPending, BodyPending) as pending:
                         source = pending.source
+                    except Exception as error:
+                        request = _not_built(call, error)
+                        break
         except TokenRefused as error:
             request = Failure(ErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
@@ -142,19 +173,20 @@ class ReceiverClient:
         if isinstance(request, Failure):
             call.done(request)
         else:
-            left = call.deadline - asyncio.get_running_loop().time()
-            self._post(call, request, max(left, 0.001))
+            self._post(call, request, max(call.left, 0.001))
+
+    def _post(self, call: Call, request: Request, timeout: float) -> None:
+        call.request = request
+        self._http.post(
+            call.builder.target, request.head, request.body, timeout, call.answered,
+            request.identity,
+        )  # fmt: skip
 
 
-def _build(call: _Call) -> Request | Failure:
-    """Raises TokenPending and BodyPending."""
-    try:
-        return call.build()
-    except (TokenPending, BodyPending):
-        raise
-    except Unsendable as error:
+def _not_built(call: Call, error: Exception) -> Failure:
+    """Why there is no request: what :meth:`Call.build` raised."""
+    if isinstance(error, Unsendable):
         return Failure(error.error_type, str(error), error.final)
-    except Exception as error:  # its text may contain a secret
-        name = type(error).__name__
-        log.error("request cannot be built", host=call.builder.target.host, error=name)
-        return Failure(ErrorType.AUTH_ERROR, f"the request cannot be built: {name}")
+    name = type(error).__name__  # its text may contain a secret
+    log.error("request cannot be built", host=call.builder.target.host, error=name)
+    return Failure(ErrorType.AUTH_ERROR, f"the request cannot be built: {name}")

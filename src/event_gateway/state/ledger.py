@@ -99,6 +99,10 @@ class Ledger:
         batch = self._batch
         return len(self._pending) + (0 if batch is None else len(batch))
 
+    def takes(self, limit: int) -> bool:
+        """Whether it is reachable and fewer than ``limit`` changes are not confirmed yet."""
+        return self.unconfirmed < limit and self._reachable.is_set()
+
     def report_lanes(self, report: LaneReport) -> None:
         """Calls ``report`` after each write from now on."""
         self._report = report

@@ -22,6 +22,7 @@ class PendingChange(msgspec.Struct):
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
     """
 
+    key: Key
     delivery: Delivery
     token: str
     attempts: list[Attempt]
@@ -36,9 +37,9 @@ class PendingChange(msgspec.Struct):
     def packed(self) -> tuple[object, ...]:
         """The fields of ``Change`` in their order, as a tuple, which is the cheapest to pack."""
         delivery, wait, next_attempt = self.delivery, self.wait, self.next_attempt
-        member = member_of(delivery.event_id)
+        webhook_id, member, source = self.key
         return (
-            delivery.webhook_id, member, delivery.source, source_hash(delivery.source),
+            webhook_id, member, source, source_hash(source),
             delivery.stream, delivery.seq, delivery.run, self.token, self.status.value,
             len(self.attempts), self.last_error, log_of(self.attempts),
             None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
@@ -117,13 +118,14 @@ class PendingChanges:
                 return
             fresh = fresh or earlier.fresh
             tried, successes = tried + earlier.tried, successes + earlier.succeeded
+        elif not self._changes:  # else it is set
+            self.submitted.set()
         self._changes[key] = PendingChange(
-            delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
+            key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
             tried, successes, next_attempt,
         )  # fmt: skip
         if written is not None:
             self._written[key] = written
-        self.submitted.set()
 
     def change_lane(
         self, webhook_id: str, what: str, seconds: float = 0.0, token: str = ""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from event_gateway.core.webhook.delivery import Status
 from event_gateway.observability.metrics.families import (
     ATTEMPT_DURATION,
     DELIVERY_LATENCY,
@@ -18,6 +19,7 @@ AnyLabels = TypeVar("AnyLabels", bound=Labels)  # a tuple of any length
 
 _LATENCY, _DURATION = DELIVERY_LATENCY.bounds, ATTEMPT_DURATION.bounds
 _TRACEPARENT_LENGTH = 55
+_SUCCEEDED = Status.SUCCEEDED.value
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -76,13 +78,14 @@ class WebhookMetrics(msgspec.Struct, array_like=True, eq=False):
     last_success: float = 0.0
     last_failure: float = 0.0
 
-    def attempt_succeeded(
+    def delivered(
         self, duration: float, latency: float, at: float, traceparent: object = None
     ) -> None:
-        """Counts a successful attempt: how long it took, and how long after the event's receipt
-        it ended, in seconds; ``at`` in seconds since the epoch."""
-        attempts = self.attempts
+        """Counts a delivery that has succeeded, with its last attempt: how long that took, and how
+        long after the event's receipt it ended, in seconds; ``at`` in seconds since the epoch."""
+        attempts, outcomes = self.attempts, self.outcomes
         attempts[""] = attempts.get("", 0) + 1
+        outcomes[_SUCCEEDED] = outcomes.get(_SUCCEEDED, 0) + 1
         self.last_success = at
         # What Histogram.observe does, for both: two calls less for each delivery.
         if latency < 0.0:
@@ -107,7 +110,7 @@ class WebhookMetrics(msgspec.Struct, array_like=True, eq=False):
         self.duration.observe(_DURATION, duration, at, trace)
 
     def outcome(self, outcome: str) -> None:
-        """Counts a delivery that has ended."""
+        """Counts a delivery that has ended without success."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
 
