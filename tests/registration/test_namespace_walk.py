@@ -273,6 +273,14 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/alerts/silences/{othersilence}", 404, None),
     ],
     "GET /v1/overview": [("/v1/overview", 200, None)],
+    "GET /v1/history": [("/v1/history", 200, None)],
+    "GET /v1/history/webhooks": [
+        ("/v1/history/webhooks?id=mine&id={other}&id=fromfile&id=reused", 200, None),
+    ],
+    "GET /v1/webhooks/{webhook_id}/history": [
+        ("/v1/webhooks/{other}/history", 404, None), ("/v1/webhooks/reused/history", 200, None),
+        ("/v1/webhooks/mine/history", 200, None),
+    ],
     "GET /problems/{code}": [("/problems/not-found", 200, None)],
     "GET /healthz": [("/healthz", 200, None)],
     "GET /readyz": [("/readyz", 200, None)],

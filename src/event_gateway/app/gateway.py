@@ -127,6 +127,7 @@ class Gateway:
         stages.lookup.start(tasks)
         stages.ingest.start(tasks)
         await stages.alerts.start(tasks)
+        stages.history.start(tasks)
         self.api.start(tasks)
         stages.observability.start(tasks)
         tasks.start("gauges", self._gauges.run)
@@ -161,6 +162,7 @@ class Gateway:
         await self.api.finish()
         # Acknowledgements for what the ledger confirms here are sent when NATS is closed.
         await stages.adapters.ledger.stop()
+        await stages.history.recorder.finish()
         with contextlib.suppress(*StateError, *BrokerError):
             await stages.routing.repair.write_checkpoints()
 

@@ -108,7 +108,7 @@ class Dispatcher:
         lane = self.lanes.get(webhook.id)
         was_active, limits = True, webhook.limits
         if lane is None:
-            metrics, tally = self._metrics.webhook(webhook.id), self._tallies.of(webhook.id)
+            metrics, tally = self._metrics.attempts_of(webhook.id), self._tallies.of(webhook.id)
             lane = Lane(webhook, builder, metrics, tally)
             self.lanes[webhook.id] = lane
         else:

@@ -10,7 +10,7 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.concurrency import START_LIMIT, share_of
 from event_gateway.delivery.job import Job
 from event_gateway.observability.alerts.tally import AttemptTally
-from event_gateway.observability.metrics import WebhookMetrics
+from event_gateway.observability.metrics import AttemptCounts
 from event_gateway.request.builder import RequestBuilder
 
 # For each attempt that may run, so many deliveries wait in memory under a lease, and one where the
@@ -65,7 +65,7 @@ class Lane:
         self,
         webhook: Webhook,
         builder: RequestBuilder,
-        metrics: WebhookMetrics,
+        metrics: AttemptCounts,
         tally: AttemptTally,
     ) -> None:
         self.metrics = metrics

@@ -267,6 +267,46 @@ EXPRESSION = Family(
     deleted_by="Redis, by expiry",
 )  # fmt: skip
 
+# History
+HISTORY = Family(
+    name="history", pattern="history:{step}", type="hash", owner="history",
+    value="What the whole gateway counted, in steps of 10 s (the latest 360), 60 s (1,440) and "
+    "900 s (2,880): by the number of the step, modulo how many are stored, an array of numbers",
+    lifetime="31 days after the latest step with anything in it", expiry=Expiry.ALWAYS,
+    ttl=31 * DAY, deleted_by="a field: the step that takes its place",
+)  # fmt: skip
+WEBHOOK_HISTORY = Family(
+    name="webhook_history", pattern="webhook_history:{webhook}", type="hash",
+    owner="history, renames",
+    value="What a webhook's attempts were in steps of 300 s, of the last 24 hours: by hour, an "
+    "array of arrays of numbers. `from`: since when (Unix time), if it was not counted before",
+    lifetime="25 hours after the latest attempt", expiry=Expiry.ALWAYS, ttl=25 * 3600.0,
+    deleted_by="deleting the webhook; another webhook, when 1,000 have a history",
+    at_deletion=Deletion.FORGET_HISTORY,
+)  # fmt: skip
+WEBHOOKS_WITH_HISTORY = Family(
+    name="webhooks_with_history", pattern="webhooks_with_history", type="zset",
+    owner="history, renames",
+    value="The webhooks with a key `webhook_history:{webhook}`, by the Unix time of their latest "
+    "step",
+    lifetime="25 hours after the latest attempt; so a member", expiry=Expiry.ALWAYS,
+    ttl=25 * 3600.0, deleted_by="as `webhook_history:{webhook}`",
+    at_deletion=Deletion.FORGET_HISTORY,
+)  # fmt: skip
+HISTORY_INCOMPLETE = Family(
+    name="history_incomplete", pattern="history_incomplete", type="string", owner="history",
+    value="That a webhook without a history may have had attempts: more webhooks had than have a "
+    "history", lifetime="25 hours", expiry=Expiry.ALWAYS, ttl=25 * 3600.0,
+    deleted_by="Redis, by expiry",
+)  # fmt: skip
+HISTORY_WRITTEN = Family(
+    name="history_written", pattern="history_written:{process}", type="string", owner="history",
+    value="The number of a process' latest write of the history: a write whose answer was lost is "
+    "recognised when it is sent again",
+    lifetime="an hour after the latest write", expiry=Expiry.ALWAYS, ttl=3600.0,
+    deleted_by="Redis, by expiry",
+)  # fmt: skip
+
 # Subscribers
 SUBSCRIPTION = Family(
     name="subscription", pattern="subscription:{id}", type="hash", owner="subscriptions",

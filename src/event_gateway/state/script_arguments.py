@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from event_gateway.core.observability.history_points import GatewayPoint, WebhookPoint
+
 
 class Change(msgspec.Struct, array_like=True):
     """The newest state of a delivery, for ``ledger/write.lua``.
@@ -174,6 +176,23 @@ class CachedEvent(msgspec.Struct, array_like=True):
     processed_at: str
 
 
+class HistoryWrite(msgspec.Struct, array_like=True):
+    """What a process has counted, for ``history/add.lua``.
+
+    ``points``: of the shortest steps, in the order of time; ``webhooks``: ids with their points.
+    ``rings``: length of a step and number of stored points, the shortest first. ``hours``: for how
+    many hours points of webhooks are stored, of at most ``most`` webhooks. ``incomplete``: some
+    webhooks are missing, as more had attempts than a process counts one by one.
+    """
+
+    points: list[GatewayPoint]
+    webhooks: list[tuple[str, WebhookPoint]]
+    rings: list[tuple[int, int]]
+    hours: int
+    most: int
+    incomplete: bool
+
+
 class LeasedRecord(NamedTuple):
     """The fields of a record that a process needs to deliver, as Redis returns them."""
 
@@ -217,6 +236,9 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "NEW_RUN": PackedRun.__struct_fields__,
     "REPLAY_STEP": ReplayStep.__struct_fields__,
     "CACHED_EVENT": CachedEvent.__struct_fields__,
+    "HISTORY_WRITE": HistoryWrite.__struct_fields__,
+    "GATEWAY_POINT": GatewayPoint.__struct_fields__,
+    "WEBHOOK_POINT": WebhookPoint.__struct_fields__,
     "LEASED": LeasedRecord._fields,
     "LISTED": ListedRecord._fields,
 }

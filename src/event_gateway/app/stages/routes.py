@@ -16,6 +16,7 @@ from event_gateway.api.routes import (
     event_resend,
     event_types,
     health,
+    history,
     keys,
     matching,
     overview,
@@ -54,6 +55,7 @@ def route_groups(
         _alert_group(stages),
         _health_group(stages, state),
         _overview_group(stages),
+        _history_group(stages),
         RouteGroup(reload.ReloadParts(reloads=stages.registrations.reloads), (reload.router,)),
     ]
 
@@ -254,6 +256,11 @@ def _overview_group(stages: Stages) -> RouteGroup:
         peers=adapters.peers,
     )
     return RouteGroup(parts, (overview.router,))
+
+
+def _history_group(stages: Stages) -> RouteGroup:
+    parts = history.HistoryParts(registry=stages.adapters.registry, reader=stages.history.reader)
+    return RouteGroup(parts, (history.router,))
 
 
 def health_parts(stages: Stages, state: ApiState) -> health.HealthParts:

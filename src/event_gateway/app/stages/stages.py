@@ -8,6 +8,7 @@ from pathlib import Path
 from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
 from event_gateway.app.stages.alerts import Alerts, build_alerts
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
+from event_gateway.app.stages.history import History, build_history
 from event_gateway.app.stages.ingest import Ingest, build_ingest
 from event_gateway.app.stages.lookup import Lookup, build_lookup
 from event_gateway.app.stages.observability import Observability, build_observability
@@ -62,6 +63,7 @@ class Stages:
     lookup: Lookup
     telemetry: Telemetry
     alerts: Alerts
+    history: History
     supervisor: Supervisor
 
 
@@ -133,6 +135,7 @@ async def build_stages(
         lookup=build_lookup(adapters),
         telemetry=telemetry,
         alerts=build_alerts(config, adapters, observability, deliveries, routing),
+        history=build_history(adapters, routing, streaming),
         supervisor=supervisor,
     )
 

@@ -11,6 +11,7 @@ from event_gateway.client.models.deliveries import *
 from event_gateway.client.models.event_types import *
 from event_gateway.client.models.events import *
 from event_gateway.client.models.health import *
+from event_gateway.client.models.history import *
 from event_gateway.client.models.keys import *
 from event_gateway.client.models.matching import *
 from event_gateway.client.models.rejected import *

@@ -23,6 +23,7 @@ from event_gateway.client.operations.event_types import (
 )
 from event_gateway.client.operations.events import AsyncEventsOperations, EventsOperations
 from event_gateway.client.operations.health import AsyncHealthOperations, HealthOperations
+from event_gateway.client.operations.history import AsyncHistoryOperations, HistoryOperations
 from event_gateway.client.operations.keys import AsyncKeysOperations, KeysOperations
 from event_gateway.client.operations.matching import AsyncMatchingOperations, MatchingOperations
 from event_gateway.client.operations.rejected import AsyncRejectedOperations, RejectedOperations
@@ -46,6 +47,7 @@ class Operations(
     EventTypesOperations,
     EventsOperations,
     HealthOperations,
+    HistoryOperations,
     KeysOperations,
     MatchingOperations,
     RejectedOperations,
@@ -68,6 +70,7 @@ class AsyncOperations(
     AsyncEventTypesOperations,
     AsyncEventsOperations,
     AsyncHealthOperations,
+    AsyncHistoryOperations,
     AsyncKeysOperations,
     AsyncMatchingOperations,
     AsyncRejectedOperations,

@@ -4,6 +4,7 @@ Only this module is imported from outside, apart from the declarations.
 """
 
 from event_gateway.observability.metrics import families
+from event_gateway.observability.metrics.attempt_counts import AttemptCounts, UnlabelledMetrics
 from event_gateway.observability.metrics.exchange import Exchange, SharedFolder
 from event_gateway.observability.metrics.exposition import CONTENT_TYPE
 from event_gateway.observability.metrics.figures import WebhookMetrics
@@ -25,11 +26,13 @@ __all__ = [
     "MAX_TYPES",
     "MAX_WEBHOOKS",
     "OTHER",
+    "AttemptCounts",
     "Exchange",
     "HttpMetrics",
     "Metrics",
     "SharedFolder",
     "StreamMetrics",
+    "UnlabelledMetrics",
     "WebhookMetrics",
     "as_otlp",
     "families",

@@ -1,8 +1,8 @@
 """All metrics of the gateway. The reference page is generated from this list."""
 
+from event_gateway.core.observability.history_points import LATENCY_BOUNDS
 from event_gateway.observability.metrics.family import Combine, Family, Kind
 
-_LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _DURATION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 
 
@@ -48,7 +48,8 @@ ATTEMPTS = _counter(
     "attempts", "Attempts that ended; error_type is empty for a success.", "webhook", "error_type"
 )
 DELIVERY_LATENCY = Family(
-    name="delivery_latency_seconds", kind=Kind.HISTOGRAM, labels=("webhook",), bounds=_LATENCY,
+    name="delivery_latency_seconds", kind=Kind.HISTOGRAM, labels=("webhook",),
+    bounds=LATENCY_BOUNDS,
     help="From the receipt of an event to the success of its delivery.",
 )  # fmt: skip
 ATTEMPT_DURATION = Family(

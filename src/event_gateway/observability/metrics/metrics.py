@@ -7,6 +7,11 @@ from collections.abc import Callable, Container, Mapping
 
 from event_gateway import __version__
 from event_gateway.observability.metrics import families
+from event_gateway.observability.metrics.attempt_counts import (
+    AttemptCounts,
+    Changed,
+    UnlabelledMetrics,
+)
 from event_gateway.observability.metrics.exchange import Exchange
 from event_gateway.observability.metrics.exposition import (
     CONTENT_TYPE,
@@ -22,6 +27,7 @@ from event_gateway.observability.metrics.snapshot import Snapshot, combined, dec
 from event_gateway.observability.metrics.streams import StreamMetrics
 
 MAX_WEBHOOKS = 500
+MAX_CHANGED = 1000  # webhooks without a label that count for their history between two points
 MAX_TYPES = 500
 MAX_ORIGINS = 100
 MAX_ORIGIN = 64  # characters; a header names the origin, which any publisher can set
@@ -48,6 +54,7 @@ class Metrics:
         self._gauges: list[Callable[[], None]] = []
         self._process = ProcessFigures()
         self._webhooks: dict[str, WebhookMetrics] = {}
+        self.changed = Changed(MAX_CHANGED)
         self._gone: dict[str, float] = {}  # since when a webhook is not registered any more
         self._origins = BoundedLabel(MAX_ORIGINS, MAX_ORIGIN)
         self._types = BoundedLabel(MAX_TYPES)
@@ -132,6 +139,18 @@ class Metrics:
         """Counts deliveries of a webhook that were cancelled by hand or with the webhook."""
         outcomes = self.webhook(webhook_id).outcomes
         outcomes["cancelled"] = outcomes.get("cancelled", 0) + count
+
+    def attempts_of(self, webhook_id: str) -> AttemptCounts:
+        """What the lane of a webhook counts: its metrics, and its history."""
+        counts = self.webhook(webhook_id)
+        if webhook_id in self._webhooks:
+            return counts
+        return UnlabelledMetrics(webhook_id, counts, self.changed)
+
+    @property
+    def webhooks(self) -> Mapping[str, WebhookMetrics]:
+        """What this process has counted of webhooks, by label."""
+        return self._webhooks
 
     def label_of(self, webhook_id: str) -> str:
         """The label under which a registered webhook counts: its id, or ``other``."""

@@ -33,6 +33,31 @@ local function add_members(key_of)
   end
 end
 
+-- An hour may have two points of one time then: readers add them up.
+local function add_history()
+  local from, to = webhook_history_key(former), webhook_history_key(webhook)
+  local hours = redis.call('HGETALL', from)
+  for index = 1, #hours, 2 do
+    local hour, stored = hours[index], redis.call('HGET', to, hours[index])
+    if not tonumber(hour) then
+      redis.call('HSETNX', to, hour, hours[index + 1])
+    else
+      local points = stored and cmsgpack.unpack(stored) or {}
+      for _, point in ipairs(cmsgpack.unpack(hours[index + 1])) do points[#points + 1] = point end
+      redis.call('HSET', to, hour, cmsgpack.pack(points))
+    end
+  end
+  if #hours > 0 then
+    redis.call('PEXPIRE', to, WEBHOOK_HISTORY_TTL)
+    local time = redis.call('ZSCORE', WEBHOOKS_WITH_HISTORY_KEY, former)
+    local known = redis.call('ZSCORE', WEBHOOKS_WITH_HISTORY_KEY, webhook)
+    if time then
+      time = math.max(tonumber(time), tonumber(known or '0'))
+      redis.call('ZADD', WEBHOOKS_WITH_HISTORY_KEY, time, webhook)
+    end
+  end
+end
+
 -- Where an ordered webhook goes on; that of the new id is the later one.
 local positions = redis.call('HGETALL', position_key(former))
 for index = 1, #positions, 2 do
@@ -40,6 +65,7 @@ for index = 1, #positions, 2 do
 end
 add_counts(stats_key(former), stats_key(webhook), STATS_TTL)
 add_counts(hours_key(former), hours_key(webhook), HOURS_TTL)
+add_history()
 add_members(used_dead_letters_key)
 add_members(dead_letters_in_use_key)
 if redis.call('SREM', DEAD_LETTER_USERS_KEY, former) == 1 then

@@ -1,0 +1,1 @@
+"""The history: what the gateway counts, in steps of time, for charts."""
