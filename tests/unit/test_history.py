@@ -69,8 +69,7 @@ def test_a_process_takes_what_it_counted_since_the_last_time(
     counted.received("http", 3)
     counted.streams.sent("s", 4)
     for lane in (first, second, second):
-        lane.attempt_succeeded(0.01, 0.2, NOW)
-        lane.outcome("succeeded")
+        lane.delivered(0.01, 0.2, NOW)
     third.attempt_failed("timeout", 1.0, NOW)
     for _ in range(2):  # nothing is counted twice
         point, webhooks, missing = counts.take(10)

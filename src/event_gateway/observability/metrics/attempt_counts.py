@@ -8,16 +8,19 @@ from bisect import bisect_left
 from typing import Protocol
 
 from event_gateway.core.observability.history_points import LATENCY_BOUNDS, no_latencies
+from event_gateway.core.webhook.delivery import Status
 from event_gateway.observability.metrics.figures import WebhookMetrics
+
+_SUCCEEDED = Status.SUCCEEDED.value
 
 
 class AttemptCounts(Protocol):
     """What the lane of a webhook counts."""
 
-    def attempt_succeeded(
+    def delivered(
         self, duration: float, latency: float, at: float, traceparent: object = None
     ) -> None:
-        """Counts a successful attempt, as :meth:`WebhookMetrics.attempt_succeeded`."""
+        """Counts a delivery that has succeeded, as :meth:`WebhookMetrics.delivered`."""
 
     def attempt_failed(
         self, error_type: str, duration: float, at: float, traceparent: object = None
@@ -25,7 +28,7 @@ class AttemptCounts(Protocol):
         """Counts a failed attempt, as :meth:`WebhookMetrics.attempt_failed`."""
 
     def outcome(self, outcome: str) -> None:
-        """Counts a delivery that has ended."""
+        """Counts a delivery that has ended without success."""
 
 
 class UnlabelledMetrics:
@@ -46,13 +49,14 @@ class UnlabelledMetrics:
         self.outcomes: dict[str, int] = {}
         self.latency: list[int] | None = None
 
-    def attempt_succeeded(
+    def delivered(
         self, duration: float, latency: float, at: float, traceparent: object = None
     ) -> None:
-        """Counts a successful attempt, as :meth:`WebhookMetrics.attempt_succeeded`."""
-        self._shared.attempt_succeeded(duration, latency, at, traceparent)
+        """Counts a delivery that has succeeded, as :meth:`WebhookMetrics.delivered`."""
+        self._shared.delivered(duration, latency, at, traceparent)
         if self._counts():
             self.attempts += 1
+            self.outcomes[_SUCCEEDED] = self.outcomes.get(_SUCCEEDED, 0) + 1
             if self.latency is None:
                 self.latency = no_latencies()
             self.latency[bisect_left(LATENCY_BOUNDS, latency)] += 1
@@ -67,7 +71,7 @@ class UnlabelledMetrics:
             self.failed += 1
 
     def outcome(self, outcome: str) -> None:
-        """Counts a delivery that has ended."""
+        """Counts a delivery that has ended without success."""
         self._shared.outcome(outcome)
         if self._counts():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
