@@ -20,7 +20,7 @@ MAX_BATCH = 1000  # messages of one request
 MAX_BYTES = 16 * 1024 * 1024  # all messages of one request together
 
 
-class Pulled(msgspec.Struct):
+class Pulled(msgspec.Struct, gc=False):
     """A message of a stream. ``reply`` is the subject for its acknowledgement.
 
     ``delivered`` counts how often NATS has delivered the message, this time included. ``time`` is

@@ -17,7 +17,7 @@ from event_gateway.delivery.concurrency import is_overloaded
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import BACKLOG_PER_SLOT, Lane
-from event_gateway.delivery.response_directives import disables, retry_after
+from event_gateway.delivery.response_directives import DIRECTIVES, disables, retry_after
 from event_gateway.delivery.throttling import Throttles
 from event_gateway.transport.client import Failure, Response
 
@@ -52,7 +52,8 @@ class ReceiverHealth:
             lane.record_success()
             if job.delivery.probe:
                 self._breakers.probe_succeeded(lane, job.delivery)
-            self._obey(lane, job, result)
+            if DIRECTIVES in result.headers:
+                self._obey(lane, job, result)
         elif not is_own(result):
             self._request_failed(lane, job, result)
 

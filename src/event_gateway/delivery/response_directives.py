@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+DIRECTIVES = "webhook-delivery"  # a header
 MAX_DIGITS = 10  # of a number of seconds; a longer one is endless
 
 
@@ -45,6 +46,6 @@ def disables(headers: Mapping[str, str]) -> bool:
 
 
 def _directives(headers: Mapping[str, str]) -> set[str]:
-    if "webhook-delivery" not in headers:
+    if DIRECTIVES not in headers:
         return set()
-    return {name.strip() for name in headers["webhook-delivery"].lower().split(",")}
+    return {name.strip() for name in headers[DIRECTIVES].lower().split(",")}

@@ -1,8 +1,8 @@
 """Builds the requests of a webhook: head and body, from the webhook, an event and an attempt."""
 
-import hmac
 import os
 import time
+from binascii import hexlify
 from collections.abc import Sequence
 
 import structlog
@@ -13,6 +13,7 @@ from event_gateway.core.cloudevents.enrichment import without_others
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.transformation.definition import TransformationError
 from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.hmac_sha256 import hmac_sha256
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request import batch_body
 from event_gateway.request.access_tokens import AccessTokens
@@ -45,6 +46,7 @@ class RequestBuilders:
         self.secrets = secrets
         self.tokens = tokens
         self.key = key
+        self.mac = hmac_sha256(key)
         self.version = version
         self.transformations = transformations
 
@@ -78,7 +80,7 @@ class RequestBuilder:
         self._transformations = common.transformations
         self._choose_transformation()
         name = webhook.message_name or webhook.id
-        self._mac = hmac.new(common.key, name.encode() + b"\0", "sha256")
+        self._mac, self._message_name = common.mac, f"{name}\0"
         lines = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
         if all(name.lower() != "accept-encoding" for name in webhook.headers):
             lines += "accept-encoding: identity\r\n"
@@ -235,9 +237,8 @@ class RequestBuilder:
         return Unsendable(ErrorType.TRANSFORMATION_ERROR, message, final=final)
 
     def _message_id(self, identities: str) -> bytes:
-        mac = self._mac.copy()
-        mac.update(identities.encode())
-        return b"msg_" + mac.hexdigest()[:32].encode()
+        mac = self._mac(f"{self._message_name}{identities}".encode())
+        return b"msg_%b" % hexlify(mac[:16])
 
 
 def _with_header(content: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -18,7 +18,7 @@ class Unsendable(Exception):
         self.final = final
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, gc=False):
     """One request. ``head`` ends with its empty line; ``identity``: the TLS files that its
     connection needs."""
 

@@ -29,7 +29,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _item = msgspec.json.Encoder().encode
 
 
-class Context(msgspec.Struct):
+class Context(msgspec.Struct, gc=False):
     """What the cache knows of an event.
 
     ``enrichment``: a JSON object; empty where the event takes none, or where

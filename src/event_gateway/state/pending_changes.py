@@ -15,7 +15,7 @@ Key = tuple[str, str, str]  # webhook id, member, source
 _SUBJECTS = {"pause": "paused", "resume": "paused", "rate": "rate", "throttle": "throttle"}
 
 
-class PendingChange(msgspec.Struct):
+class PendingChange(msgspec.Struct, gc=False):
     """The newest submitted state of a delivery.
 
     It is encoded only when it is written, because most changes are replaced by a newer one before.

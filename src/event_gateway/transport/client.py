@@ -74,6 +74,8 @@ class HttpClient:
         self._idle: dict[Origin, deque[HttpConnection]] = {}
         self._oldest: dict[HttpConnection, None] = {}  # idle connections, longest idle first
         self._busy: set[HttpConnection] = set()
+        # The event loop, once it runs: to ask for it costs a system call in Python 3.11.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._resting = False  # no request is in flight: the sweep only closes idle connections
         self._closed = False
@@ -104,7 +106,9 @@ class HttpClient:
         name resolution, connecting, TLS, headers and body. ``identity``: the TLS files of the
         webhook; None for the gateway's own authorities and no client certificate.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         if identity is None and self._trust.file is not None:
             identity = self._trust.identity()
         exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
@@ -181,7 +185,8 @@ class HttpClient:
 
     def _keep(self, connection: HttpConnection) -> None:
         idle = self._idle.setdefault(connection.origin, deque())
-        now = asyncio.get_running_loop().time()
+        assert self._loop is not None
+        now = self._loop.time()
         current = connection.generation == self._generation and not self._closed
         too_old = now - connection.opened_at > self._max_age
         if not current or too_old or len(idle) >= self._max_idle_per_origin:

@@ -20,7 +20,7 @@ KEPT_HEADERS = 64
 Origin = tuple[str, str, int, str]  # scheme, host, port, key of the identity or ""
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """A receiver's response. ``truncated``: ``body`` is not complete: it is over the client's
     limit, or the response was damaged or ended early after its status."""
 

@@ -32,7 +32,7 @@ NATS = "nats"
 HTTP = "http"
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One CloudEvent.
 
     ``data`` is the body in binary mode: JSON text if ``kind`` is JSON, else the plain bytes.

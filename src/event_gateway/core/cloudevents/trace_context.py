@@ -67,7 +67,7 @@ def trace_of(received: "Received") -> TraceContext:
         event = received.event
         trace = context_in(event.extensions) if event.extensions else None
         if trace is None:
-            trace = trace_by_identity(event)
+            trace = TraceContext(_identity(event.source, event.id)[:32])  # trace_by_identity
         received.trace = trace
     return trace
 

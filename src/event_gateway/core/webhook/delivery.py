@@ -25,7 +25,7 @@ class Status(StrEnum):
 FINAL = frozenset((Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED))
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """When it started (RFC 3339), how long it took, how it ended, when the next attempt is due.
 
     ``not_retried``: why it is the last attempt of its run, where it failed. ``response`` and
@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     not_retried: str | None = None
 
 
-class Delivery(msgspec.Struct):
+class Delivery(msgspec.Struct, gc=False):
     """One event on its way to one webhook.
 
     ``source`` and ``event_id`` are the event's identity, ``stream`` and ``seq`` its position in the

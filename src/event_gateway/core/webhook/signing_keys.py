@@ -6,10 +6,13 @@ with ed25519 (``v1a``); its public key (``whpk_…``) is no secret.
 
 import base64
 import hmac
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from event_gateway.core.webhook.hmac_sha256 import hmac_sha256
 
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
 MAX_KEYS = 5  # that sign one request
@@ -66,12 +69,10 @@ def signer(key: str) -> Callable[[bytes], bytes]:
             f"a signing secret has {SHORTEST} to {LONGEST} bytes, written as base64; this one has "
             f"{len(raw)}"
         )
-    keyed = hmac.new(raw, digestmod="sha256")  # computes the key schedule only once
+    mac = hmac_sha256(raw)
 
     def sign(content: bytes) -> bytes:
-        mac = keyed.copy()
-        mac.update(content)
-        return b"v1," + base64.b64encode(mac.digest())
+        return b"v1," + b2a_base64(mac(content), newline=False)
 
     return sign
 
