@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from event_gateway.cli.client.rates import parse_rate
+from event_gateway.cli.send import inputs
 from event_gateway.cli.send.event_text import (
     Defaults,
     Event,
@@ -82,6 +83,32 @@ async def test_lines_arrays_and_documents(tmp_path: Path, text: str, numbers: li
     source = Input(tmp_path / "file")
     assert [number async for portion in source.events() for number, _ in portion] == numbers
     assert source.read == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "numbers", "reason"),
+    [
+        ('{"a":1}\n{"b":"' + 9000 * "x", "MAX_LINE", [1], "line 2 is larger than 5000 bytes"),
+        ('{"a":"' + 9000 * "x", "MAX_DOCUMENT", [], "is larger than 5000 bytes and no JSON lines"),
+        (9000 * "\n" + '{"a":1}\n', "MAX_DOCUMENT", [9001], ""),
+        ('{"a":1}\n' * 1000, "MAX_LINE", [*range(1, 1001)], ""),
+    ],
+)
+async def test_input_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, limit: str, numbers: list[int],
+    reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(inputs, "CHUNK", 1000)
+    monkeypatch.setattr(inputs, limit, 5000)
+    (tmp_path / "file").write_text(text)
+    found: list[int] = []
+    wrong = ""
+    try:
+        async for portion in Input(tmp_path / "file").events():
+            found += [number for number, _ in portion]
+    except NotAnEvent as error:
+        wrong = str(error)
+    assert (found, wrong[: len(reason)] if reason else wrong) == (numbers, reason)
 
 
 class Taking:

@@ -13,7 +13,8 @@ from event_gateway.cli.send.event_text import Event, NotAnEvent, events_in_docum
 
 CHUNK = 256 * 1024  # bytes
 AHEAD = 8  # chunks that are read before they are needed
-MAX_DOCUMENT = 256 * 1024 * 1024  # bytes of a JSON array; lines have no limit
+MAX_DOCUMENT = 256 * 1024 * 1024  # bytes of a JSON array
+MAX_LINE = 64 * 1024 * 1024  # bytes, the largest message that NATS can be told to take
 
 
 class Input:
@@ -34,23 +35,28 @@ class Input:
     async def events(self) -> AsyncIterator[list[Event]]:
         """The events as they can be read, with their line (or their place in an array). Raises
         NotAnEvent if the input is neither."""
-        rest, number, lines = b"", 0, False
+        rest, number = bytearray(), 0
+        lines: bool | None = None  # whether each line is an event; None: not known yet
         async for chunk in self._chunks():
             self.read += len(chunk)
+            searched = len(rest)
             rest += chunk
-            if not lines:
-                lines = _begins_with_a_line(rest)
-                if not lines:
-                    if len(rest) > MAX_DOCUMENT:
-                        raise NotAnEvent(f"is larger than {MAX_DOCUMENT} bytes and no JSON lines")
-                    continue
-            *whole, rest = rest.split(b"\n")
-            yield list(_numbered(whole, number))
-            number += len(whole)
+            if lines is None:
+                blank = len(rest) - len(rest.lstrip()) if not searched else 0
+                number += rest.count(b"\n", 0, blank)
+                del rest[:blank]
+                lines = _are_lines(rest, searched)
+                searched = 0
+            if lines and (end := rest.rfind(b"\n", searched)) >= 0:
+                whole = bytes(rest[:end]).split(b"\n")
+                del rest[: end + 1]
+                yield list(_numbered(whole, number))
+                number += len(whole)
+            _check_size(rest, lines, number + 1)
         if lines:
-            yield list(_numbered([rest], number))
+            yield list(_numbered([bytes(rest)], number))
         elif rest.strip():
-            yield list(enumerate(events_in_document(rest), 1))
+            yield list(enumerate(events_in_document(bytes(rest)), 1))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         """What a thread reads: a pipe that is silent must not stop the command from ending."""
@@ -82,16 +88,27 @@ class Input:
             yield chunk
 
 
-def _begins_with_a_line(text: bytes) -> bool:
-    """Whether the first line is JSON by itself, and no array: then each line is an event."""
-    line, end, _ = text.lstrip().partition(b"\n")
-    if not end or line[:1] == b"[":
+def _are_lines(text: bytearray, searched: int) -> bool | None:
+    """Whether the first line is JSON by itself, and no array: then each line is an event. None
+    while the line is not complete; up to ``searched`` it has no end."""
+    if text[:1] == b"[":
         return False
+    end = text.find(b"\n", searched)
+    if end < 0:
+        return None
     try:
-        msgspec.json.decode(line)
+        msgspec.json.decode(text[:end])
         return True
     except msgspec.DecodeError:
         return False
+
+
+def _check_size(rest: bytearray, lines: bool | None, number: int) -> None:
+    """Raises NotAnEvent where the input goes on without end. ``number``: of the present line."""
+    if lines and len(rest) > MAX_LINE:
+        raise NotAnEvent(f"line {number} is larger than {MAX_LINE} bytes, which no gateway takes")
+    if not lines and len(rest) > MAX_DOCUMENT:
+        raise NotAnEvent(f"is larger than {MAX_DOCUMENT} bytes and no JSON lines")
 
 
 def _numbered(lines: Iterable[bytes], before: int) -> Iterable[Event]:
