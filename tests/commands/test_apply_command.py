@@ -6,8 +6,12 @@ from typing import Any
 
 import yaml
 
+from event_gateway.cli.client.applying import Application, Applied
+from event_gateway.cli.client.declared_file import read_declared
+from event_gateway.cli.client.gateway_client import GatewayClient
+from event_gateway.cli.process.serve import Running
 from support.client import Client, event
-from support.command import CommandResult, access, command
+from support.command import CommandResult, access, at_a_terminal, command
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
@@ -92,6 +96,73 @@ async def test_a_file_is_applied(
     wrong = await apply({"webhooks": {"bad": {"url": "ftp://x", "events": ["a..b"]}}})
     assert (wrong.status, len(wrong.err.splitlines())) == (2, 2)
     assert f"{path}:4: webhooks.bad.events[0]: " in wrong.err
+
+
+async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(
+    gateway: Running, client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "shop.yaml"
+    webhook = {"url": "https://example.com/", "events": ["shop.>"], "timeout": "5s"}
+    streams = {"shop": {"subjects": ["shop.>"], "retention": "7d"}}
+    for webhook_id, managed_by in (("changed", "api"), ("deleted", "applied"), ("same", "api")):
+        posted = {"id": webhook_id, **webhook}
+        await client.http.post(f"/v1/webhooks?managed_by={managed_by}", json=posted)
+    await client.http.post("/v1/streams", json={"name": "shop", **streams["shop"]})
+    declared = {"changed": webhook | {"timeout": "9s"}, "same": webhook | {"timeout": "9s"}}
+    streams["shop"]["retention"] = "8d"
+    path.write_text(yaml.safe_dump({"webhooks": declared, "streams": streams}))
+    application = Application(read_declared(path, None), prune=True, force=False)
+    http = GatewayClient(gateway.http_url, gateway.admin_key)
+    told: list[Applied] = []
+    try:
+        plan = await application.plan(http)
+        assert [step["name"] for step in plan["steps"]] == ["changed", "same", "shop", "deleted"]
+        for path_, body in (
+            ("/v1/webhooks/changed", {"timeout": "7s"}),
+            ("/v1/webhooks/deleted", {"timeout": "7s"}),
+            ("/v1/streams/shop", {"retention": "9d"}),
+        ):
+            answer = await client.http.patch(path_, json=body)
+            assert answer.status_code == 200, answer.text
+        await application.carry_out(http, told.append)
+    finally:
+        await http.close()
+    results = {(one.kind, one.name): one.ok for one in told}
+    assert results == {
+        ("stream", "shop"): False, ("webhook", "changed"): False, ("webhook", "same"): True,
+        ("webhook", "deleted"): False,
+    }  # fmt: skip
+    assert all("somebody else has changed it" in one.detail for one in told if not one.ok)
+    kept = (await client.http.get("/v1/webhooks/changed")).json()
+    assert (kept["timeout"], kept["managed_by"]) == ("7s", "api")
+
+
+async def test_a_file_with_transformations_is_refused(
+    client: Client, run: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(
+        "webhooks:\n  w: {url: 'https://example.com/', events: [a.b], transformation: mine}\n"
+        "transformations:\n  mine: {base: analytics_format, platform: shop}\n"
+    )
+    refused = await run("apply", "-c", str(path))
+    refused.assert_refused(2, f"{path}:3: transformations: apply cannot register transformations")
+    assert (await client.http.get("/v1/webhooks")).json()["items"] == []
+
+
+async def test_the_plan_has_colours_unless_they_are_not_wanted(
+    gateway: Running, tmp_path: Path
+) -> None:
+    path = tmp_path / "shop.yaml"
+    webhook = {"url": "https://example.com/", "events": ["a.b"]}
+    for name, environ in (("coloured", {}), ("plain", {"NO_COLOR": "1"})):
+        path.write_text(yaml.safe_dump({"webhooks": {name: webhook}}))
+        async with at_a_terminal(
+            "apply", "-c", str(path), **access(gateway), **environ
+        ) as terminal:
+            assert await terminal.ended() == 0
+        assert f"+ webhook {name}" in terminal.seen
+        assert ("\x1b[" in terminal.seen) == (name == "coloured"), terminal.seen
 
 
 async def test_what_the_gateways_own_file_has_is_not_applied(

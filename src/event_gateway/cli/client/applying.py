@@ -1,20 +1,22 @@
 """Makes what is registered with a running gateway like what a file declares."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from event_gateway.cli.client.declared_file import Declared
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.client.output import fail
-from event_gateway.cli.client.requests import items_of, quoted, request_json, with_query
-from event_gateway.config.definitions import stream_of, webhook_of
-from event_gateway.config.load import examine
-from event_gateway.config.near_misses import ENV_PREFIX
+from event_gateway.cli.client.requests import (
+    content_or_fail,
+    items_of,
+    quoted,
+    request_json,
+    with_query,
+)
 from event_gateway.config.plan import (
     Definitions,
     Kind,
@@ -29,28 +31,12 @@ from event_gateway.config.plan import (
     plan_of,
     with_losses,
 )
-from event_gateway.config.problems import ConfigError, Source
 from event_gateway.config.request_bodies import stream_from_json
-from event_gateway.config.response_bodies import stream_to_json, webhook_to_json
 from event_gateway.core.streams.definition import StreamContents
-from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.times import parse_time
-from event_gateway.request.transformations import compile_definition
 
-APPLIED = "applied"  # the manager of what was applied
 # The order in which changes are made: what is deleted is deleted last.
 _ORDER = ("create", "change", "rename", "delete")
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """The definitions of a file. ``manager``: what ``managed_by`` says of them; ``notes``: what the
-    file has, and is not applied."""
-
-    definitions: Definitions
-    manager: str
-    source: Source
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +57,6 @@ class Applied:
         return f"{text}: {self.detail}" if self.detail else text
 
 
-def read_declared(path: Path, set_name: str | None) -> Declared:
-    """Reads a file. Raises ConfigError, and ValueError if the name of the set is not one.
-
-    Which URLs are allowed, and which transformations there are, only the gateway knows.
-    """
-    if set_name is not None and ID.fullmatch(set_name) is None:
-        raise ValueError(f"--set: {set_name!r} is not of the form {ID.pattern}")
-    environ = {name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}
-    config, source, problems = examine(
-        path, environ, transformation_rule=compile_definition, url_rule=lambda _: lambda _: None,
-        any_transformation=True,
-    )  # fmt: skip
-    if problems or config is None:
-        raise ConfigError(problems)
-    manager = APPLIED if set_name is None else f"{APPLIED}/{set_name}"
-    webhooks = {
-        name: webhook_to_json(webhook_of(model, name, managed_by=manager))
-        for name, model in config.webhooks.items()
-    }
-    streams = {
-        name: stream_to_json(stream_of(model, name, managed_by=manager))
-        for name, model in config.streams.items()
-    }
-    others = sorted(config.model_fields_set - {"webhooks", "streams"})
-    notes = [f"{name}: is read from the gateway's own file only, and not applied"
-             for name in others]  # fmt: skip
-    notes += [problem.reason for problem in source.differences if not problem.line]
-    return Declared(Definitions(webhooks, streams), manager, source, tuple(notes))
-
-
 class Application:
     """Carries out what a file declares. ``prune``: what was applied before under the same manager,
     and is not in the file, is deleted; ``force``: streams may drop events."""
@@ -111,6 +67,7 @@ class Application:
         self._force = force
         self._plan = Plan(())
         self._registered = Definitions({}, {})
+        self._tags: dict[tuple[Kind, str], str | None] = {}
 
     @property
     def losses(self) -> list[tuple[Step, Loss]]:
@@ -123,12 +80,13 @@ class Application:
         declared = self._declared.definitions
         webhooks = await items_of(client, "/v1/webhooks")
         streams = await items_of(client, "/v1/streams") if declared.streams or self._prune else []
-        registered = self._registered = Definitions(
+        self._registered = Definitions(
             {shown["id"]: shown for shown in webhooks if shown["state"] != "renamed"},
             {shown["name"]: shown for shown in streams if "managed_by" in shown},
         )
-        self._check_managers()
-        plan = plan_of(self._of_their_owners(), registered, Removal(self._removed, self._removed))
+        plan = self._made()
+        await self._read_again(client, plan)
+        plan = self._made()
         self._plan = with_losses(plan, await self._losses(client, plan))
         shown: dict[str, Any] = msgspec.to_builtins(self._plan)
         return shown
@@ -144,7 +102,9 @@ class Application:
         ):
             status, content = await self._take(client, step)
             detail = ""
-            if status >= 400:
+            if status == 412:
+                detail = "somebody else has changed it since the plan was made; run apply again"
+            elif status >= 400:
                 detail = (content or {}).get("detail") or f"the gateway answered {status}"
             elif content:
                 detail = "; ".join(warning["detail"] for warning in content.get("warnings", ()))
@@ -154,24 +114,47 @@ class Application:
         return results
 
     async def _take(self, client: GatewayClient, step: Step) -> tuple[int, Any]:
-        declared = self._declared.definitions
-        definitions, registered = (
-            (declared.webhooks, self._registered.webhooks) if step.kind == "webhook"
-            else (declared.streams, self._registered.streams)
-        )  # fmt: skip
-        collection = f"/v1/{step.kind}s"
-        one = f"{collection}/{quoted(step.name)}"
+        definitions = _of_kind(self._declared.definitions, step.kind)
+        collection, one = f"/v1/{step.kind}s", _path(step)
+        tag = self._tags.get((step.kind, step.name))
         if step.action == "delete":
-            return await client.request("DELETE", one)
+            return await client.request("DELETE", one, if_match=tag)
         query: dict[str, Any] = {"managed_by": self._declared.manager}
-        if step.name not in registered:
+        if step.name not in _of_kind(self._registered, step.kind):
             return await client.request(
                 "POST", with_query(collection, query), definitions[step.name]
             )
         if step.kind == "webhook":
-            return await client.request("PUT", with_query(one, query), definitions[step.name])
+            return await client.request(
+                "PUT", with_query(one, query), definitions[step.name], if_match=tag
+            )
         query["force"] = self._force
-        return await client.request("PATCH", with_query(one, query), definitions[step.name])
+        return await client.request(
+            "PATCH", with_query(one, query), definitions[step.name], if_match=tag
+        )
+
+    def _made(self) -> Plan:
+        """The plan from what is known to be registered, without losses. Ends the command as
+        :meth:`plan` does."""
+        self._check_managers()
+        removal = Removal(self._removed, self._removed)
+        return plan_of(self._of_their_owners(), self._registered, removal)
+
+    async def _read_again(self, client: GatewayClient, plan: Plan) -> None:
+        """Reads what the plan changes, one by one: with their entity tags, which lists do not have.
+        So a step changes only what the plan was made from."""
+        for step in plan.steps:
+            registered = dict(_of_kind(self._registered, step.kind))
+            if step.name not in registered:
+                continue
+            answer = await client.read_whole(_path(step))
+            shown = msgspec.json.decode(answer.body)
+            if answer.status == 404 or shown.get("state") == "renamed":
+                del registered[step.name]
+            else:
+                registered[step.name] = content_or_fail(answer.status, shown)
+                self._tags[step.kind, step.name] = answer.headers.get("etag")
+            self._registered = self._registered._replace(**{f"{step.kind}s": registered})
 
     def _removed(self, shown: Shown) -> Literal["delete"] | None:
         own = shown["managed_by"] == self._declared.manager
@@ -226,6 +209,14 @@ class Application:
                     loss = changed_stream_loss(after, before, contents, time.time())
                 losses["stream", step.name] = loss
         return {key: loss for key, loss in losses.items() if loss is not None}
+
+
+def _of_kind(definitions: Definitions, kind: Kind) -> Mapping[str, Shown]:
+    return definitions.webhooks if kind == "webhook" else definitions.streams
+
+
+def _path(step: Step) -> str:
+    return f"/v1/{step.kind}s/{quoted(step.name)}"
 
 
 def _contents(state: Mapping[str, Any]) -> StreamContents:

@@ -39,11 +39,18 @@ class GatewayClient:
         self._client = AsyncGatewayClient(url, key, http=self._http)
 
     async def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        if_match: str | None = None,
     ) -> tuple[int, Any]:
-        """Status and decoded answer; None if it has no body. Raises ConnectionError, also if the
-        answer is not JSON: it is that of a proxy, or of another program."""
-        response = await self._send(method, path, body, content_type)
+        """Status and decoded answer; None if it has no body. ``if_match``: the entity tag of what
+        is to be changed. Raises ConnectionError, also if the answer is not JSON: it is that of a
+        proxy, or of another program."""
+        response = await self._send(method, path, body, content_type, if_match)
         try:
             answer = msgspec.json.decode(response.content) if response.content else None
         except msgspec.DecodeError:
@@ -62,8 +69,11 @@ class GatewayClient:
         response = await self._send("GET", path, None, "application/json")
         return RawAnswer(response.status_code, dict(response.headers), response.content)
 
-    async def _send(self, method: str, path: str, body: Any, content_type: str) -> "httpx.Response":
-        return await self._client.send(method, path, body, media_type=content_type)
+    async def _send(
+        self, method: str, path: str, body: Any, content_type: str, if_match: str | None = None
+    ) -> "httpx.Response":
+        headers = {"if-match": if_match}
+        return await self._client.send(method, path, body, headers=headers, media_type=content_type)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -1,10 +1,11 @@
 """What commands print: answers as JSON or as lines, tables, and errors."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 
@@ -51,6 +52,19 @@ def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[Li
 def print_json(content: Any) -> None:
     """Prints JSON for other programs."""
     typer.echo(json.dumps(content, indent=2))
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Whether what is printed has colours: on a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def print_coloured(line: str, colour: str | None, *, err: bool = False) -> None:
+    """Prints a line in a colour of typer, where there are colours. ``err``: on stderr."""
+    line = printable(line)
+    if colour is not None and has_colours(sys.stderr if err else sys.stdout):
+        line = typer.style(line, fg=colour)
+    typer.echo(line, err=err)
 
 
 def printable(line: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from event_gateway.cli.client.output import printable
+from event_gateway.cli.client.output import print_coloured
 
 MAX_VALUE = 200  # characters that are shown of a value
 _SIGNS = {
@@ -22,7 +22,7 @@ _SIGNS = {
 def print_plan(plan: Mapping[str, Any]) -> None:
     """Prints the steps of a plan as the API shows it, and what they would lose."""
     for text, colour in _lines(plan):
-        typer.secho(printable(text), fg=colour)
+        print_coloured(text, colour)
 
 
 def summary_of(plan: Mapping[str, Any]) -> str:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import fail, print_json, printable
+from event_gateway.cli.client.output import fail, print_coloured, print_json, printable
 from event_gateway.cli.client.plan_lines import print_plan, summary_of
 from event_gateway.cli.client.requests import run_with_client
 
 if TYPE_CHECKING:
-    from event_gateway.cli.client.applying import Applied, Declared
+    from event_gateway.cli.client.applying import Applied
+    from event_gateway.cli.client.declared_file import Declared
 
 FileOption = Annotated[
     Path, typer.Option("--config", "-c", help="The file with webhooks and streams (YAML).")
@@ -45,7 +46,8 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Register the webhooks and streams of a file with a running gateway."""
-    from event_gateway.cli.client.applying import Application, read_declared
+    from event_gateway.cli.client.applying import Application
+    from event_gateway.cli.client.declared_file import read_declared
     from event_gateway.config.problems import ConfigError
 
     try:
@@ -60,8 +62,7 @@ def apply(
 
     def on_done(done: "Applied") -> None:
         if not as_json:
-            text = printable(done.text)
-            typer.secho(text, fg=None if done.ok else typer.colors.RED, err=not done.ok)
+            print_coloured(done.text, None if done.ok else typer.colors.RED, err=not done.ok)
 
     async def work(client: Any) -> Any:
         plan = await application.plan(client)

@@ -1,6 +1,5 @@
 """Prints what was found: a line each, with what to do below it."""
 
-import os
 import shutil
 import sys
 import textwrap
@@ -10,7 +9,7 @@ from typing import Any
 
 import typer
 
-from event_gateway.cli.client.output import printable
+from event_gateway.cli.client.output import has_colours, printable
 from event_gateway.cli.doctor.finding import Finding, Status
 
 _COLOURS = {
@@ -43,7 +42,7 @@ def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """The report for people: in colours and as wide as the terminal, if there is one."""
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else 100_000
-    colours = terminal and "NO_COLOR" not in os.environ
+    colours = has_colours(sys.stdout)
     indent = " " * (_STATUS + _AREA)
     for finding in findings:
         status = f"{finding.status:<{_STATUS}}"

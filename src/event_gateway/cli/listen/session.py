@@ -1,14 +1,13 @@
 """Forwards events one after another, prints each answer, and the last one again at a key."""
 
 import asyncio
-import os
 import sys
 from typing import Any
 
 import msgspec
 import typer
 
-from event_gateway.cli.client.output import printable
+from event_gateway.cli.client.output import has_colours, printable
 from event_gateway.cli.listen.forwarder import Answer, Forwarder
 
 MAX_LINES, MAX_COLUMNS = 20, 400  # of an answer's body, as shown
@@ -50,7 +49,7 @@ class ListenSession:
             return
         result = str(answer["error"] or answer["status_code"])
         colour = typer.colors.GREEN if answer["ok"] else typer.colors.RED
-        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        if has_colours(sys.stdout):
             result = typer.style(printable(result), fg=colour)
         took = f"{answer['method']}  {answer['duration_ms']} ms"
         event = printable(f"{answer['type']}  {answer['id']}")
