@@ -164,6 +164,23 @@ async def test_dead_letters_are_listed_and_shown(
     assert (shown["event"]["id"], shown["attempts"][0]["status_code"]) == (ids[1], 500)
 
 
+async def test_a_dead_letter_and_an_event_type_are_shown_to_people(
+    gateway: Running, client: Client, receiver: Receiver, run: Command
+) -> None:
+    [event_id] = await _dead(client, receiver, "a.x")
+    body = {"type": "a.x", "schema": {"required": ["n"]}, "examples": [{"n": 7}]}
+    assert (await client.http.post("/v1/event-types", json=body)).status_code == 201
+    for words, texts, name in (
+        (["dead-letters", "show", "1"], [event_id, "ServerError: HTTP 500", '"type": "a.x"'], "id"),
+        (["catalog", "show", "a.x"], ["schema:", '"required"', "example:", '"n": 7'], "type"),
+    ):
+        async with at_a_terminal(*words, **access(gateway)) as terminal:
+            assert await terminal.ended() == 0
+        assert all(text in terminal.seen for text in texts), terminal.seen
+        assert not terminal.seen.startswith("{")
+        assert (await run(*words)).json[name] == (await run(*words, "--json")).json[name]
+
+
 async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run: Command) -> None:
     ids = await _dead(client, receiver, "a.x", "a.y", "b.x", "c.x")
     receiver.answers["/w"] = [200]

@@ -49,6 +49,18 @@ def print_answer(as_json: bool, content: Any, lines: Callable[[Any], Iterable[Li
                 typer.echo(printable(row))
 
 
+def for_programs(as_json: bool) -> bool:
+    """Whether an answer that is mostly JSON is printed as such: with ``--json``, or where there is
+    no terminal."""
+    return as_json or not sys.stdout.isatty()
+
+
+def indented(content: Any) -> list[Line]:
+    """The lines of JSON for people, a little indented."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    return [f"  {line}" for line in text.splitlines()]
+
+
 def print_json(content: Any) -> None:
     """Prints JSON for other programs."""
     typer.echo(json.dumps(content, indent=2))

@@ -9,7 +9,15 @@ import typer
 from event_gateway.cli.client.completion import complete_types
 from event_gateway.cli.client.documents import read_document
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, fail, print_answer, table
+from event_gateway.cli.client.output import (
+    Line,
+    fail,
+    fields,
+    for_programs,
+    indented,
+    print_answer,
+    table,
+)
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Event types: list, show, import, export.")
@@ -33,10 +41,14 @@ def show(
     ],
     url: UrlOption = None,
     key: KeyOption = None,
-    _json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show an event type as JSON."""
-    print_answer(True, call(url, key, "GET", f"/v1/event-types/{quoted(event_type)}"), list)
+    """Show an event type with its schema and examples.
+
+    Where there is no terminal it is JSON.
+    """
+    shown = call(url, key, "GET", f"/v1/event-types/{quoted(event_type)}")
+    print_answer(for_programs(as_json), shown, _details)
 
 
 @app.command("import")
@@ -91,6 +103,24 @@ def _imported(content: dict[str, Any]) -> list[str]:
     }
     counts["skipped"] += content.get("skipped_omitted", 0)
     return [*lines, ", ".join(f"{count} {outcome}" for outcome, count in counts.items())]
+
+
+def _details(event_type: dict[str, Any]) -> list[Line]:
+    lines: list[Line] = [*fields({
+        "type": event_type["type"],
+        "description": " ".join(event_type["description"].split()) or None,
+        "owner": event_type["owner"] or None,
+        "dataschema": event_type["dataschema"],
+        "enforce": event_type["in_force"],
+        "from": event_type["managed_by"],
+        "created": event_type["created_at"],
+        "updated": event_type["updated_at"],
+    })]  # fmt: skip
+    if "schema" in event_type:
+        lines += ["", "schema:", *indented(event_type["schema"])]
+    for example in event_type["examples"]:
+        lines += ["", "example:", *indented(example)]
+    return lines
 
 
 def _rows(event_types: list[dict[str, Any]]) -> list[Line]:

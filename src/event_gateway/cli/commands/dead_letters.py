@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.attempt_table import attempt_table
 from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
 from event_gateway.cli.client.options import (
@@ -16,7 +17,15 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fail, print_answer, table
+from event_gateway.cli.client.output import (
+    Line,
+    fail,
+    fields,
+    for_programs,
+    indented,
+    print_answer,
+    table,
+)
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.replay_progress import print_result, start_replay
 from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
@@ -68,10 +77,14 @@ def list_dead_letters(
 
 @app.command()
 def show(
-    letter: IdArgument, url: UrlOption = None, key: KeyOption = None, _json: JsonOption = False
+    letter: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show a dead letter as JSON: its event, every attempt, and the webhook as it was."""
-    print_answer(True, call(url, key, "GET", f"{PATH}/{letter}"), list)
+    """Show a dead letter: its event and every attempt; as JSON also the webhook as it was.
+
+    Where there is no terminal it is JSON.
+    """
+    shown = call(url, key, "GET", f"{PATH}/{letter}")
+    print_answer(for_programs(as_json), shown, _details)
 
 
 @app.command()
@@ -199,6 +212,25 @@ def _purge(
 def _no_later(until: str | None) -> str:
     now = rfc3339(time.time())
     return now if until is None or parse_time(until) > parse_time(now) else until
+
+
+def _details(letter: dict[str, Any]) -> list[Line]:
+    run = letter["run"]
+    lines: list[Line] = [*fields({
+        "id": letter["id"],
+        "webhook": letter["webhook_id"],
+        "endpoint": letter["url"],
+        "time": letter["time"],
+        "reason": letter["reason"],
+        "last error": letter["last_error"],
+        "event": letter["event_id"],
+        "type": letter["event_type"],
+        "source": letter["source"],
+        "place": f"{letter['stream']} {letter['sequence']}",
+        "run": run if run > 1 else None,
+        "replayed": letter["replayed_at"],
+    })]  # fmt: skip
+    return [*lines, *attempt_table(letter["attempts"]), "", "event:", *indented(letter["event"])]
 
 
 def _dead_letters(count: int) -> str:

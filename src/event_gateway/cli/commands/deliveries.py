@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.attempt_table import attempt_table
 from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.options import (
     JsonOption,
@@ -100,19 +101,7 @@ def _details(delivery: dict[str, Any]) -> Sequence[Line]:
         "not retried": attempts[-1].get("not_retried") if attempts else None,
         "dead letter": delivery["dead_letter"],
     })  # fmt: skip
-    rows = [
-        [
-            str(attempt["number"]),
-            attempt["time"],
-            f"{attempt['duration_ms']} ms",
-            str(attempt.get("status_code", "-")),
-            ": ".join(filter(None, map(attempt.get, ("error_type", "error_message")))) or "-",
-        ]
-        for attempt in attempts
-    ]
-    if not rows:
-        return lines
-    return [*lines, "", *table(["ATTEMPT", "TIME", "TOOK", "CODE", "ERROR"], rows)]
+    return [*lines, *attempt_table(attempts)]
 
 
 def _rows(deliveries: list[dict[str, Any]]) -> list[Line]:
