@@ -74,7 +74,7 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/ruff format -q src/event_gateway/client
 	$(bin)/python -m event_gateway.core.warning_codes > docs/reference/warnings.md
 	$(bin)/python -m event_gateway.api.server.problem_reference > docs/reference/problems.md
-	$(bin)/python -m event_gateway.cli.assistants.reference > docs/reference/assistant-tools.md
+	$(bin)/python -m event_gateway.cli.assistants.reference docs/reference/assistant-tools.md
 
 lock: $(installed) ## Update the lock files
 	scripts/lock

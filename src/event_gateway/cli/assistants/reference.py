@@ -1,9 +1,12 @@
 """The reference page of the tools, generated from their declarations.
 
-``python -m event_gateway.cli.assistants.reference`` prints it.
+``python -m event_gateway.cli.assistants.reference FILE`` writes it. It needs the extra ``mcp``:
+without that the file stays as it is.
 """
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 from event_gateway.cli.assistants.server import build_server, tools_of
@@ -69,4 +72,4 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    Path(sys.argv[1]).write_text(reference())
