@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from event_gateway.api.http.exchange import Exchange
 from event_gateway.api.http.head import Head
@@ -116,6 +117,19 @@ def any_request(data: bytes, at: list[int]) -> None:
         for name, value in head.headers:
             assert name == name.lower()
             assert not {*name, *value} & {0, 10, 13}
+
+
+@given(_requests, st.lists(st.binary(max_size=24), min_size=2, max_size=5))
+def repeated_heads(head: bytes, contents: list[bytes]) -> None:
+    """Requests with one head, but for its length, are the same each in a part of its own, where the
+    head is recognized, and all in one, where each is parsed."""
+    requests = [
+        b"%bContent-Length: %d\r\n\r\n%b" % (head, len(content), content) for content in contents
+    ]
+    whole, parts = _read([b"".join(requests)]), _read(requests)
+    assert [_summary(body) for body in whole.bodies] == [_summary(body) for body in parts.bodies]
+    assert whole.upgraded == parts.upgraded
+    assert (whole.refused is None) == (parts.refused is None)
 
 
 def _status(refusal: Refusal) -> int:

@@ -13,6 +13,7 @@ TARGETS: dict[str, Callable[[], None]] = {
     "expressions": selections.expressions,
     "templates": templates.any_template,
     "http-requests": http_requests.any_request,
+    "repeated-heads": http_requests.repeated_heads,
     "http-responses": http_responses.any_response,
     "websocket-frames": websocket.any_frames,
     "websocket-messages": websocket.any_message,

@@ -158,18 +158,37 @@ class EventLog:
         # has long failed.
         if not (self._broker.connected or await self._broker.wait_connected(REQUEST_TIMEOUT)):
             return [NotTaken("NATS cannot be reached")] * len(events)
-        if self._broker.nc.pending_data_size > MAX_PENDING:
+        if not self._has_room:
             return [NotTaken("NATS does not take what is sent to it")] * len(events)
+        answers = await self.begin(events, origin)
+        return [self.outcome(answer) for answer in answers]
+
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`begin` may be called now."""
+        broker = self._broker
+        return broker.connected and self._has_room and not broker.shortage()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._broker.nc.pending_data_size <= MAX_PENDING
+
+    def begin(
+        self, events: Sequence[NewEvent], origin: str = HTTP
+    ) -> asyncio.Future[list[Appended | NatsError]]:
+        """Publishes events as :meth:`append` does, and returns what it waits for; :meth:`outcome`
+        tells what each answer means."""
         common = _common_lines(origin)
-        answers = await self._broker.publisher.publish(
+        return self._broker.publisher.publish(
             [
                 (self._subject(event.type), _header_lines(event, common), event.body)
                 for event in events
             ]
         )
-        return [
-            answer if isinstance(answer, Appended) else self._why_not(answer) for answer in answers
-        ]
+
+    def outcome(self, answer: Appended | NatsError) -> Appended | LogUnavailable:
+        """Where an event is, or why it is not in the log."""
+        return answer if isinstance(answer, Appended) else self._why_not(answer)
 
     def _subject(self, event_type: str) -> bytes:
         """The subject for a type, of which the latest are remembered."""

@@ -1,6 +1,9 @@
 """Intake: appends events to the log. They are answered only once the log has confirmed them."""
 
+import asyncio
 from collections.abc import Sequence
+
+from nats.errors import Error as NatsError
 
 from event_gateway.broker.event_log import (
     Appended,
@@ -57,6 +60,27 @@ class Intake:
                 raise _failure(failed, taken=len(taken))
         return taken
 
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether :meth:`begin` may be called now: the log takes events, and publications have no
+        spans."""
+        return self._tracing.tracer is None and self._log.ready
+
+    def begin(
+        self, event: Event, body: bytes, trace: TraceContext | None
+    ) -> asyncio.Future[list[Appended | NatsError]]:
+        """Begins to append one event from HTTP, as :meth:`accept` does, which also tells of the
+        arguments; :meth:`ended` tells how it ends. Raises TooLarge."""
+        self._log.check_size(body)
+        return self._log.begin([_new(event, body, {} if trace is None else headers_of(trace))])
+
+    def ended(self, answers: Sequence[Appended | NatsError]) -> Appended:
+        """Where the event of :meth:`begin` is. Raises NotTaken, NotConfirmed, LogFull."""
+        outcome = self._log.outcome(answers[0])
+        if isinstance(outcome, Appended):
+            return outcome
+        raise outcome
+
     async def _append(
         self,
         events: Sequence[tuple[Event, bytes]],
@@ -68,25 +92,24 @@ class Intake:
         tracer = self._tracing.tracer
         if tracer is None:
             return await self._log.append(
-                [
-                    NewEvent(event.type, event.source, event.id, body, headers)
-                    for event, body in events
-                ],
-                origin,
+                [_new(event, body, headers) for event, body in events], origin
             )
         spans = [publication(tracer, event, trace, link) for event, _ in events]
         answers = await self._log.append(
             [
-                NewEvent(event.type, event.source, event.id, body,
-                         headers if span is None else span.headers)
+                _new(event, body, headers if span is None else span.headers)
                 for (event, body), span in zip(events, spans, strict=True)
             ],
             origin,
-        )  # fmt: skip
+        )
         for span, answer in zip(spans, answers, strict=True):
             if span is not None:
                 span.ended(answer)
         return answers
+
+
+def _new(event: Event, body: bytes, headers: dict[str, str]) -> NewEvent:
+    return NewEvent(event.type, event.source, event.id, body, headers)
 
 
 def _failure(errors: Sequence[LogUnavailable], taken: int) -> LogUnavailable:

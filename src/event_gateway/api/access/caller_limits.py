@@ -115,6 +115,10 @@ class CallerLimits:
             if seconds:
                 raise _too_many("too many failed logins with this key", seconds, _LOGINS)
 
+    def is_limited(self, principal: Principal) -> bool:
+        """Whether the requests of a caller are counted."""
+        return (principal.limit or self._limit) is not None
+
     def spend(self, principal: Principal) -> Quota | None:
         """Counts a request of a caller; None if its requests are not limited."""
         limit = principal.limit or self._limit

@@ -32,6 +32,10 @@ from event_gateway.core.errors import ChangedInBetween
 
 Declared = TypeVar("Declared")
 
+# The key of the ASGI scope under which there may be what the authenticator has said of the request
+# already: a Caller, or what it raised.
+FOUND = "event_gateway.found"
+
 
 class GuardedRoute(APIRoute):
     """A route whose caller has what its parameter of :mod:`api.access.callers` asks.
@@ -124,7 +128,11 @@ async def caller(
     sent too many requests."""
     scope = request.scope
     try:
-        found = authenticator.authenticate(CallerRequest(scope, body.read))
+        found = scope.pop(FOUND, None) or authenticator.authenticate(
+            CallerRequest(scope, body.read)
+        )
+        if isinstance(found, Exception):
+            raise found
         principal = found if isinstance(found, Principal) else await found
         if principal.method == "browser_token" and not live:
             raise Unauthenticated("a browser token opens streams and nothing else")

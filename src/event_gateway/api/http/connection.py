@@ -22,6 +22,10 @@ from event_gateway.api.http.wire import NEVER, Wire
 
 LIVE = "event_gateway.live"  # the ASGI extension: a call makes the connection a live one
 
+# Begins to answer a request that has arrived as a whole, without a task and ASGI. Returns what it
+# waits for, or None if the application is to answer.
+Shortcut = Callable[[Exchange], "asyncio.Future[Any] | None"]
+
 
 class Connection(asyncio.Protocol):
     """Requests in their order: each is read, answered by the application, and followed by the next.
@@ -32,11 +36,17 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_application", "_config", "_connections", "_cors", "_current", "_loop", "_pending",
-        "_pipeline", "_reader", "_scope", "_state", "default_headers", "idle_since", "peer", "wire",
+        "_pipeline", "_reader", "_scope", "_shortcut", "_state", "_unstarted", "default_headers",
+        "idle_since", "peer", "wire",
     )  # fmt: skip
 
     def __init__(
-        self, connections: OpenConnections, cors: Cors, config: uvicorn.Config, state: ServerState
+        self,
+        connections: OpenConnections,
+        cors: Cors,
+        config: uvicorn.Config,
+        state: ServerState,
+        shortcut: Shortcut | None = None,
     ) -> None:
         self._connections = connections
         self._cors = cors
@@ -45,7 +55,9 @@ class Connection(asyncio.Protocol):
         self._state = state
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(self)
+        self._shortcut = shortcut
         self._current: Exchange | None = None  # that the application answers
+        self._unstarted = False  # it is to begin once the piece that has come is parsed
         self._pipeline: deque[Exchange] = deque()  # further ones
         self._pending: Refusal | None = None  # the answer to what came after them
         self.default_headers: list[Header] = state.default_headers
@@ -110,6 +122,8 @@ class Connection(asyncio.Protocol):
             self.wire.drop(len(data))
         else:
             self._reader.feed(data)
+            if self._unstarted:
+                self._begin()
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
@@ -264,10 +278,33 @@ class Connection(asyncio.Protocol):
         self.default_headers = self._state.default_headers
         body_timeout = self._connections.limits.body_timeout
         self.wire.read_deadline = NEVER if complete else self._loop.time() + body_timeout
-        task = self._loop.create_task(exchange.run())
-        tasks = self._state.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self._unstarted = True
+
+    def _begin(self) -> None:
+        """Begins to answer the current exchange, if it was not refused meanwhile."""
+        self._unstarted = False
+        exchange = self._current
+        if exchange is None:
+            return
+        if (
+            exchange.complete
+            and self._shortcut is not None
+            and exchange.application is self._application
+            and (waits := self._shortcut(exchange)) is not None
+        ):
+            self._keep(waits)
+        else:
+            self.start(exchange)
+
+    def start(self, exchange: Exchange) -> None:
+        """Lets the application of the exchange answer."""
+        self._keep(self._loop.create_task(exchange.run()))
+
+    def _keep(self, waits: "asyncio.Future[Any]") -> None:
+        """The server's end waits for this, and cancels it if that takes too long."""
+        tasks = cast("set[asyncio.Future[Any]]", self._state.tasks)
+        tasks.add(waits)
+        waits.add_done_callback(tasks.discard)
 
     def _go_on(self) -> None:
         """The response is complete, and so is the request: what comes next."""
@@ -276,6 +313,8 @@ class Connection(asyncio.Protocol):
             self._start(exchange, complete=exchange is not self._reader.exchange)
         if self._reader.unparsed and self.takes_requests:
             self._reader.go_on()
+        if self._unstarted:
+            self._begin()
         if self._current is None and not self.wire.over:
             self._await_request()
         if not self._pipeline:
@@ -347,10 +386,10 @@ async def _answer_options(scope: Any, receive: Any, send: Any) -> None:
 
 
 def connection_for(
-    connections: OpenConnections, cors: Cors, tls: ServerTls | None
+    connections: OpenConnections, cors: Cors, tls: ServerTls | None, shortcut: Shortcut | None
 ) -> Callable[..., asyncio.Protocol]:
     """What uvicorn takes as ``http``: makes the protocol of a connection. ``tls``: None for plain
-    HTTP."""
+    HTTP; ``shortcut``: None if the application answers all requests."""
 
     def make(
         config: uvicorn.Config,
@@ -358,7 +397,7 @@ def connection_for(
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        connection = Connection(connections, cors, config, server_state)
+        connection = Connection(connections, cors, config, server_state, shortcut)
         if tls is None:
             return connection
         return TlsConnection(tls.context, connection, connections.handshake_failed)

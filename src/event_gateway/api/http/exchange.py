@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from http import HTTPStatus
 from typing import Any, Protocol
 
 import structlog
 
 from event_gateway.api.http.head import Head
 from event_gateway.api.http.refusal import Header, Refusal
-from event_gateway.api.http.security_headers import security_lines
+from event_gateway.api.http.response_head import PreparedHead, response_head
 from event_gateway.api.http.wire import Wire
 from event_gateway.api.server.problem_types import SHUTTING_DOWN
 
@@ -32,10 +31,6 @@ DISCONNECT_REASON = "event_gateway.reason"
 
 _STOPPING = Refusal(503, "the gateway is shutting down", kind=SHUTTING_DOWN)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
-}
 _UNKNOWN_LENGTH = -1
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -54,18 +49,21 @@ class Connection(Protocol):
     def failed(self, exchange: "Exchange", refusal: Refusal) -> None:
         """There will be no response, or no more of it."""
 
+    def start(self, exchange: "Exchange") -> None:
+        """Lets the application of the exchange answer."""
+
 
 class Exchange:
-    """``application``: what answers; ``cors``: headers of every answer; ``received``: bytes of the
-    body that have arrived; ``complete``: the whole body has; ``keep_alive``: the connection stays
-    open for another request; ``started``: bytes of the response were written; ``ended``: all of it;
-    ``disconnected``: nobody reads it any more."""
+    """``head``: of the request; ``application``: what answers; ``cors``: headers of every answer;
+    ``received``: bytes of the body that have arrived; ``complete``: the whole body has;
+    ``keep_alive``: the connection stays open for another request; ``started``: bytes of the
+    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more."""
 
     __slots__ = (
         "_announced", "_body_allowed", "_buffered", "_chunked", "_connection", "_expects_continue",
-        "_head", "_head_only", "_left", "_loop", "_news", "_parts", "_reason", "_waiter", "_wire",
-        "application", "complete", "cors", "disconnected", "ended", "keep_alive", "length",
-        "received", "scope", "started",
+        "_head", "_head_only", "_left", "_loop", "_news", "_of_connection", "_parts", "_reason",
+        "_scope", "_waiter", "_wire", "application", "complete", "cors", "disconnected", "ended",
+        "head", "keep_alive", "length", "received", "started",
     )  # fmt: skip
 
     def __init__(
@@ -87,20 +85,9 @@ class Exchange:
         self.cors = cors
         # The response to HEAD is that to GET without its body (RFC 9110, 9.3.2).
         self._head_only = head.method == b"HEAD"
-        self.scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": head.version,
-            "method": "GET" if self._head_only else head.method.decode("ascii"),
-            "root_path": "",
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query,
-            "headers": head.headers,
-            "state": {},
-            HEAD_ONLY: self._head_only,
-            **scope,
-        }
+        self.head = head
+        self._of_connection = scope
+        self._scope: dict[str, Any] | None = None
         self.length = head.length
         self._expects_continue = head.expects_continue
         self.keep_alive = head.keep_alive
@@ -116,6 +103,34 @@ class Exchange:
         self._chunked = False
         self._body_allowed = True
         self._left = _UNKNOWN_LENGTH  # bytes of the response that its length still promises
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The ASGI scope."""
+        if self._scope is None:
+            head = self.head
+            self._scope = {
+                "type": "http",
+                "asgi": _ASGI,
+                "http_version": head.version,
+                "method": "GET" if self._head_only else head.method.decode("ascii"),
+                "root_path": "",
+                "path": head.path,
+                "raw_path": head.raw_path,
+                "query_string": head.query,
+                "headers": head.headers,
+                "state": {},
+                HEAD_ONLY: self._head_only,
+                **self._of_connection,
+            }
+        return self._scope
+
+    @property
+    def body(self) -> bytes:
+        """What has arrived of the body. The application still receives it."""
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
 
     def feed(self, data: bytes) -> int:
         """Takes a piece of the body; returns how many bytes wait for the application."""
@@ -148,9 +163,7 @@ class Exchange:
         try:
             await self.application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._connection.failed(
-                self, Refusal(503, "the gateway is shutting down", kind=SHUTTING_DOWN)
-            )
+            self.end()
         except Exception as error:
             # The application logs what it answers with 500 itself.
             if not self.ended and not self.disconnected:
@@ -198,38 +211,28 @@ class Exchange:
             raise RuntimeError(f"{kind} does not fit the state of the response")
 
     def _start(self, status: int, headers: Any) -> None:
-        lines = [_STATUS_LINES[status]]
-        says_close = stored = policy = False
-        scope = self.scope
-        more = scope.get(ANSWER_HEADERS, ())
-        for name, value in (*self._connection.default_headers, *self.cors, *more, *headers):
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name == b"content-length":
-                self._left = int(value)
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive, says_close = False, True
-            elif name == b"cache-control":
-                stored = True
-            elif name == b"content-security-policy" or (
-                name == b"content-type" and value.startswith(b"text/html")
-            ):
-                policy = True
-        secure = scope["scheme"] == "https"
+        more = self.scope.get(ANSWER_HEADERS, ())
+        given = response_head(
+            status, (*self._connection.default_headers, *self.cors, *more, *headers),
+            secure=self._secure,
+        )  # fmt: skip
+        head = given.lines
+        if given.says_close:
+            self.keep_alive = False
+        if given.length is not None:
+            self._left = given.length
         self._body_allowed = not self._head_only and status not in (204, 304)
         if self._body_allowed and self._left == _UNKNOWN_LENGTH:
-            if self.scope["http_version"] == "1.0":
+            if self.head.version == "1.0":
                 self.keep_alive = False  # the end of the connection ends the body
             else:
                 self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                head += b"transfer-encoding: chunked\r\n"
         if not self.complete and not self._rest_is_small():
             self.keep_alive = False
-        if not self.keep_alive and not says_close:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
-            raise RuntimeError("a header of the response contains a line break")
-        head += security_lines(stored=stored, policy=policy, secure=secure) + b"\r\n"
+        if not self.keep_alive and not given.says_close:
+            head += b"connection: close\r\n"
+        head += b"\r\n"
         self._announced = True
         self._expects_continue = False
         if self._body_allowed and self._left == _UNKNOWN_LENGTH:
@@ -238,6 +241,32 @@ class Exchange:
             self._head = head  # goes out together with the body
         if self._head_only:
             self._body(b"", more=False)
+
+    @property
+    def _secure(self) -> bool:
+        return bool(self._of_connection["scheme"] == "https")
+
+    def answers_at_once(self) -> bool:
+        """Whether a whole response may be written now, without waiting for anything: all of the
+        request has come, the client reads, and the connection stays open after it."""
+        return self.complete and self.keep_alive and not self._wire.writing_paused
+
+    def answer(self, head: PreparedHead, body: bytes) -> None:
+        """Writes a whole response. Only while :meth:`answers_at_once`."""
+        defaults = self._connection.default_headers
+        first = head.bytes_for(len(body), defaults=defaults, cors=self.cors, secure=self._secure)
+        self._announced = self.ended = True
+        self._write(first + body)
+        self._connection.finished(self)
+
+    def answer_by(self, application: Application) -> None:
+        """Lets this application answer, in place of the one that the exchange has."""
+        self.application = application
+        self._connection.start(self)
+
+    def end(self) -> None:
+        """The gateway ends before there is a response."""
+        self._connection.failed(self, _STOPPING)
 
     def _write(self, data: bytes) -> None:
         self.started = True

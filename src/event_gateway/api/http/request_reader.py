@@ -12,6 +12,7 @@ from event_gateway.api.http.exchange import Exchange
 from event_gateway.api.http.head import Head, read_head
 from event_gateway.api.http.limits import MAX_HEAD, MAX_HEADERS, MAX_URL
 from event_gateway.api.http.refusal import Header, Refusal, Refused, refusal_of
+from event_gateway.api.http.repeated_head import RepeatedHead
 
 
 class Requests(Protocol):
@@ -46,13 +47,16 @@ class RequestReader:
     not complete; ``unparsed``: what came while no more requests were taken."""
 
     __slots__ = (
-        "_begun", "_chunks", "_framing", "_fresh", "_head_size", "_headers", "_last", "_parser",
-        "_refusal", "_requests", "_stopped", "_url", "exchange", "in_head", "unparsed",
+        "_begun", "_chunks", "_framing", "_fresh", "_head", "_head_size", "_headers", "_last",
+        "_parser", "_refusal", "_repeated", "_requests", "_stopped", "_url", "exchange", "in_head",
+        "unparsed",
     )  # fmt: skip
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self._parser = httptools.HttpRequestParser(self)
+        self._repeated = RepeatedHead()
+        self._head: Head | None = None  # that was parsed last
         self.unparsed = b""
         self.in_head = False
         self.exchange: Exchange | None = None
@@ -70,11 +74,25 @@ class RequestReader:
         """Takes what the client sent."""
         if self._stopped:
             return
-        if len(data) <= limits.PIECE and not self.unparsed:
-            self._parse(data)
-        else:
+        if len(data) > limits.PIECE or self.unparsed:
             self.unparsed += data
             self.go_on()
+        elif self.in_head or self.exchange is not None or self._last:
+            self._parse(data)
+        elif (request := self._repeated.read(data)) is not None:
+            self._take(*request)
+        else:
+            self._head = None
+            self._parse(data)
+            if self._begun == 1 and self._head is not None and self.exchange is None:
+                self._repeated.learn(data, self._head)
+
+    def _take(self, head: Head, body: bytes) -> None:
+        """Takes a whole request, which the parser need not see."""
+        exchange = self._requests.begin_exchange(head)
+        exchange.feed(body)
+        exchange.end_body()
+        self._requests.complete(exchange)
 
     def go_on(self) -> None:
         """Parses what is unparsed, while requests are taken."""
@@ -187,6 +205,7 @@ class RequestReader:
         self._fresh = True
         self._framing = 0
         self._last = not head.keep_alive
+        self._head = head
         self.exchange = self._requests.begin_exchange(head)
 
     def on_chunk_header(self) -> None:

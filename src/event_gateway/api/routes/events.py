@@ -46,7 +46,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 OPERATION = "POST /v1/events"  # the route's name in the audit log
 _KNOWN = frozenset((b"content-type", b"content-encoding", b"traceparent", b"tracestate"))
 _IDENTITY = b"identity"
-_JSON = (b"content-type", b"application/json")
+JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 _STATUS = {
     "forbidden": 403,
@@ -95,29 +95,17 @@ class EventsEndpoint:
         admit = self.admit if not narrowed else _admit_for(principal, self.admit)
         headers: Headers = request.scope["headers"]
         content = await body.read()
-        try:
-            known = _known_headers(headers)
-            events = _parse(headers, known, content, admit)
-        except InvalidEvent as error:
-            raise _refusal(error) from None
+        known = known_headers(headers)
+        events = parse(headers, known, content, admit)
         span: RequestSpan | None = request.scope.get(SPAN)
         if span is None:
-            appended = await self.intake.accept(events, trace=_trace(known))
+            appended = await self.intake.accept(events, trace=trace_of(known))
         else:
             trace, link = span.of_events([event for event, _ in events])
             appended = await self.intake.accept(events, trace=trace, link=link)
         if narrowed:
             await self._check_duplicates(principal, events, appended)
-        duplicates = sum([ack.duplicate for ack in appended])
-        answer = {
-            "accepted": len(appended) - duplicates,
-            "duplicates": duplicates,
-            "items": [
-                {"id": event.id, "sequence": ack.seq, "duplicate": ack.duplicate}
-                for (event, _), ack in zip(events, appended, strict=True)
-            ],
-        }
-        return _Accepted(_encode(answer))
+        return Accepted(accepted([event.id for event, _ in events], appended))
 
     async def _check_duplicates(
         self, principal: Principal, events: list[tuple[Event, bytes]], appended: list[Appended]
@@ -132,21 +120,44 @@ class EventsEndpoint:
                 raise Problem(409, detail)
 
 
-class _Accepted(Response):
+def accepted(ids: Sequence[str], appended: Sequence[Appended]) -> bytes:
+    """The body of the answer to events that were taken in, by their ids."""
+    duplicates = sum([ack.duplicate for ack in appended])
+    answer = {
+        "accepted": len(appended) - duplicates,
+        "duplicates": duplicates,
+        "items": [
+            {"id": event_id, "sequence": ack.seq, "duplicate": ack.duplicate}
+            for event_id, ack in zip(ids, appended, strict=True)
+        ],
+    }
+    return _encode(answer)
+
+
+class Accepted(Response):
     """202, with its headers made in place: Starlette's way costs as much as the parsing."""
 
     def __init__(self, body: bytes) -> None:
         self.status_code = 202
         self.body = body
         self.background = None
-        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON]
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), JSON]
+
+
+def parse(
+    headers: Headers, known: dict[bytes, bytes], body: bytes, admit: Admit
+) -> list[tuple[Event, bytes]]:
+    """The events of a request, each with its structured form; ``known``: of its headers. Raises a
+    Problem."""
+    try:
+        return _parse(headers, known, body, admit)
+    except InvalidEvent as error:
+        raise _refusal(error) from None
 
 
 def _parse(
     headers: Headers, known: dict[bytes, bytes], body: bytes, admit: Admit
 ) -> list[tuple[Event, bytes]]:
-    """The events of a request, each with its structured form. Raises InvalidEvent, and a Problem
-    for a batch."""
     _check_encoding(known)
     content_type = _content_type(headers, known)
     mode = mode_of(content_type)
@@ -188,7 +199,7 @@ def _admit_for(caller: Principal, admit: Admit) -> Admit:
     return narrowed
 
 
-def _known_headers(headers: Headers) -> dict[bytes, bytes]:
+def known_headers(headers: Headers) -> dict[bytes, bytes]:
     """The headers that say something of an event in any mode; of each name the first."""
     known: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -206,7 +217,7 @@ def _content_type(headers: Headers, known: dict[bytes, bytes]) -> str | None:
     return _text(b"content-type", given)
 
 
-def _trace(known: dict[bytes, bytes]) -> TraceContext | None:
+def trace_of(known: dict[bytes, bytes]) -> TraceContext | None:
     """The trace of the request."""
     given = known.get(b"traceparent")
     if given is None:

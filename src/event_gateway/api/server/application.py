@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from event_gateway.api.access.authenticator import Authenticator
 from event_gateway.api.access.guarded_route import BodyOnce, caller
@@ -19,6 +19,7 @@ from event_gateway.api.access.request_id import REQUEST_ID
 from event_gateway.api.openapi.docs import Docs
 from event_gateway.api.openapi.document import openapi_document
 from event_gateway.api.routes.events import EventsEndpoint
+from event_gateway.api.routes.events_at_once import EventsAtOnce
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
 from event_gateway.api.server import problem_types
@@ -108,7 +109,8 @@ class Application:
 
     An event goes straight to the endpoint that ``app`` has for it, too: on the way through its
     middleware and its routes a request costs more than all that is done with the event. Errors are
-    answered by the same functions.
+    answered by the same functions. ``at_once``: the shortcut of HTTP connections, which goes round
+    ASGI, too.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Application:
         self._traced = TracedApplication(self._answer, tracing)
         self._events = events
         self._on_problem = on_problem
+        self.at_once = EventsAtOnce(events, self._refusing)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers a request (ASGI)."""
@@ -135,11 +138,24 @@ class Application:
         request = Request(scope, receive)
         try:
             response = await self._events.post(request)
-        except HANDLED as error:
-            response = await self._on_problem(request, error)
         except Exception as error:
-            response = await _on_unexpected(request, error)
+            response = await self._answer_to(request, error)
         await response(scope, receive, send)
+
+    async def _answer_to(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, HANDLED):
+            return await self._on_problem(request, error)
+        return await _on_unexpected(request, error)
+
+    def _refusing(self, error: Exception) -> ASGIApp:
+        """What answers a request to the endpoint that has failed already."""
+
+        async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["app"] = self.app
+            response = await self._answer_to(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+        return refuse
 
 
 async def _on_problem(

@@ -193,7 +193,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         certificates=certificates,
         cors=cors,
         tls=tls,
-        http=connection_for(open_connections, cors, tls),
+        http=connection_for(open_connections, cors, tls, application.at_once),
         sockets=protocol_for(
             open_session, limit=subscribers.max_frame, deflate=subscribers.compression
         ),
@@ -210,4 +210,4 @@ def _admin_port(config: Config, stages: Stages, state: ApiState) -> AdminPort | 
         HttpMetrics(stages.adapters.metrics.figures, admin=True),
     )
     application = admin_application(health_parts(stages, state))
-    return AdminPort(application, connections, connection_for(connections, Cors(), None))
+    return AdminPort(application, connections, connection_for(connections, Cors(), None, None))
