@@ -49,11 +49,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         event_type = {"type": "user.checked", "schema": schema, "enforce": "reject"}
         assert client.post("/v1/event-types", json=event_type).is_success
         keys = {"admin": at["key"]}
-        for name, members in {
+        limited: dict[str, dict[str, Any]] = {
             "reader": {"scopes": ["streams:read"]},
             "narrow": {"scopes": ["events:publish"], "types": ["user.*"]},
             "limited": {"scopes": ["events:publish"], "limits": {"requests": 1000, "per": "1m"}},
-        }.items():
+        }
+        for name, members in limited.items():
             created = client.post("/v1/keys", json={"name": name} | members)
             assert created.status_code == 201, created.text
             keys[name] = created.json()["key"]
