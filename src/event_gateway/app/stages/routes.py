@@ -29,7 +29,9 @@ from event_gateway.api.routes import (
     subscriptions,
     tokens,
     transformations,
+    webhook_actions,
     webhook_check,
+    webhook_stats,
     webhooks,
 )
 from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
@@ -86,14 +88,20 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
         registry=registry,
         registration=stages.registrations.webhooks,
         verifier=stages.registrations.verifier,
+        expression_errors=stages.ingest.expression_errors,
+        rules=rules,
+    )
+    action_parts = webhook_actions.WebhookActionParts(
+        registry=registry,
+        registration=stages.registrations.webhooks,
+        verifier=stages.registrations.verifier,
         receivers=stages.requests.receivers,
         builders=stages.requests.builders,
-        queues=stages.adapters.queues,
-        expression_errors=stages.ingest.expression_errors,
-        state=state,
-        waiting=stages.registrations.waiting,
         rules=rules,
         secrets=secret_parts,
+    )
+    stats_parts = webhook_stats.WebhookStatsParts(
+        registry=registry, queues=stages.adapters.queues, waiting=stages.registrations.waiting
     )
     return [
         # First: /v1/webhooks/match and /v1/webhooks/check are no webhooks.
@@ -106,6 +114,8 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
             (bulk_webhooks.router,),
         ),
         RouteGroup(webhook_parts, (webhooks.router,)),
+        RouteGroup(action_parts, (webhook_actions.router,)),
+        RouteGroup(stats_parts, (webhook_stats.router,)),
         RouteGroup(secret_parts, (secrets.router,)),
     ]
 
