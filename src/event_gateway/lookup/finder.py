@@ -12,11 +12,10 @@ from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.nats_message import from_message
-from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import log_subjects
-from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
+from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.suggestion import close_matches
-from event_gateway.lookup.log_state import LogState, log_state
+from event_gateway.lookup.log_state import LogState, LogStates
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import ID, Span
@@ -32,13 +31,15 @@ MaySee = Callable[[Received], bool]
 class Found(msgspec.Struct, frozen=True):
     """An event that was found. ``repeats``: later copies in the log, published again shortly after
     under its source and id, which are not routed. ``others``: events of the same id, of other
-    sources or of other times. ``indexed``: the index knows it, so the router has taken it."""
+    sources or of other times. ``indexed``: the index knows it, so the router has taken it.
+    ``searched``: the states of the streams that were searched, ``state`` that of the event's."""
 
     received: Received
     repeats: list[Received]
     others: list[Received]
     state: LogState
     indexed: bool
+    searched: Sequence[LogState]
 
 
 class Searched(msgspec.Struct, frozen=True):
@@ -52,27 +53,13 @@ class Searched(msgspec.Struct, frozen=True):
 
 
 class Finder:
-    """Finds events by id. ``streams()`` are those that are routed, but for lifecycle events."""
+    """Finds events by id."""
 
-    def __init__(
-        self, broker: Broker, log: EventLog, index: EventIndex, streams: Callable[[], Sequence[str]]
-    ) -> None:
+    def __init__(self, broker: Broker, log: EventLog, index: EventIndex, states: LogStates) -> None:
         self._broker = broker
         self._log = log
         self._index = index
-        self._streams = streams
-
-    async def states(self, event_type: str | None = None) -> list[LogState]:
-        """The states of the streams that have events of a type: for lifecycle events their own
-        log. Raises LogUnavailable, and the exceptions in StateError."""
-        streams = self._streams()
-        if event_type is not None and is_lifecycle(event_type):
-            streams = (LIFECYCLE,)
-        return list(
-            await asyncio.gather(
-                *(log_state(self._broker, self._index, stream) for stream in streams)
-            )
-        )
+        self._states = states
 
     async def find(
         self,
@@ -89,7 +76,7 @@ class Finder:
         reach. ``known``: further positions at which it may be, asked for if the index has none.
         Raises LogUnavailable, and the exceptions in StateError.
         """
-        states = await self.states(event_type)
+        states = await self._states.of(event_type)
         positions = await self._candidates(event_id, states)
         indexed = set(positions)
         positions = list(dict.fromkeys([*positions, *_own_position(event_id)]))
@@ -243,4 +230,4 @@ def _found(
                          latest.seq, latest.seq)  # fmt: skip
     repeats = copies.get(position, [])
     others = [each for each in events if each is not latest and each not in repeats]
-    return Found(latest, repeats, others, state, position in indexed)
+    return Found(latest, repeats, others, state, position in indexed, states)

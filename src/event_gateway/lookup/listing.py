@@ -6,7 +6,7 @@ read backwards while many of the events read have them; where few have, the inde
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -16,12 +16,10 @@ from event_gateway.broker.failures import failure
 from event_gateway.broker.log_search import UNREADABLE, count_from, filters_for, read_back
 from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.matching.pattern import takes
-from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.lookup.finder import MaySee, decoded
-from event_gateway.lookup.log_state import LogState, log_state
+from event_gateway.lookup.log_state import LogState, LogStates
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
 
@@ -81,15 +79,13 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class EventList:
-    """Lists events. ``streams()`` are those that are routed, but for lifecycle events."""
+    """Lists events."""
 
-    def __init__(
-        self, broker: Broker, log: EventLog, index: EventIndex, streams: Callable[[], Sequence[str]]
-    ) -> None:
+    def __init__(self, broker: Broker, log: EventLog, index: EventIndex, states: LogStates) -> None:
         self._broker = broker
         self._log = log
         self._index = index
-        self._streams = streams
+        self._states = states
 
     async def page(
         self, wanted: Wanted, limit: int, after: Sequence[Position] | None, may_see: MaySee
@@ -97,19 +93,16 @@ class EventList:
         """At most ``limit`` events. A page that has read :data:`MAX_READ` messages may have fewer,
         or none, and be followed by another. Raises LogUnavailable, and the exceptions in
         StateError."""
-        streams = self._streams()
-        if wanted.type is not None and is_lifecycle(wanted.type):
-            streams = (LIFECYCLE,)
+        states = await self._states.of(wanted.type)
         former = {position.stream: position.before for position in after or ()}
         readers: list[_Reader] = []
         try:
-            for stream in streams:
-                state = await log_state(self._broker, self._index, stream)
+            for state in states:
                 low, high = await self._bounds(state, wanted)
                 reader = _Reader(self._broker, self._log, self._index, state, wanted, may_see)
                 reader.low, reader.high = low, high
-                reader.before = min(high, former.get(stream, high))
-                reader.budget = MAX_READ // len(streams)
+                reader.before = min(high, former.get(state.stream, high))
+                reader.budget = MAX_READ // len(states)
                 readers.append(reader)
             listed = await _merge(readers, limit)
             if after is None and listed.next is None:

@@ -1,7 +1,8 @@
 """How far a stream of the log reaches, and how far the router and the index of events are in it."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from nats.js.errors import NotFoundError
@@ -10,6 +11,8 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import failure
 from event_gateway.broker.log_search import UNREADABLE
 from event_gateway.broker.provision import ROUTER
+from event_gateway.core.cloudevents.reserved_types import is_lifecycle
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.text.times import rfc3339_or_none
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY
@@ -78,3 +81,27 @@ async def log_state(broker: Broker, index: EventIndex, stream: str) -> LogState:
         stream, first, last, first_time, last_time, settled, taken,
         last + 1 if begins is None else begins, state.messages,
     )  # fmt: skip
+
+
+class LogStates:
+    """Reads the states of streams. ``streams()`` are those that are routed, but for lifecycle
+    events."""
+
+    def __init__(
+        self, broker: Broker, index: EventIndex, streams: Callable[[], Sequence[str]]
+    ) -> None:
+        self._broker = broker
+        self._index = index
+        self._streams = streams
+
+    async def of(self, event_type: str | None = None) -> list[LogState]:
+        """The states of the streams that have events of a type: for lifecycle events their own
+        log. Raises LogUnavailable, and the exceptions in StateError."""
+        streams = self._streams()
+        if event_type is not None and is_lifecycle(event_type):
+            streams = (LIFECYCLE,)
+        return list(
+            await asyncio.gather(
+                *(log_state(self._broker, self._index, stream) for stream in streams)
+            )
+        )

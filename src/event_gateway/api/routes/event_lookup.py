@@ -30,7 +30,7 @@ from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.finder import Finder, Found, Searched
-from event_gateway.lookup.log_state import LogState
+from event_gateway.lookup.log_state import LogState, LogStates
 from event_gateway.lookup.relations import Relations
 from event_gateway.lookup.stream_copies import stream_copies
 from event_gateway.lookup.webhook_account import WebhookAccount
@@ -59,6 +59,7 @@ class EventParts:
     dead_letters: DeadLetterLog
     rejected: RejectedInput
     finder: Finder
+    states: LogStates
     relations: Relations
     account: WebhookAccount
     matching: Callable[[Received], list[Webhook]]
@@ -177,7 +178,7 @@ async def _lost(
             continue
         received = Received(stored.event, record.stream, record.seq, stored.time)
         if may_read(caller, received):
-            return Found(received, [], [], _state(searched, record), indexed=True)
+            return Found(received, [], [], _state(searched, record), True, searched.states)
     return None
 
 
@@ -208,7 +209,9 @@ async def _place(parts: EventParts, caller: Principal, found: Found) -> dict[str
         copies = await stream_copies(
             parts.broker, streams[:MAX_STREAMS], stream, seq, message.subject
         )
-    states = await parts.finder.states()
+    # A lifecycle event was searched in its own log; what it belongs to is in the others.
+    states = [each for each in found.searched if each.stream != LIFECYCLE]
+    states = states or await parts.states.of()
     may_see = functools.partial(may_read, caller)
     causes, ends_at = await parts.relations.causes(received, states, may_see)
     effects, more = await parts.relations.effects(received, states, may_see)

@@ -7,6 +7,7 @@ from event_gateway.core.streams.definition import EVENTS
 from event_gateway.lookup.backfill import Backfill
 from event_gateway.lookup.finder import Finder
 from event_gateway.lookup.listing import EventList
+from event_gateway.lookup.log_state import LogStates
 from event_gateway.lookup.relations import Relations
 from event_gateway.lookup.webhook_account import WebhookAccount
 from event_gateway.routing.explain import explain
@@ -21,6 +22,7 @@ class Lookup:
 
     finder: Finder
     listing: EventList
+    states: LogStates
     relations: Relations
     account: WebhookAccount
     backfill: Backfill
@@ -37,9 +39,11 @@ def build_lookup(adapters: Adapters) -> Lookup:
     def streams() -> tuple[str, ...]:
         return (EVENTS, *(stream.name for stream in log.external))
 
+    states = LogStates(broker, index, streams)
     return Lookup(
-        finder=Finder(broker, log, index, streams),
-        listing=EventList(broker, log, index, streams),
+        finder=Finder(broker, log, index, states),
+        listing=EventList(broker, log, index, states),
+        states=states,
         relations=Relations(log, index),
         account=WebhookAccount(
             broker,

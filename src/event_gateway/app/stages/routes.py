@@ -218,6 +218,7 @@ def _lookup_groups(stages: Stages) -> list[RouteGroup]:
         dead_letters=adapters.dead_letters,
         rejected=adapters.rejected,
         finder=lookup.finder,
+        states=lookup.states,
         relations=lookup.relations,
         account=lookup.account,
         matching=stages.routing.changes.matching,
