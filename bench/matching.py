@@ -133,14 +133,17 @@ def evaluated(**more: Any) -> Index:
     """Webhooks that must each be evaluated; ``N`` in a condition stands for the number of each."""
     index = Index()
     for number in range(EVALUATED):
-        given = {
-            key: value.replace("N", str(number))
-            if isinstance(value, str)
-            else (Filter(value.field, value.operator, value.value.replace("N", str(number))),)
-            for key, value in more.items()
-        }
+        given = {key: _numbered(value, str(number)) for key, value in more.items()}
         index.put(webhook(f"w{number}", 0, *given.pop("filters", ()), **given))
     return index
+
+
+def _numbered(value: Any, number: str) -> Any:
+    if isinstance(value, Filter):
+        return (Filter(value.field, value.operator, value.value.replace("N", number)),)
+    if isinstance(value, tuple):
+        return tuple({"sql": each["sql"].replace("N", number)} for each in value)
+    return value.replace("N", number)
 
 
 def main() -> None:
@@ -154,6 +157,16 @@ def main() -> None:
     for name, index in (
         ("regular expression", evaluated(filters=Filter("data.file", "matches", "^N-"))),
         ("CEL expression, each its own", evaluated(expression='event.data.file == "N"')),
+        (
+            "CESQL, each its own",
+            evaluated(
+                cloudevents_filters=({"sql": "type LIKE '%.created' and subject LIKE '%/N-'"},)
+            ),
+        ),
+        (
+            "CESQL with an equality",
+            evaluated(cloudevents_filters=({"sql": "source = '/N' and subject LIKE '%/N-'"},)),
+        ),
         ("CEL expression, all the same", evaluated(expression='event.data.file == "x"')),
     ):
         out[f"{EVALUATED:,} by {name}: CPU"] = measured(finding(index), few)

@@ -24,6 +24,7 @@ from bench.load import event
 from bench.programs import SECRET, STREAM
 from bench.receiver import Receiver
 from bench.sizes import Sizes
+from event_gateway.cesql import parse as cesql
 from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import to_structured
@@ -130,6 +131,31 @@ def counting() -> Callable[[], object]:
     return count
 
 
+def evaluating(text: str) -> Callable[[], object]:
+    """Evaluates an expression in CESQL for an event with twelve attributes."""
+    attributes = {
+        "specversion": "1.0", "id": "1", "source": "/orders/eu", "type": "com.example.order.paid",
+        "subject": "orders/1", "time": "2026-11-29T10:00:00Z",
+        "datacontenttype": "application/json",
+        "priority": "5", "hop": 3, "ttl": 5, "urgent": True, "partitionkey": "k",
+    }  # fmt: skip
+    expression = cesql(text)
+    assert expression.matches(attributes)
+    return lambda: expression.evaluate(attributes)
+
+
+# By name, expressions in CESQL that are true for the event.
+EXPRESSIONS = {
+    "one equality": "type = 'com.example.order.paid'",
+    "usual": "source = '/orders/eu' AND type LIKE '%.paid' AND priority > 3",
+    "ten conditions": (
+        "source = '/orders/eu' AND type LIKE 'com.%.order.%' AND priority > 3 AND hop < ttl AND "
+        "EXISTS subject AND subject IN ('orders/1', 'orders/2') AND urgent AND "
+        "NOT (priority = 9) AND LENGTH(id) + 1 = 2 AND UPPER(partitionkey) = 'K'"
+    ),
+}
+
+
 def parts() -> dict[str, Callable[[], object]]:
     """The steps, in the order in which an event passes through them."""
     body = event(1, "bench.t0")
@@ -146,6 +172,8 @@ def parts() -> dict[str, Callable[[], object]]:
         "sign": signing(body),
         f"requests of one event for {FAN_OUT}": building(received, enriched),
         "metrics of a delivery": counting(),
+        **{f"CESQL, {name}": evaluating(text) for name, text in EXPRESSIONS.items()},
+        "CESQL, parse the usual": lambda: cesql(EXPRESSIONS["usual"]),
         "door: a known key": known_key(),
         "door: a known key with a limit": known_key(1_000_000_000),
         "door: a known token": known_token(),

@@ -6,10 +6,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_gateway.cesql import ParseError, Type, parse
 from event_gateway.config.request_bodies import InvalidBody, selection_from_json
+from event_gateway.core.cesql.casts import is_value
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import EvaluationError, Expression
-from event_gateway.core.matching.operators import ALL_OPERATORS
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.operators import ALL_OPERATORS, canonical
 from event_gateway.core.matching.selection import Selection, compile_selection, selection_values
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.explain import explain
@@ -37,6 +40,12 @@ _filters = st.recursive(
     ),
     max_leaves=4,
 )
+_SQL = [
+    b"type", b"source", b"ext", b"missing", b"data", b"=", b" AND ", b" OR ", b" XOR ", b"NOT ",
+    b"'a'", b'"a"', b"'s'", b"5", b"-1", b"2147483648", b"(", b")", b",", b" LIKE '%_a%'",
+    b" IN (", b"EXISTS ", b"+", b"-", b"*", b"/", b"%", b"<", b"<>", b"TRUE", b"LENGTH(",
+    b"CONCAT(", b"SUBSTRING(", b"INT(", b"NOFUNC(", b"'", b"\\", b" ",
+]  # fmt: skip
 _texts = st.text(max_size=5)
 _dialects = st.recursive(
     st.dictionaries(
@@ -50,11 +59,12 @@ _dialects = st.recursive(
     ),
     max_leaves=3,
 )
+_in_sql = bytes_of(_SQL, 10).map(lambda raw: {"sql": raw.decode("utf-8", "replace")})
 _selections = st.fixed_dictionaries(
     {},
     optional={
         "filters": st.lists(_filters, max_size=3) | json_values,
-        "cloudevents_filters": st.lists(_dialects, max_size=2) | json_values,
+        "cloudevents_filters": st.lists(_dialects | _in_sql, max_size=2) | json_values,
         "namespaces": st.lists(_texts, max_size=2),
         "sources": st.lists(_texts, max_size=2),
         "expression": st.none() | st.sampled_from(["event.data.a == 1", "true", "event."]) | _texts,
@@ -126,3 +136,24 @@ def expressions(text: str, received: Received) -> None:
         except EvaluationError as error:
             assert error.kind
             assert error.message
+
+
+@given(bytes_of(_SQL, 14).map(lambda raw: raw.decode("utf-8", "replace")), _events)
+def cesql(text: str, received: Received) -> None:
+    """A text is refused with its place, or it has a value and errors for any event, the same in its
+    canonical form; and what an index requires of an event holds where it matches."""
+    try:
+        expression = parse(text)
+    except ParseError as error:
+        assert 0 <= error.position <= len(text)
+        return
+    attribute = received.event.attribute
+    value, errors = expression.evaluate_with(attribute)
+    assert is_value(value, Type.ANY)
+    again, same = parse(str(expression)).evaluate_with(attribute)
+    assert (again, [error.type for error in same]) == (value, [error.type for error in errors])
+    _, first = expression.evaluate_with(attribute, fail_fast=True)
+    assert first == errors[:1]
+    if value is True and not errors:
+        for name, values in expression.required:
+            assert canonical(attribute(name)) in values

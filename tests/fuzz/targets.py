@@ -11,6 +11,7 @@ TARGETS: dict[str, Callable[[], None]] = {
     "nats": events.nats_message,
     "filters": selections.filters,
     "expressions": selections.expressions,
+    "cesql": selections.cesql,
     "templates": templates.any_template,
     "http-requests": http_requests.any_request,
     "repeated-heads": http_requests.repeated_heads,

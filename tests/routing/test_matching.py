@@ -58,6 +58,8 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
             {"all": [{"field": "data.size", "operator": "between", "value": [8, 9]}]}]}),
         ("by-any", {"filters": [{"any": [{"field": "id", "operator": "equals", "value": "no"}]}]}),
         ("by-dialect", SELECTIVE | {"cloudevents_filters": [{"exact": {"ext": "x"}}]}),
+        ("by-sql", {"cloudevents_filters": [{"sql": "source = '/shop' AND type LIKE '%.y'"}]}),
+        ("by-sql-error", {"cloudevents_filters": [{"not": {"not": {"sql": "ext = 1"}}}]}),
         ("by-expression", {"expression": "event.data.size > 7"}),
         ("by-error", {"expression": "event.data.nothing > 7"}),
         ("ordered", SELECTIVE | {"ordered": True}),
@@ -82,10 +84,12 @@ async def test_match_explains(client: Client, receiver: Receiver) -> None:
         "by-type": "events", "by-namespace": "namespaces", "by-source": "sources",
         "by-filter": "filters[1].all[0]", "by-any": "filters[0]",
         "by-dialect": "cloudevents_filters[0]", "by-expression": "expression",
+        "by-sql": "cloudevents_filters[0]", "by-sql-error": "cloudevents_filters[0]",
         "by-error": "expression",
     }  # fmt: skip
     assert failed["by-filter"]["detail"] == "data.size is 7; wanted: between [8,9]"
     assert failed["by-dialect"]["detail"] == 'ext is not there; wanted: equals "x"'
+    assert failed["by-sql"]["detail"] == "type LIKE '%.y' is false; type is \"user.x\""
     assert "no_such_key" in failed["by-error"]["detail"]
     # The body may be the event itself; results have pages; webhooks can be selected.
     page = await ask(sent, limit=4)
@@ -118,7 +122,7 @@ INVALID_CONDITIONS: list[tuple[dict[str, Any], str]] = [
     ({"filters": [{"field": "data.x"}]}, "filters.0"),
     ({"filters": [{"field": "data.x", "operator": "exists", "not": {}}]}, "filters.0"),
     ({"filters": [{"nor": []}]}, "filters.0.nor"),
-    ({"cloudevents_filters": [{"sql": "x = 1"}]}, "cloudevents_filters[0].sql"),
+    ({"cloudevents_filters": [{"sql": "x = "}]}, "cloudevents_filters[0].sql"),
     ({"expression": "event.data.x >"}, "expression"),
     ({"expression": "size(event.data)"}, "expression"),
     ({"ordered": {"by": "data.items[*]"}}, "ordered.by"),

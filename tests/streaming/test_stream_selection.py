@@ -29,6 +29,8 @@ REQUESTED: list[tuple[dict[str, Any], list[int]]] = [
     ({"sources": ["elsewhere"]}, []),
     ({"namespaces": ["n3"]}, [3]),
     ({"expression": "event.data.nothing > 1"}, []),
+    ({"cloudevents_filters": [{"sql": "type LIKE 'user._' AND LENGTH(id) > 0"}]}, [1, 3, 5, 7, 9]),
+    ({"cloudevents_filters": [{"sql": "nothing > 1"}]}, []),
 ]  # fmt: skip
 
 

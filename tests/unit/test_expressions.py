@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.matching.expression import EvaluationError, Expression
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression
 from support.limited_work import limited_work
 
 DATA = {"changes": {"insertions": 120}, "l": [1, 2.5, {"a": True}], "s": "text", "n": None}

@@ -270,6 +270,14 @@ DIALECTS: list[tuple[Any, bool]] = [
     ({"any": [{"prefix": {"type": "x"}}]}, False),
     ({"not": {"exact": {"nothing": "x"}}}, True),
     ({"not": {"not": {"exact": {"id": "7"}}}}, True),
+    ({"sql": "type = 'terminus.commit.created' AND priority > 4"}, True),
+    ({"sql": "priority > 5"}, False),
+    ({"sql": "nothing = ''"}, False),
+    ({"sql": "nothing = '' OR TRUE"}, False),
+    ({"sql": "'true'"}, False),
+    ({"sql": "NOT EXISTS nothing"}, True),
+    ({"not": {"sql": "nothing = ''"}}, True),
+    ({"any": [{"sql": "priority / 0 = 0"}, {"sql": "subject LIKE '%/9'"}]}, True),
 ]
 
 
@@ -281,7 +289,10 @@ def test_dialects(dialect: Any, passes: bool) -> None:
 @pytest.mark.parametrize(
     ("dialect", "key"),
     [
-        ({"sql": "type = 'a'"}, "f.sql"),
+        ({"sql": "type = "}, "f.sql"),
+        ({"sql": {"type": "a"}}, "f.sql"),
+        ({"sql": "'" + "a" * 16_384 + "'"}, "f.sql"),
+        ({"not": {"sql": ""}}, "f.not.sql"),
         ({"like": {"type": "x"}}, "f.like"),
         ({}, "f"),
         ({"exact": {"type": "a"}, "prefix": {"type": "a"}}, "f"),

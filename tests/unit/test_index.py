@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.core.matching.expression import EvaluationError
+from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.matching.selection import compile_selection
@@ -49,16 +49,30 @@ filters = st.recursive(
     ),
     max_leaves=4,
 )
-dialects = st.dictionaries(st.sampled_from(["source", "ext", "type"]), texts, min_size=1).map(
-    lambda attributes: {"exact": attributes}
-) | st.just({"prefix": {"type": "a."}})
+dialects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["source", "ext", "type"]), texts, min_size=1
+).map(lambda attributes: {"exact": attributes}) | st.just({"prefix": {"type": "a."}})
+in_sql = st.sampled_from(
+    ["source = 'x'", "source = 'x' AND ext = '1'", "ext IN ('x', 'true', '1')", "ext IN ('01')",
+     "ext = 1", "ext AND type LIKE 'a%'", "EXISTS ext AND (source = 'xyz' AND type <> 'a.b')",
+     "source IN ('x', 'xy') AND ext > 0", "ext = 'x' OR source = 'x'", "NOFUNC()", "'true'"]
+).map(lambda text: {"sql": text})  # fmt: skip
+dialects = (
+    dialects
+    | in_sql
+    | st.one_of(
+        in_sql.map(lambda inner: {"not": inner}),
+        st.lists(in_sql, min_size=1, max_size=2).map(lambda inner: {"any": inner}),
+        st.lists(in_sql | dialects, min_size=1, max_size=2).map(lambda inner: {"all": inner}),
+    )
+)
 webhooks = st.builds(
     Webhook,
     id=st.sampled_from([f"w{n}" for n in range(8)]),
     url=st.just("https://example.com/"),
     events=st.lists(patterns, min_size=1, max_size=3).map(tuple),
     filters=st.lists(filters, max_size=3).map(tuple),
-    cloudevents_filters=st.lists(dialects, max_size=1).map(tuple),
+    cloudevents_filters=st.lists(dialects, max_size=2).map(tuple),
     namespaces=st.lists(st.sampled_from(["n1", "n2"]), max_size=2, unique=True).map(tuple),
     sources=st.lists(st.sampled_from(["x", "xyz"]), max_size=1).map(tuple),
     expression=st.sampled_from([None, None, None, "event.data.x == 1", "event.source == 'x'"]),
@@ -167,6 +181,58 @@ def test_an_expression_is_evaluated_once_and_its_failure_is_reported() -> None:
     assert not lifecycle
     assert index.match(of({"x": 5}), on_error) == []
     assert lifecycle == [(f"w{number}", "no_such_key") for number in range(5)]
+
+
+def test_conditions_in_sql_are_looked_up_evaluated_once_and_their_failures_reported() -> None:
+    index, noted = Index(), list[tuple[str, str]]()
+    for number in range(100):
+        text = f"source = 's{number}' AND (subject IN ('a', 'b') AND size / 0 = 0)"
+        index.put(webhook(f"w{number}", cloudevents_filters=({"sql": text},)))
+        index.put(webhook(f"v{number}", cloudevents_filters=({"any": [{"sql": "size / 0 = 1"},
+                  {"exact": {"source": "s7"}}]}, {"sql": f"subject = 'b{number}'"})))  # fmt: skip
+
+    def on_error(failing: Webhook, received: Received, error: EvaluationError) -> None:
+        noted.append((failing.id, error.kind))
+
+    def event(source: str, subject: str) -> Received:
+        event = Event("1", source, "a.b", subject, extensions={"size": "5"})
+        return Received(event, "GATEWAY_EVENTS", 10, 0.0)
+
+    assert index.match(event("s5", "c"), on_error) == []
+    assert not noted  # no table leads to a webhook, so nothing was evaluated
+    assert index.match(event("s5", "a"), on_error) == []
+    assert noted == [("w5", "MathError")]
+    noted.clear()
+    # An error inside of a group is counted, also where another filter of the group holds.
+    assert [item.id for item in index.match(event("s7", "b3"), on_error)] == ["v3"]
+    assert noted == [("v3", "MathError")]
+    received = event("s7", "b")
+    candidates: list[Entry] = []
+    for tree in index._trees("a.b"):
+        tree.collect(received, candidates)
+    assert [entry.webhook.id for entry in candidates] == ["w7"]
+
+
+def test_costly_conditions_in_sql_share_a_budget() -> None:
+    index, noted = Index(), list[str]()
+    for number in range(100):
+        text = "LOWER(" * 60 + "subject" + ")" * 60 + f" = '{number}'"
+        index.put(webhook(f"w{number}", cloudevents_filters=({"sql": text},)))
+    long = Event("1", "x", "a.b", "a" * 10_000)
+    index.match(
+        Received(long, "GATEWAY_EVENTS", 10, 0.0), lambda *given: noted.append(str(given[2]))
+    )
+    assert 60 < len(noted) < 90
+    assert {text.partition(",")[0] for text in noted} == {
+        "GenericError: too costly for an event with 10005 characters of attributes"
+    }
+    noted.clear()
+    short = Event("1", "x", "a.b", "7")
+    matching = index.match(
+        Received(short, "GATEWAY_EVENTS", 10, 0.0), lambda *given: noted.append(str(given[2]))
+    )
+    assert [item.id for item in matching] == ["w7"]
+    assert not noted
 
 
 def test_the_combinations_of_several_lists_are_not_expanded() -> None:

@@ -39,6 +39,8 @@ EXAMPLES = {
     "webhooks test": "event-gateway webhooks test crm --event event.json",
     "webhooks verify": "event-gateway webhooks verify crm",
     "webhooks rotate-secret": "event-gateway webhooks rotate-secret crm --overlap 24h",
+    "expressions evaluate":
+        "event-gateway expressions evaluate \"type LIKE 'order.%'\" event.json",
     "deliveries list": "event-gateway deliveries list crm --status retrying --since 1h",
     "deliveries show": "event-gateway deliveries show crm 1f0e42",
     "deliveries retry": "event-gateway deliveries retry crm 1f0e42",

@@ -29,6 +29,7 @@ COMMANDS = {
     "context": "context",
     "events": "events",
     "webhooks": "webhooks",
+    "expressions": "expressions",
     "deliveries": "deliveries",
     "dead-letters": "dead_letters",
     "replays": "replays",

@@ -20,6 +20,7 @@ NEEDED = {
     "doctor": scope.ADMIN,
     "events": scope.EVENTS_READ,
     "events resend": scope.DELIVERIES_MANAGE,
+    "expressions": scope.EVENTS_READ,
     "health": scope.METRICS_READ,
     "keys": scope.ADMIN,
     "mcp": scope.EVENTS_READ,

@@ -57,6 +57,17 @@ WARNING_CODES: dict[str, tuple[str, str, str]] = {
         "webhook", "`retry_on` does not name `network`: a failed connection is not retried",
         "Add `network` to `retry_on`.",
     ),
+    "sql_not_boolean": (
+        "webhook", "A `sql` filter gives text or a number, and never true", "Compare the value.",
+    ),
+    "sql_no_attribute": (
+        "webhook", "A `sql` filter uses a name that no attribute can have",
+        "Correct the name: [CESQL](../guides/cesql.md).",
+    ),
+    "sql_no_function": (
+        "webhook", "A `sql` filter calls a function that there is not, or with a number of "
+        "arguments that it does not take", "Correct the call: [CESQL](../guides/cesql.md).",
+    ),
     "unknown_stream": (
         "key", "The key names a stream that there is not: it reads the stream once there is one",
         "Correct the name, or create the stream.",

@@ -14,10 +14,11 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.expression import Expression
-from event_gateway.core.matching.filter import Filter, Predicate, compile_filter
+from event_gateway.core.matching.filter import Filter, Predicate, SqlFilter, compile_filter
 from event_gateway.core.matching.operators import canonical
 from event_gateway.core.matching.path import Path, path_of
 from event_gateway.core.matching.selection import conditions
+from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.webhook.webhook import Webhook
 
 MAX_STEPS = 3  # tables on the way to a webhook
@@ -36,26 +37,34 @@ Step = tuple[int, Path, Any]  # a table's kind, the field that it looks up, a ke
 
 
 class Entry(msgspec.Struct):
-    """A webhook, its locations in a tree, and the conditions that are left to test there."""
+    """A webhook, its locations in a tree, and the conditions that are left to test there.
+
+    ``expressions`` are those whose verdict other webhooks may share.
+    """
 
     webhook: Webhook
     locations: list[tuple[Step, ...]]
     conditions: tuple[Predicate, ...]
-    expression: Expression | None
+    expressions: tuple[Expression | SqlCondition, ...]
 
 
 def entry_of(webhook: Webhook) -> Entry:
     """The entry of a webhook whose definition is valid."""
     filters: list[Filter] = []
-    expression: Expression | None = None
+    expressions: list[Expression | SqlCondition] = []
     for _, condition in conditions(webhook):
         if isinstance(condition, Filter):
             filters += _flat([condition])
         elif isinstance(condition, Expression):
-            assert expression is None, "an entry has room for one expression"
-            expression = condition
+            expressions.append(condition)
         else:
             assert_never(condition)
+    conditions_in_sql = [each.condition for each in filters if isinstance(each, SqlFilter)]
+    filters = [each for each in filters if not isinstance(each, SqlFilter)]
+    tested = len(filters)
+    for in_sql in conditions_in_sql:
+        filters += _implied(in_sql)
+    expressions = [*conditions_in_sql, *expressions]
     indexed = [
         (*step, position)
         for position, condition in enumerate(filters)
@@ -74,10 +83,15 @@ def entry_of(webhook: Webhook) -> Entry:
             (*location, (kind, path, value)) for location, value in product(locations, values)
         ]
         done.add(position)
-    rest = [condition for position, condition in enumerate(filters) if position not in done]
-    return Entry(
-        webhook, locations, tuple(compile_filter(condition) for condition in rest), expression
-    )
+    rest = [filters[position] for position in range(tested) if position not in done]
+    predicates = tuple(compile_filter(condition) for condition in rest)
+    return Entry(webhook, locations, predicates, tuple(expressions))
+
+
+def _implied(condition: SqlCondition) -> Iterator[Filter]:
+    """Filters that hold where a condition in CESQL does: they need not be tested beside it."""
+    for name, values in condition.required:
+        yield Filter(name, "equals", values[0]) if len(values) == 1 else Filter(name, "in", values)
 
 
 def _flat(filters: Iterable[Filter]) -> Iterator[Filter]:

@@ -6,14 +6,17 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.expression import EvaluationError, Expression
-from event_gateway.core.matching.filter import Filter, compile_filter
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.filter import Filter, SqlFilter, compile_filter
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.matching.selection import Condition, conditions
+from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.webhook.webhook import Webhook
 
 MAX_SHOWN = 120  # characters of a value
+MAX_NAMED = 3  # attributes of a condition
 
 
 class Failed(msgspec.Struct):
@@ -60,6 +63,8 @@ def _failed(condition: Condition, key: str, received: Received) -> Failed | None
 
 
 def _failed_filter(condition: Filter, key: str, received: Received) -> Failed:
+    if isinstance(condition, SqlFilter):
+        return _failed_sql(condition.condition, key, received)
     if condition.all is not None:
         for position, part in enumerate(condition.all):
             if not compile_filter(part)(received):
@@ -77,6 +82,24 @@ def _failed_filter(condition: Filter, key: str, received: Received) -> Failed:
         actual = f"has {len(values)} values, {_short(values[0])} the first"
     value = "" if condition.value is msgspec.UNSET else f" {_short(condition.value)}"
     return Failed(key, f"{condition.field} {actual}; wanted: {condition.operator}{value}")
+
+
+def _failed_sql(condition: SqlCondition, key: str, received: Received) -> Failed:
+    """The first of the conditions that AND combines, and the values of its attributes."""
+    failing = condition.failing(received)
+    if failing is None:  # what all of them cost together is the reason
+        return Failed(key, "comes to no value")
+    part, error = failing
+    text = str(part)
+    text = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    if error is not None:
+        return Failed(key, f"{text} comes to no value: {error}")
+    values = [
+        f"{name} is {_short(value)}"
+        for name in sorted(part.attributes)[:MAX_NAMED]
+        if (value := received.event.attribute(name)) is not None
+    ]
+    return Failed(key, "; ".join([f"{text} is false", *values]))
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,9 @@ import structlog
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import MAX_LENGTH
-from event_gateway.core.matching.expression import EvaluationError, Expression
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.routing.condition_tree import ConditionTree, Entry, entry_of
 
@@ -19,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 MAX_CACHED = 4096  # event types whose trees are cached; none is longer than a pattern may be
 
+Verdicts = dict[tuple[str, str], bool | EvaluationError]  # by the keys of expressions
 OnError = Callable[[Webhook, Received, EvaluationError], None]
 
 
@@ -82,7 +85,7 @@ class Index:
             tree.collect(received, candidates)
         matching: list[Webhook] = []
         seen: set[str] = set()
-        verdicts: dict[str, bool | EvaluationError] = {}
+        verdicts: Verdicts = {}
         for entry in candidates:
             webhook = entry.webhook
             if webhook.id in seen:
@@ -90,17 +93,22 @@ class Index:
             seen.add(webhook.id)
             if not webhook.is_older_than(received.stream, received.seq):
                 continue
-            if entry.conditions and not all(passes(received) for passes in entry.conditions):
-                continue
-            if entry.expression is not None:
-                verdict = _verdict(entry.expression, received, verdicts)
-                if isinstance(verdict, EvaluationError):
+            if entry.conditions:
+                passed = all(passes(received) for passes in entry.conditions)
+                if isinstance(received.fault, EvaluationError):
                     if on_error is not None:
+                        on_error(webhook, received, received.fault)
+                    received.fault = None
+                if not passed:
+                    continue
+            for expression in entry.expressions:
+                verdict = _verdict(expression, received, verdicts)
+                if verdict is not True:
+                    if isinstance(verdict, EvaluationError) and on_error is not None:
                         on_error(webhook, received, verdict)
-                    continue
-                if not verdict:
-                    continue
-            matching.append(webhook)
+                    break
+            else:
+                matching.append(webhook)
         received.activation = None  # large, and not needed any more
         return matching
 
@@ -155,14 +163,14 @@ class Index:
 
 
 def _verdict(
-    expression: Expression, received: Received, known: dict[str, bool | EvaluationError]
+    expression: Expression | SqlCondition, received: Received, known: Verdicts
 ) -> bool | EvaluationError:
     """The value of an expression for an event; webhooks with equal expressions share it."""
-    verdict = known.get(expression.text)
+    verdict = known.get(expression.key)
     if verdict is None:
         try:
             verdict = expression.holds(received)
         except EvaluationError as error:
             verdict = error
-        known[expression.text] = verdict
+        known[expression.key] = verdict
     return verdict

@@ -10,7 +10,8 @@ import structlog
 from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import EvaluationError
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.selection import evaluated_texts
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
@@ -77,7 +78,7 @@ class ExpressionErrors:
 
 def _key(webhook: Webhook) -> str:
     # Each expression has its own count: when a webhook's expression changes, its count starts at 0.
-    counted = webhook.expression or ""
+    counted = "\n".join(evaluated_texts(webhook))
     if webhook.owner:  # a former webhook of this id may have been somebody else's
         counted = f"{webhook.created_at} {counted}"
     digest = hashlib.sha256(counted.encode()).hexdigest()[:8]

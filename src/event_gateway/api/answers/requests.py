@@ -46,7 +46,7 @@ class EvaluationRequest(TypedDict):
 
     __pydantic_config__ = _CLOSED  # type: ignore[misc]
 
-    dialect: NotRequired[Literal["cel"]]
+    dialect: NotRequired[Literal["cel", "cesql"]]
     expression: str
     event: CloudEvent
 

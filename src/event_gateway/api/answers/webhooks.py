@@ -222,10 +222,12 @@ class Matches(TypedDict):
 
 
 class ExpressionError(TypedDict):
-    """Why an expression has no value."""
+    """An error of an evaluation, in the words of the language; of CESQL with its place in the
+    expression, in characters from 0."""
 
     type: str
     message: str
+    position: NotRequired[int]
 
 
 class ExpressionValue(TypedDict):

@@ -19,11 +19,14 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_of, registered
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
+from event_gateway.cesql import ParseError
 from event_gateway.core.access.narrowing import may_read
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.reserved_types import SOURCE, check_reserved, is_lifecycle
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
-from event_gateway.core.matching.expression import EvaluationError, Expression
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.sql_condition import sql_value
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.visible import webhook_of, webhooks_of
@@ -94,33 +97,54 @@ async def match_webhooks(
 
 @router.post("/expressions/evaluate", responses=answers(ExpressionValue))
 async def evaluate_expression(caller: ReadsEvents, request: Request, body: Evaluation) -> Response:
-    """An expression's value for an event: ``{"dialect": "cel", "expression": …, "event": {…}}``.
+    """An expression's value for an event: ``{"dialect": "cesql", "expression": …, "event": {…}}``.
 
-    422 if the expression cannot be compiled. If its evaluation fails, ``value`` is null and
-    ``errors`` has the reason.
+    ``dialect`` is ``cel`` (the default) or ``cesql``. 422 if an expression in CEL cannot be
+    compiled; in CESQL that is a ``ParseError`` in ``errors``, and the value is false. If an
+    evaluation in CEL fails, ``value`` is null; in CESQL it is the one that the language defines.
     """
     if unknown := set(body) - {"dialect", "expression", "event"}:
         raise Problem(
             422, f"{min(unknown)[:64]}: unknown key; the keys are: dialect, expression, event"
         )
-    if body.get("dialect", "cel") != "cel":
-        raise InvalidDefinition("dialect", "must be cel")
+    evaluate = _DIALECTS.get(str(body.get("dialect", "cel")))
+    if evaluate is None:
+        raise InvalidDefinition("dialect", f"must be one of: {', '.join(_DIALECTS)}")
     text = body.get("expression")
     if not isinstance(text, str):
         raise InvalidDefinition("expression", "must be a string")
+    value, errors = evaluate(text, _event(event_in(await request.body())))
+    return Response(
+        msgspec.json.encode({"value": value, "errors": errors}), media_type="application/json"
+    )
+
+
+def _in_cel(text: str, received: Received) -> tuple[Any, list[dict[str, Any]]]:
     try:
         expression = Expression(text, condition=False)
     except ValueError as error:
         raise InvalidDefinition("expression", str(error)) from None
-    received = _event(event_in(await request.body()))
-    value, errors = None, []
     try:
-        value = expression.value(received)
+        return expression.value(received), []
     except EvaluationError as error:
-        errors.append({"type": error.kind, "message": error.message})
-    return Response(
-        msgspec.json.encode({"value": value, "errors": errors}), media_type="application/json"
-    )
+        return None, [{"type": error.kind, "message": error.message}]
+
+
+def _in_cesql(text: str, received: Received) -> tuple[Any, list[dict[str, Any]]]:
+    try:
+        value, errors = sql_value(text, received)
+    except ParseError as error:
+        shown = {"type": error.type, "message": str(error), "position": error.position}
+        return False, [shown]
+    except EvaluationError as error:
+        return False, [{"type": error.kind, "message": error.message}]
+    return value, [
+        {"type": error.type, "message": error.message, "position": error.position}
+        for error in errors
+    ]
+
+
+_DIALECTS = {"cel": _in_cel, "cesql": _in_cesql}
 
 
 def _event(event: Event, *, check: bool = False) -> Received:

@@ -30,6 +30,7 @@ from event_gateway.config.request_bodies import WebhookBody
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.access.narrowing import owner_of
 from event_gateway.core.audit.change import resource_name
+from event_gateway.core.matching.selection import evaluated_texts
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
@@ -107,12 +108,12 @@ async def show_webhook(
     """One webhook; with an expression also how often its evaluation failed, in all processes."""
     webhook = present(webhook_of(caller, parts.registry, webhook_id))
     definition = webhook_to_json(webhook)
-    changes_by_itself = webhook.verify or webhook.expression is not None
+    changes_by_itself = webhook.verify or bool(evaluated_texts(webhook))
     if not changes_by_itself and (unchanged := condition.not_modified(definition)):
         return unchanged
     set_tag(response, definition)
     shown = _shown(parts, webhook)
-    if webhook.expression is not None:
+    if evaluated_texts(webhook):
         with contextlib.suppress(*StateError):
             shown["expression_errors"] = await parts.expression_errors.of(webhook)
     return shown

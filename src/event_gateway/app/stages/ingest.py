@@ -8,7 +8,7 @@ from event_gateway.app.stages.adapters import Adapters
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.config.model import Config
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import EvaluationError
+from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.ingest.admission import Admission
 from event_gateway.ingest.catalog import Catalog

@@ -22,7 +22,7 @@ __all__ = [
 class EvaluateExpressionBody(TypedDict):
     """The expression, and the event for which it is evaluated."""
 
-    dialect: NotRequired[Literal["cel"]]
+    dialect: NotRequired[Literal["cel", "cesql"]]
     expression: str
     event: CloudEvent
 
@@ -34,10 +34,12 @@ class EventToMatch(TypedDict):
 
 
 class ExpressionError(TypedDict):
-    """Why an expression has no value."""
+    """An error of an evaluation, in the words of the language; of CESQL with its place in the
+    expression, in characters from 0."""
 
     type: str
     message: str
+    position: NotRequired[int]
 
 
 class ExpressionValue(TypedDict):

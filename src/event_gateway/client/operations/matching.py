@@ -23,7 +23,7 @@ class MatchingOperations(Caller):
     """The operations of the tag `matching`."""
 
     def evaluate_expression(self, body: EvaluateExpressionBody) -> ExpressionValue:
-        """An expression's value for an event: `{"dialect": "cel", "expression": …, "event":
+        """An expression's value for an event: `{"dialect": "cesql", "expression": …, "event":
         {…}}`."""
         return cast("ExpressionValue", self._call("POST", "/v1/expressions/evaluate", body))
 
@@ -52,7 +52,7 @@ class AsyncMatchingOperations(AsyncCaller):
     """The operations of the tag `matching` as coroutines."""
 
     async def evaluate_expression(self, body: EvaluateExpressionBody) -> ExpressionValue:
-        """An expression's value for an event: `{"dialect": "cel", "expression": …, "event":
+        """An expression's value for an event: `{"dialect": "cesql", "expression": …, "event":
         {…}}`."""
         return cast("ExpressionValue", await self._call("POST", "/v1/expressions/evaluate", body))
 

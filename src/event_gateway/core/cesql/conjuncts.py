@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from event_gateway.core.cesql.casts import boolean_of, integer_of
+from event_gateway.core.cesql.leaves import is_inaccessible
 from event_gateway.core.cesql.nodes import (
     COMPARISON,
     LOGIC,
@@ -52,7 +53,7 @@ def required(node: Node) -> Iterator[Required]:
         if not (isinstance(part, Chain) and len(part.steps) == 1):
             continue
         name, step = part.first, part.steps[0]
-        if not isinstance(name, Attribute):
+        if not isinstance(name, Attribute) or is_inaccessible(name.name):
             continue
         if part.level == COMPARISON and isinstance(step, Binary) and step.operator == "=":
             if isinstance(step.operand, Literal) and isinstance(step.operand.value, str):

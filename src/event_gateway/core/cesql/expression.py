@@ -9,8 +9,8 @@ from event_gateway.core.cesql.compiler import Compiler, zero_of
 from event_gateway.core.cesql.conjuncts import Required, conjuncts, required
 from event_gateway.core.cesql.errors import ExpressionError
 from event_gateway.core.cesql.functions import Functions
-from event_gateway.core.cesql.leaves import INACCESSIBLE
-from event_gateway.core.cesql.nodes import Node
+from event_gateway.core.cesql.leaves import is_inaccessible
+from event_gateway.core.cesql.nodes import LOGIC, Binary, Chain, Literal, Node
 from event_gateway.core.cesql.parser import MAX_LENGTH, parse_tree
 from event_gateway.core.cesql.printer import printed
 
@@ -84,8 +84,7 @@ class Expression:
     @property
     def inaccessible(self) -> frozenset[str]:
         """Those of them that no event can have: ``data``, and names with upper-case letters."""
-        names = self._compiler.attributes
-        return frozenset(name for name in names if name == INACCESSIBLE or name != name.lower())
+        return frozenset(filter(is_inaccessible, self._compiler.attributes))
 
     @property
     def missing_functions(self) -> tuple[tuple[str, int], ...]:
@@ -103,9 +102,16 @@ class Expression:
     @property
     def conjuncts(self) -> tuple["Expression", ...]:
         """The operands of its outermost ANDs: it passes an event if and only if all of them do."""
-        return tuple(
-            Expression(printed(part), part, self._functions) for part in conjuncts(self.tree)
-        )
+        parts = tuple(conjuncts(self.tree))
+        return tuple(self._part(part, alone=len(parts) == 1) for part in parts)
+
+    def _part(self, part: Node, *, alone: bool) -> "Expression":
+        expression = Expression(printed(part), part, self._functions)
+        if alone or expression.type is Type.BOOLEAN:
+            return expression
+        # AND casts its operands, a filter does not.
+        both = Chain(LOGIC, part, (Binary("AND", Literal(True)),))
+        return Expression(printed(both), both, self._functions)
 
     @property
     def required(self) -> tuple[Required, ...]:

@@ -20,6 +20,11 @@ from event_gateway.core.cesql.steps import Read, Run
 INACCESSIBLE = "data"  # a member of events in JSON, and no attribute
 
 
+def is_inaccessible(name: str) -> bool:
+    """Whether no event can have an attribute of this name."""
+    return name == INACCESSIBLE or name != name.lower()
+
+
 def attribute_of(node: Attribute) -> Run:
     """Reads an attribute: gives its value, or MISSING."""
     name, position = node.name, node.position

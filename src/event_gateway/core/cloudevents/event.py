@@ -63,11 +63,13 @@ class Received(msgspec.Struct):
     ``time`` is when the log stored it, in seconds since the epoch. ``origin`` is how it came in:
     ``nats`` (captured), ``http``, or the name of a source. ``content`` caches the decoded payload,
     ``activation`` the variables that expressions read; ``expression_work`` is what the costly ones
-    of these have cost, in bytes read. ``duplicate_of`` is the position of the event of the same
-    source and id that was routed shortly before; None if this is the first. ``undated``: the
-    publisher gave no time, the event's is when the log stored it. ``bodies`` caches the bodies
-    made for receivers, or being made, by transformation: webhooks share them. ``trace`` is the
-    trace of its message; once somebody has asked for it, that of the event (:func:`trace_of`).
+    of these have cost, in bytes read. ``attribute_size`` caches the length of the attributes in
+    characters, ``fault`` is the latest error of a condition inside a group of filters, for the
+    index to count. ``duplicate_of`` is the position of the event of the same source and id that was
+    routed shortly before; None if this is the first. ``undated``: the publisher gave no time, the
+    event's is when the log stored it. ``bodies`` caches the bodies made for receivers, or being
+    made, by transformation: webhooks share them. ``trace`` is the trace of its message; once
+    somebody has asked for it, that of the event (:func:`trace_of`).
     """
 
     event: Event
@@ -78,6 +80,8 @@ class Received(msgspec.Struct):
     content: tuple[Any] | None = None
     activation: Any = None
     expression_work: int = 0
+    attribute_size: int | None = None
+    fault: Exception | None = None
     bodies: dict[str, Any] = {}
     enriched: Event | None = None
     duplicate_of: tuple[str, int] | None = None

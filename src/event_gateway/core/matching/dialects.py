@@ -1,4 +1,5 @@
-"""The filter dialects of CloudEvents: ``exact``, ``prefix``, ``suffix``, ``all``, ``any``, ``not``.
+"""The filter dialects of CloudEvents: ``exact``, ``prefix``, ``suffix``, ``all``, ``any``, ``not``,
+``sql``.
 
 CloudEvents Subscriptions 1.0 (working draft), "Filters". Each is translated to a
 :class:`Filter`. To add a dialect, write a function and add it to ``DIALECTS``.
@@ -8,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.matching.filter import MAX_DEPTH, Filter
+from event_gateway.core.matching.filter import MAX_DEPTH, Filter, SqlFilter
 from event_gateway.core.matching.path import parse_path
+from event_gateway.core.matching.sql_condition import sql_condition_of
 
 Dialect = Callable[[Any, str, int], Filter]
 
@@ -73,6 +75,15 @@ def _not(value: Any, key: str, depth: int) -> Filter:
     return Filter(not_=filter_of(value, key, depth + 1))
 
 
+def _sql(value: Any, key: str, depth: int) -> Filter:
+    if not isinstance(value, str):
+        raise InvalidDefinition(key, "must be a string, an expression in CESQL")
+    try:
+        return SqlFilter(condition=sql_condition_of(value))
+    except ValueError as error:
+        raise InvalidDefinition(key, str(error)) from None
+
+
 DIALECTS: dict[str, Dialect] = {
     "exact": _on_attributes("equals"),
     "prefix": _on_attributes("prefix"),
@@ -80,4 +91,5 @@ DIALECTS: dict[str, Dialect] = {
     "all": _all,
     "any": _any,
     "not": _not,
+    "sql": _sql,
 }

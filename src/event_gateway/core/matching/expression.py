@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.cloudevents.event import DataKind, Received, decoded
+from event_gateway.core.matching.evaluation import EvaluationError, charge
 from event_gateway.core.matching.expression_numbers import (
     has_odd_numbers,
     mixed_arithmetic,
@@ -27,8 +28,6 @@ from event_gateway.core.matching.operators import regex
 MAX_LENGTH = 4096  # characters
 MAX_MACROS = 8  # all, exists, exists_one, filter, map
 MAX_WORK = 64_000_000  # bytes that an evaluation may read; some 0.3 s at most
-MAX_EVENT_WORK = 64 << 20  # bytes that all evaluations for one event may read or build together
-LITTLE = 128 << 10  # bytes up to which an evaluation does not count for that
 MAX_GROWTH = 64 << 20  # bytes of text that it may build
 MAX_STEPS = 10_000  # of all loops together: the engine's own budget
 MAX_ARITHMETIC = 200_000  # operations of all loops together; some 0.3 s at most
@@ -53,26 +52,18 @@ _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "dataco
                "dataschema")  # fmt: skip
 
 
-class EvaluationError(Exception):
-    """An expression gave no value for an event. ``kind`` is CEL's name of the error."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind = kind
-        self.message = message
-
-
 class Expression:
     """A compiled expression. Raises ValueError where a text does not compile or costs too much."""
 
     __slots__ = (
         "_arithmetic", "_growth", "_operations", "_program", "_steps", "_tells_kinds", "_uses",
-        "text",
+        "key", "text",
     )  # fmt: skip
 
     def __init__(self, text: str, *, condition: bool = True) -> None:
         """``condition``: the expression's type must be boolean, or dynamic."""
         self.text = text
+        self.key = ("cel", text)
         if len(text) > MAX_LENGTH:
             raise ValueError(f"is longer than {MAX_LENGTH} characters")
         if any("\ud800" <= c <= "\udfff" for c in text):
@@ -117,14 +108,12 @@ class Expression:
             or steps * self._arithmetic > MAX_ARITHMETIC
         ):
             raise EvaluationError("too_costly", f"for an event with {len(data)} bytes of data")
-        if work > LITTLE:
-            if received.expression_work + work > MAX_EVENT_WORK:
-                raise EvaluationError(
-                    "too_costly",
-                    f"for an event with {len(data)} bytes of data: other expressions have used "
-                    "what all of them together may cost",
-                )
-            received.expression_work += work
+        if not charge(received, work):
+            raise EvaluationError(
+                "too_costly",
+                f"for an event with {len(data)} bytes of data: other expressions have used "
+                "what all of them together may cost",
+            )
         value = self._run(received, normalized=self._tells_kinds)
         if value.type().name() == "ERROR":
             message = str(value.value())

@@ -7,6 +7,7 @@ import msgspec
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.matching.operators import (
     ALL_OPERATORS,
     MAX_LIST,
@@ -16,6 +17,7 @@ from event_gateway.core.matching.operators import (
     attribute_test,
 )
 from event_gateway.core.matching.path import Path, parse_path, path_of
+from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.text.json_values import check_plain
 
 MAX_DEPTH = 8  # of groups in groups
@@ -44,13 +46,22 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         return None if self.not_ is None else (self.not_,)
 
 
+class SqlFilter(Filter, frozen=True, kw_only=True):
+    """A filter in CESQL: the dialect ``sql`` of CloudEvents filters. No JSON is read as one."""
+
+    condition: SqlCondition
+
+
 def compile_filter(condition: Filter) -> Predicate:
     """A function that tells whether an event passes the filter.
 
     A missing field passes only ``not_equals`` and ``not_in``. Of a path with ``[*]`` any value may
-    pass; with ``not_equals`` and ``not_in`` every value must. Raises ValueError where the operator
+    pass; with ``not_equals`` and ``not_in`` every value must. A filter in CESQL that has no value
+    does not pass, and leaves its error in ``Received.fault``. Raises ValueError where the operator
     does not accept the value.
     """
+    if isinstance(condition, SqlFilter):
+        return _compile_sql(condition.condition)
     if condition.all is not None:
         every = [compile_filter(part) for part in condition.all]
         return lambda received: all(passes(received) for passes in every)
@@ -83,6 +94,19 @@ def compile_filter(condition: Filter) -> Predicate:
     return passes
 
 
+def _compile_sql(condition: SqlCondition) -> Predicate:
+    holds = condition.holds
+
+    def passes(received: Received) -> bool:
+        try:
+            return holds(received)
+        except EvaluationError as error:
+            received.fault = error
+            return False
+
+    return passes
+
+
 def _exists(path: Path, received: Received) -> bool:
     return bool(path.values(received)) if path.many else path.value(received) is not msgspec.UNSET
 
@@ -90,6 +114,8 @@ def _exists(path: Path, received: Received) -> bool:
 def check_filter(condition: Filter, key: str, depth: int = 0) -> int:
     """The number of conditions in a filter. Raises InvalidDefinition, with a key below ``key``,
     where it cannot be compiled."""
+    if isinstance(condition, SqlFilter):
+        return 1
     parts_by_name = {"all": condition.all, "any": condition.any, "not": condition.not_}
     groups = [name for name, part in parts_by_name.items() if part is not None]
     if groups:

@@ -18,7 +18,8 @@ import msgspec
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.dialects import filter_of
-from event_gateway.core.matching.expression import EvaluationError, Expression, expression_of
+from event_gateway.core.matching.evaluation import EvaluationError
+from event_gateway.core.matching.expression import Expression, expression_of
 from event_gateway.core.matching.filter import Filter, Predicate, check_filter, compile_filter
 from event_gateway.core.matching.operators import MAX_LIST, MAX_TEXT
 
@@ -81,7 +82,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     cloudevents_filters: Annotated[
         tuple[dict[str, Any], ...],
         SelectionField(
-            "CloudEvents filters that must all match: exact, prefix, suffix, all, any, not.",
+            "CloudEvents filters that must all match: exact, prefix, suffix, all, any, not, sql.",
             filter_of,
             each=True,
         ),
@@ -126,6 +127,23 @@ def _parts(selection: Selection) -> Iterator[tuple[str, Any, SelectionField]]:
                 yield f"{name}[{position}]", entry, field
         elif value != DEFAULTS[name]:
             yield name, value, field
+
+
+def evaluated_texts(selection: Selection) -> tuple[str, ...]:
+    """The expressions of a selection, of whatever language: evaluating them may give an error."""
+    texts: list[str] = [] if selection.expression is None else [selection.expression]
+    waiting: list[Any] = list(reversed(selection.cloudevents_filters))
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, list):
+            waiting += reversed(entry)
+        elif isinstance(entry, dict):
+            for name, value in entry.items():
+                if name == "sql" and isinstance(value, str):
+                    texts.append(value)
+                elif name in ("all", "any", "not"):
+                    waiting.append(value)
+    return tuple(texts)
 
 
 def selection_problems(selection: Selection) -> Iterator[InvalidDefinition]:

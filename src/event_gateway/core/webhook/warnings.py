@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.errors import DefinitionWarning
+from event_gateway.core.matching.sql_warnings import sql_warnings
 from event_gateway.core.text.addresses import is_loopback
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
 from event_gateway.core.webhook.retry_warnings import retry_warnings
@@ -37,6 +38,7 @@ def webhook_warnings(
                     f"events[{position}]",
                     "lifecycle events belong to no namespace: a webhook with namespaces gets none",
                 )
+    yield from sql_warnings(webhook)
     yield from retry_warnings(webhook, retention)
 
 
