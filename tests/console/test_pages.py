@@ -10,8 +10,17 @@ from support.receiver import Receiver
 pytestmark = pytest.mark.browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
-PATHS = ("/", "/webhooks", "/webhooks/new", "/webhooks/orders",
-         "/webhooks/orders/edit", "/system", "/nothing")  # fmt: skip
+PATHS = (
+    "/",
+    "/webhooks",
+    "/webhooks/new",
+    "/webhooks/orders",
+    "/webhooks/orders/edit",
+    "/deliveries",
+    "/deliveries?webhook=orders",
+    "/system",
+    "/nothing",
+)
 
 
 async def test_every_page_is_accessible(tmp_path: Path, receiver: Receiver) -> None:

@@ -1,0 +1,69 @@
+"""The pages of deliveries in a real browser: a failure, its attempts, a retry, many at once."""
+
+from pathlib import Path
+
+import pytest
+
+from support.client import event
+from support.console import browser, gateway_with_console, tab
+from support.receiver import Receiver
+
+pytestmark = pytest.mark.browser
+
+
+async def test_a_failed_delivery_is_retried_once_its_receiver_works(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.answers["/crm"] = [503]
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        await console.client.webhook(
+            id="crm", url=f"{receiver.url}/crm", events=["user.>"],
+            retry_policy={"max_attempts": 2, "initial_delay": "100ms"},
+        )  # fmt: skip
+        sent = event("user.created", {"name": "<b>Ada</b>"})
+        await console.client.send([sent])
+        await console.client.until("crm", sent["id"], "dead_letter")
+        await shown.sign_in(console.key)
+        # From the list to the delivery, with its attempts, their responses and requests.
+        await shown.open("/deliveries?webhook=crm&status=dead_letter&since=1h")
+        await shown.page.get_by_role("link", name=sent["id"]).click()
+        await shown.until("Attempt 2")
+        await shown.page.get_by_text("Request", exact=True).first.click()
+        await shown.until("<b>Ada</b>")
+        await shown.check_accessible()
+        # The receiver works again.
+        receiver.answers["/crm"] = [200]
+        await shown.page.get_by_role("button", name="Retry now").click()
+        await shown.until("The gateway attempts this delivery now.")
+        await shown.reloaded_until("succeeded")
+        shown.check_faultless()
+
+
+async def test_all_deliveries_that_wait_are_cancelled(tmp_path: Path, receiver: Receiver) -> None:
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        await console.client.webhook(
+            id="crm", url=f"{receiver.url}/crm", events=["user.>"], enabled=False
+        )
+        sent = [event("user.created", {"number": number}) for number in range(3)]
+        await console.client.send(sent)
+        for each in sent:
+            await console.client.until("crm", each["id"], "pending")
+        await shown.sign_in(console.key)
+        await shown.open("/deliveries?webhook=crm&status=pending")
+        await shown.page.get_by_role("button", name="Cancel all of these…").click()
+        await shown.until("Cancel 3 deliveries of crm?")
+        await shown.check_accessible()
+        await shown.page.get_by_role("button", name="Cancel 3 deliveries").click()
+        await shown.until("3 deliveries cancelled.")
+        await console.client.until("crm", sent[0]["id"], "cancelled")
+        await shown.page.get_by_label("Status").select_option("cancelled")
+        await shown.page.locator("tbody tr").nth(2).wait_for()
+        shown.check_faultless()
