@@ -1,5 +1,6 @@
 """Transformations in a running gateway: what receivers get, and what happens on errors."""
 
+import asyncio
 import contextlib
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from support.client import Client, connected, event
 from support.command import command
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -372,7 +374,9 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
     text = (await clients[1].http.get("/metrics")).text
     name = 'event_gateway_transformation_fallbacks_total{transformation="mine"}'
     assert (f"{name} {len(standard)}.0" in text) == bool(standard)
-    assert "different configuration file" in "".join(program.output for program in peers.programs)
+    async with asyncio.timeout(PATIENCE):
+        while not any("different configuration" in program.output for program in peers.programs):
+            await asyncio.sleep(0.1)
     for client in clients:
         reasons = (await client.http.get("/readyz")).json()["reasons"]
         assert "a different configuration file" in reasons[0]

@@ -104,7 +104,9 @@ async def test_different_files_are_reported(
             await asyncio.sleep(0.1)
     for program, other, shown in zip(peers.programs, peers.programs[::-1], ready, strict=True):
         assert f"/{other.pid}" in shown["reasons"][0]
-        assert "different configuration file" in program.output
+        async with asyncio.timeout(PATIENCE):
+            while "different configuration file" not in program.output:
+                await asyncio.sleep(0.1)
     assert await peers.programs[0].stop() == 0
     async with asyncio.timeout(PATIENCE):
         while (await clients[1].http.get("/readyz")).json()["status"] != "ok":

@@ -17,6 +17,7 @@ import pytest
 from event_gateway import tasks
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
+from event_gateway.cli.process.reload import Hangups
 from event_gateway.cli.process.workers import Workers
 from event_gateway.observability.metrics import SharedFolder
 from event_gateway.registration.admin_key import AdminKeyFile
@@ -82,7 +83,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
     before = len(_descriptors())
     async with _workers(forks, hosted, supervisor, tmp_path) as workers:
         open_pipes = len(_descriptors())
-        stored = workers.keep(asyncio.Event())
+        stored = workers.keep(Hangups(asyncio.Event(), asyncio.Event()))
         forks.away = True
         dead = workers._workers[0].process
         dead.send_signal(signal.SIGKILL)

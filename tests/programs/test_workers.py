@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis.asyncio
 
-from support.client import Client, connected, event
+from support.client import STRUCTURED, Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, worker_pids
 from support.receiver import Receiver
@@ -91,6 +92,52 @@ async def _a_reload_reaches_all_workers(
         await client.send(sent)
         await client.until("w", sent["id"], "succeeded")
     assert (await client.http.get("/readyz")).json()["reasons"] == []
+
+
+async def test_a_reload_for_a_caller_is_logged_once(program: Program, receiver: Receiver) -> None:
+    at = await program.start()
+    async with connected(at["http"], at["nats"], at["key"]) as client:
+        program.configure(
+            _config(receiver, events=["a", "new"]) | {"server": {"max_body": "64KiB"}}
+        )
+        before = len(program.output)
+        answer = await client.http.post("/v1/reload")
+        assert answer.status_code == 200, answer.text
+        # Every process follows, and says nothing of it.
+        large = event("new", "x" * 70_000)
+        async with asyncio.timeout(PATIENCE):
+            refused = 0
+            while refused < 20:  # in a row, by whichever process is connected
+                async with httpx.AsyncClient(
+                    base_url=at["http"], headers=dict(client.http.headers)
+                ) as http:
+                    sent = await http.post("/v1/events", json=large, headers=STRUCTURED)
+                refused = refused + 1 if sent.status_code == 413 else 0
+        written = program.output[before:]
+        assert written.count("configuration reloaded") == 1, written
+        assert "another process of this gateway" not in written
+        warned = [line for line in written.splitlines() if "needs attention" in line]
+        problems = [json.loads(line)["problem"] for line in warned]
+        assert len(problems) == len(set(problems)), problems
+    assert await program.stop() == 0
+
+
+async def test_a_renaming_that_cannot_be_is_refused_with_its_line(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    ordered = _config(receiver, ordered=True)
+    first = Program(tmp_path, ordered)
+    await first.start()
+    assert await first.stop() == 0
+    hook = {"url": f"{receiver.url}/w", "events": ["a"], "renamed_from": "w"}
+    for workers in ("1", "2"):
+        renamed = Program(tmp_path, LOOPBACK | {"webhooks": {"v": hook}}, "--workers", workers)
+        before = len(renamed.output)
+        assert await renamed.start_fails() == 2
+        [line] = renamed.output[before:].splitlines()[-1:]
+        assert f"{tmp_path / 'gateway.yaml'}:" in line
+        assert ": webhooks.v.ordered: cannot change together with the id: it is that of w" in line
+        assert "Traceback" not in renamed.output
 
 
 async def test_a_killed_process_is_replaced(program: Program, receiver: Receiver) -> None:

@@ -28,6 +28,7 @@ DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as 
 LOST_FOR = 30.0  # seconds for which a process that has vanished without a farewell is remembered
 HEARD_ALONE = 2.0  # seconds of own heartbeats without the other's: else NATS was away
 MAX_LOST = 20
+DIFFERENT_FOR = 3.0  # seconds after which different files are no reload that goes on
 
 
 class Heartbeat(msgspec.Struct):
@@ -74,6 +75,7 @@ class Peers:
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._echo = time.monotonic()
+        self._different: dict[tuple[str, str], float] = {}  # since when, by process and file
         self._warned: set[tuple[str, str]] = set()
 
     async def start(self) -> None:
@@ -96,6 +98,7 @@ class Peers:
     def set_file(self, file: str) -> None:
         """Publishes the digest of the configuration file that this process has loaded."""
         self._own.file = file
+        self._different.clear()
         self._warned.clear()
         self._publish()
 
@@ -217,11 +220,14 @@ class Peers:
             self._changed.notify_all()
 
     def _compare_files(self, heartbeat: Heartbeat) -> None:
-        own = self._own.file
+        own, pair = self._own.file, (heartbeat.process, heartbeat.file)
         if not own or not heartbeat.file or own == heartbeat.file:
+            for known in [each for each in self._different if each[0] == heartbeat.process]:
+                del self._different[known]
             return
-        if (heartbeat.process, heartbeat.file) not in self._warned:
-            self._warned.add((heartbeat.process, heartbeat.file))
+        since = self._different.setdefault(pair, time.monotonic())
+        if time.monotonic() - since >= DIFFERENT_FOR and pair not in self._warned:
+            self._warned.add(pair)
             log.warning(
                 "another process of this gateway has a different configuration file: both use the "
                 "webhooks and streams that were loaded last, but each uses its own transformations",

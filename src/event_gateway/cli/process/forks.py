@@ -19,7 +19,9 @@ from event_gateway.embedded.process import killed_with_parent
 MAX_MESSAGE = 1024 * 1024  # bytes
 MAX_DESCRIPTORS = 8
 # Whoever manages the gateway may send these to all its processes: they are for the workers.
-_FOR_WORKERS = [each for each in signal.Signals if each.name in ("SIGTERM", "SIGINT", "SIGHUP")]
+_FOR_WORKERS = [
+    each for each in signal.Signals if each.name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+]
 
 Request = tuple[bytes, list[int]]
 Work = Callable[[bytes, list[int]], int]

@@ -21,6 +21,7 @@ from event_gateway.cli.process.limits import (
     settle_memory,
 )
 from event_gateway.config.model import Config
+from event_gateway.config.problems import Source
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.observability.metrics import Metrics
 from event_gateway.secrets.private_files import PrivateFiles
@@ -62,6 +63,13 @@ def _serve_admin(
     return finish
 
 
+def _refused(error: InvalidDefinition, source: Source | None) -> StartFailed:
+    """Why a definition of the file cannot replace what is registered, with file and line."""
+    if source is None or error.key.partition(".")[0] not in Config.model_fields:
+        return StartFailed(str(error))
+    return StartFailed(str(source.problem(error.key, error.detail)), 2)
+
+
 @contextlib.asynccontextmanager
 async def working(
     config: Config,
@@ -70,10 +78,11 @@ async def working(
     *,
     supervisor: Supervisor,
     metrics: Metrics,
+    source: Source | None = None,
     force: bool = False,
 ) -> AsyncIterator[Gateway]:
-    """A gateway that answers; at the end it drains and stops. ``force``: the file's streams may
-    drop events. Raises StartFailed.
+    """A gateway that answers; at the end it drains and stops. ``source``: the locations in the
+    file, for errors; ``force``: the file's streams may drop events. Raises StartFailed.
 
     If a task has crashed that ends the process, it stops without draining: what is not recorded
     is delivered again after the next start.
@@ -101,7 +110,9 @@ async def working(
             )  # fmt: skip
             stack.push_async_callback(gateway.stop)
             await gateway.start(force=force)
-        except (ProvisionError, ServerRefused, InvalidDefinition, NewerFormat) as error:
+        except InvalidDefinition as error:
+            raise _refused(error, source) from error
+        except (ProvisionError, ServerRefused, NewerFormat) as error:
             raise StartFailed(str(error)) from error
         except BrokerError as error:
             raise StartFailed(f"a call to NATS failed at the start: {error}") from error

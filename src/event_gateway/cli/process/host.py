@@ -18,7 +18,17 @@ from event_gateway.tasks import Supervisor
 
 
 class StartFailed(Exception):
-    """The gateway cannot start; the text says why."""
+    """The gateway cannot start; the text says why, and is empty where that was printed.
+    ``status``: the exit status, 2 for a wrong configuration."""
+
+    def __init__(self, text: str, status: int = 1) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def line(self) -> str:
+        """The text as a command prints it: what is wrong in a file begins with the file."""
+        return str(self) if self.status == 2 else f"event-gateway: {self}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,12 +22,24 @@ log = structlog.get_logger(__name__)
 RETRY_DELAY = 2.0  # seconds until a reload that NATS or Redis interrupted is tried again
 
 
-def hangups() -> asyncio.Event:
-    """An event that each SIGHUP sets from now on (on a system without it: that is never set)."""
-    hangup = asyncio.Event()
-    if hasattr(signal, "SIGHUP"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-    return hangup
+@dataclass(frozen=True, slots=True)
+class Hangups:
+    """Events that signals set. ``hangup``: SIGHUP, by which somebody has the gateway reload the
+    file; ``told``: SIGUSR1, by which a process that has reloaded it for a caller, and has logged
+    that, has the others follow."""
+
+    hangup: asyncio.Event
+    told: asyncio.Event
+
+
+def hangups() -> Hangups:
+    """Events that each signal sets from now on (on a system without it: that is never set)."""
+    signals = Hangups(asyncio.Event(), asyncio.Event())
+    loop = asyncio.get_running_loop()
+    for name, event in (("SIGHUP", signals.hangup), ("SIGUSR1", signals.told)):
+        if hasattr(signal, name):
+            loop.add_signal_handler(getattr(signal, name), event.set)
+    return signals
 
 
 class Reloading:
@@ -41,18 +54,23 @@ class Reloading:
         self._tell_others = tell_others
         self._one_at_a_time = asyncio.Lock()
 
-    def start(self, supervisor: Supervisor, hangup: asyncio.Event) -> list[asyncio.Task[None]]:
-        """Starts to reload each time that ``hangup`` is set, and for callers."""
-        tasks = [supervisor.start("reload", lambda: self._on_hangup(hangup))]
+    def start(self, supervisor: Supervisor, signals: Hangups) -> list[asyncio.Task[None]]:
+        """Starts to reload at each signal, and for callers."""
+        tasks = [
+            supervisor.start("reload", lambda: self._on_hangup(signals.hangup)),
+            supervisor.start(
+                "reload-followed", lambda: self._on_hangup(signals.told, followed=True)
+            ),
+        ]
         if self._path is not None:
             tasks.append(supervisor.start("reload-requests", self._on_request))
         return tasks
 
-    async def _on_hangup(self, hangup: asyncio.Event) -> None:
+    async def _on_hangup(self, hangup: asyncio.Event, *, followed: bool = False) -> None:
         while True:
             await hangup.wait()
             hangup.clear()
-            while not await self._try():
+            while not await self._try(followed=followed):
                 try:
                     async with asyncio.timeout(RETRY_DELAY):
                         await hangup.wait()
@@ -75,10 +93,10 @@ class Reloading:
                 if not reload.dry_run:
                     self._tell_others()
 
-    async def _try(self) -> bool:
+    async def _try(self, *, followed: bool) -> bool:
         """Reloads once. False: NATS or Redis went away, and the caller tries again."""
         try:
-            await self._reload()
+            await self._reload(followed=followed)
         except NotReloaded as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the former one stays",
@@ -91,8 +109,11 @@ class Reloading:
             log.exception("reload failed, a part of the new configuration may be applied")
         return True
 
-    async def _reload(self, *, force: bool = False, dry_run: bool = False) -> Plan:
-        """Reloads once. Raises NotReloaded, and what :meth:`.Gateway.reload` raises else."""
+    async def _reload(
+        self, *, force: bool = False, dry_run: bool = False, followed: bool = False
+    ) -> Plan:
+        """Reloads once. ``followed``: another process has logged it. Raises NotReloaded, and what
+        :meth:`.Gateway.reload` raises else."""
         async with self._one_at_a_time:
             try:
                 config, source = read_config(self._path)
@@ -103,7 +124,7 @@ class Reloading:
             except ReloadRefused as refused:
                 problems = [source.problem(key, reason) for key, reason in refused.problems]
                 raise NotReloaded(problems, refused.plan) from None
-        if not dry_run:
+        if not (dry_run or followed):
             for warning in warnings(config, source):
                 log.warning("the configuration needs attention", problem=str(warning))
             log.info("configuration reloaded", webhooks=len(config.webhooks),

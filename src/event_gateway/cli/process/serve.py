@@ -27,7 +27,7 @@ from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.watch import watch
 from event_gateway.cli.process.workers import Workers
 from event_gateway.config.model import Config
-from event_gateway.config.problems import ConfigError
+from event_gateway.config.problems import ConfigError, Source
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
 from event_gateway.observability.logs import configure_logs, log_uncaught
@@ -103,8 +103,8 @@ def run(
     forks = ForkServer(worker.main) if workers > 1 else None
     try:
         return run_loop(_serve(
-            config, config_path, host, port, data_dir, workers, forks, force=force, watched=watched,
-            console=config.console.enabled if console is None else console,
+            config, source, config_path, host, port, data_dir, workers, forks, force=force,
+            watched=watched, console=config.console.enabled if console is None else console,
         ))  # fmt: skip
     finally:
         if forks is not None:
@@ -122,6 +122,7 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
 
 async def _serve(
     config: Config,
+    source: Source,
     config_path: Path | None,
     host: str | None,
     port: int | None,
@@ -134,7 +135,7 @@ async def _serve(
     console: bool,
 ) -> int:
     ending = Ending()
-    hangup = hangups()
+    signals = hangups()
     figures = SharedFolder((data_dir / "metrics").absolute())
     metrics = Metrics(None if forks is None else Exchange(figures.path, "serve"))
     try:
@@ -148,20 +149,20 @@ async def _serve(
             if forks is None:
                 async with working(
                     config, hosted, os.environ,
-                    supervisor=supervisor, metrics=metrics, force=force,
+                    supervisor=supervisor, metrics=metrics, source=source, force=force,
                 ) as gateway:  # fmt: skip
-                    work = Reloading(config_path, gateway).start(supervisor, hangup)
+                    work = Reloading(config_path, gateway).start(supervisor, signals)
                     if watched and config_path is not None:
-                        look = functools.partial(watch, config_path, hangup)
+                        look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
                     await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
             else:
                 async with Workers(
                     workers, forks, config_path, hosted, supervisor, figures, force
                 ) as processes:
-                    work = [*processes.keep(hangup), supervisor.start("metrics", metrics.share)]
+                    work = [*processes.keep(signals), supervisor.start("metrics", metrics.share)]
                     if watched and config_path is not None:
-                        look = functools.partial(watch, config_path, hangup)
+                        look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
                     await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
     except TaskCrashed as error:
@@ -169,8 +170,8 @@ async def _serve(
         return 1
     except StartFailed as error:
         if str(error):
-            typer.echo(f"event-gateway: {error}", err=True)
-        return 1
+            typer.echo(error.line, err=True)
+        return error.status
     except asyncio.CancelledError:
         if not ending.requested:
             raise

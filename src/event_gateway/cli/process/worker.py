@@ -21,7 +21,7 @@ from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.config.model import Config
-from event_gateway.config.problems import ConfigError
+from event_gateway.config.problems import ConfigError, Source
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Exchange, Metrics
@@ -41,15 +41,15 @@ async def _end_with(parent: int) -> None:
 def _tell(settings: dict[str, Any]) -> None:
     """Has the first process, and with it all of its processes, reload the file."""
     if os.getppid() == settings["parent"]:  # which ends with the first process
-        os.kill(settings["first"], signal.SIGHUP)
+        os.kill(settings["first"], signal.SIGUSR1)
 
 
 async def _work(
-    config: Config, settings: dict[str, Any], ready: int, listeners: Sequence[int]
+    config: Config, source: Source, settings: dict[str, Any], ready: int, listeners: Sequence[int]
 ) -> int:
     ending = Ending()
     metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
-    hangup = hangups()
+    signals = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
     sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
     with contextlib.ExitStack() as sockets:
@@ -75,20 +75,24 @@ async def _work(
                 supervising(metrics.task_crashed) as supervisor,
                 working(
                     config, hosted, os.environ,
-                    supervisor=supervisor, metrics=metrics, force=settings["force"],
+                    supervisor=supervisor, metrics=metrics, source=source,
+                    force=settings["force"],
                 ) as gateway,
             ):  # fmt: skip
                 ending.started()
                 os.write(ready, b"1")
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
-                work = Reloading(path, gateway, lambda: _tell(settings)).start(supervisor, hangup)
+                work = Reloading(path, gateway, lambda: _tell(settings)).start(supervisor, signals)
                 await ending.wait()
                 await end(work)
         except TaskCrashed as error:
             typer.echo(f"event-gateway: {error}; the process ends", err=True)
             return 1
-        except (StartFailed, NoAdminKey) as error:
+        except StartFailed as error:
+            typer.echo(error.line, err=True)
+            return error.status
+        except NoAdminKey as error:
             typer.echo(f"event-gateway: {error}", err=True)
             return 1
         except asyncio.CancelledError:
@@ -112,7 +116,9 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
     if os.getppid() != settings["parent"]:
         return 1  # it ended before this process asked to be killed with it
     try:
-        config, _ = read_config(None if settings["config"] is None else Path(settings["config"]))
+        config, source = read_config(
+            None if settings["config"] is None else Path(settings["config"])
+        )
     except ConfigError as error:
         typer.echo(str(error), err=True)
         return 2
@@ -121,4 +127,4 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
     from event_gateway.cli.process.serve import run_loop
 
     ready, *listeners = descriptors
-    return run_loop(_work(config, settings, ready, listeners))
+    return run_loop(_work(config, source, settings, ready, listeners))

@@ -17,6 +17,7 @@ from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
+from event_gateway.cli.process.reload import Hangups
 from event_gateway.config.problems import ConfigError
 from event_gateway.observability.logs import configure_logs
 from event_gateway.observability.metrics import SharedFolder
@@ -130,12 +131,15 @@ class Workers:
     ) -> None:
         await self._stop()
 
-    def keep(self, hangup: asyncio.Event) -> list[asyncio.Task[None]]:
-        """Starts the tasks that restart a process which ends by itself, and pass SIGHUP on."""
+    def keep(self, signals: Hangups) -> list[asyncio.Task[None]]:
+        """Starts the tasks that restart a process which ends by itself, and pass signals on."""
         start = self._supervisor.start
         return [
             start("fork-server", self._watch_forks, policy=Policy.END_PROCESS),
-            start("reload", functools.partial(self._pass_on, hangup)),
+            start("reload", functools.partial(self._pass_on, signals.hangup, signal.SIGHUP)),
+            start(
+                "reload-followed", functools.partial(self._pass_on, signals.told, signal.SIGUSR1)
+            ),
             *(
                 start("workers", functools.partial(self._keep, index), about=str(index))
                 for index in range(self._count)
@@ -153,11 +157,11 @@ class Workers:
             await asyncio.sleep(INTERVAL)
         raise RuntimeError("the process that forks the others has ended, and they with it")
 
-    async def _pass_on(self, hangup: asyncio.Event) -> None:
+    async def _pass_on(self, event: asyncio.Event, number: signal.Signals) -> None:
         while True:
-            await hangup.wait()
-            hangup.clear()
-            self._signal(signal.SIGHUP)
+            await event.wait()
+            event.clear()
+            self._signal(number)
             # The worker processes log what is wrong with the file.
             with contextlib.suppress(ConfigError):
                 config, _ = read_config(self._config_path)
@@ -176,7 +180,8 @@ class Workers:
                 if worker.became_ready():
                     waiting.discard(worker)
                 elif worker.process.poll() is not None:
-                    raise StartFailed("")  # the process has printed why
+                    # The process has printed why.
+                    raise StartFailed("", 2 if worker.process.poll() == 2 else 1)
             await asyncio.sleep(0.02)
 
     async def _keep(self, index: int) -> None:
