@@ -48,6 +48,11 @@ async def test_a_secret_from_set_to_delete(
     assert "w" in result.err
     assert len(result.err.splitlines()) == 1
     await run("secrets", "set", "unused", given="x")
+    shared = await run("secrets", "update", "unused", "--namespace", "b", "--namespace", "a")
+    assert shared.out == "unused: for the namespaces a b\n"
+    shared = await run("secrets", "update", "unused", "--operators-only")
+    assert shared.out == "unused: for the operators' webhooks only\n"
+    assert (await run("secrets", "update", "unused")).status == 2
     assert (await run("secrets", "delete", "unused", "--yes")).out == "unused: deleted\n"
     assert [item["name"] for item in (await run("secrets", "list", "--json")).json] == ["crm"]
 

@@ -194,6 +194,10 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/secrets/own", 422, {"value": "x", "namespaces": ["rival"]}),
         ("/v1/secrets/own", 201, {"value": "x"}),
     ],
+    "PATCH /v1/secrets/{name}": [
+        ("/v1/secrets/{othersecret}", 404, {"namespaces": ["customer"]}),
+        ("/v1/secrets/FROM_ENVIRONMENT", 404, {"namespaces": ["customer"]}),
+    ],
     "POST /v1/secrets/{name}/rotate": [
         ("/v1/secrets/{othersecret}/rotate", 404, {"value": "x"}),
         ("/v1/secrets/FROM_ENVIRONMENT/rotate", 404, {"value": "x"}),

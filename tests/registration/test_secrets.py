@@ -101,6 +101,47 @@ async def test_secrets_that_cannot_be_set(client: Client, subtests: pytest.Subte
             assert await _listed(client) == {}
 
 
+async def test_who_may_use_a_secret_is_changed_without_its_value(
+    client: Client, receiver: Receiver
+) -> None:
+    security = {"auth_type": "bearer_token", "secret_name": "theirs"}
+    await _set(client, "theirs", "the-token")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=security)
+    path = "/v1/secrets/theirs"
+    tag = (await client.http.get(path)).headers["etag"]
+    body = {"namespaces": ["partner", "customer"]}
+    changed = await client.http.patch(path, json=body, headers={"If-Match": tag})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["namespaces"], changed.headers["etag"] == tag) == (
+        ["customer", "partner"], False,
+    )  # fmt: skip
+    stale = await client.http.patch(path, json=body, headers={"If-Match": tag})
+    assert (stale.status_code, stale.json()["type"]) == (412, "/problems/precondition-failed")
+    request = await _deliver_one(client, receiver)
+    assert request.headers["authorization"] == "Bearer the-token", "the value stays"
+    same = await client.http.patch(path, json={})
+    assert (same.status_code, same.json()["namespaces"]) == (200, ["customer", "partner"])
+    none = await client.http.patch(path, json={"namespaces": None})
+    assert none.json()["namespaces"] == []
+    record = (await client.http.get("/v1/audit-log?operation=secrets.change")).json()["items"][0]
+    assert record["before"] == {"namespaces": ["customer", "partner"]}
+    for wrong in ({"value": "unseen"}, {"namespaces": "all"}, {"namespaces": [""]}):
+        answer = await client.http.patch(path, json=wrong)
+        assert (answer.status_code, "unseen" in answer.text) == (422, False), wrong
+    assert (await client.http.patch("/v1/secrets/none", json=body)).status_code == 404
+
+    narrow = {"name": "narrow", "scopes": ["secrets:manage"], "namespaces": ["customer"]}
+    key = (await client.http.post("/v1/keys", json=narrow)).json()["key"]
+    bearer = {"Authorization": f"Bearer {key}"}
+    for namespaces, status in (
+        (["customer"], 404), (["customer"], 200), (["partner"], 422), ([], 422), (None, 422),
+    ):  # fmt: skip
+        given = {"namespaces": namespaces}
+        answer = await client.http.patch(path, json=given, headers=bearer)
+        assert answer.status_code == status, answer.text
+        await client.http.patch(path, json={"namespaces": ["customer"]})
+
+
 async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver: Receiver) -> None:
     await _set(client, "signing", FIRST)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)

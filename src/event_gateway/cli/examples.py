@@ -56,6 +56,7 @@ EXAMPLES = {
     "replays cancel": "event-gateway replays cancel r-1f0e42",
     "replays follow": "event-gateway replays follow r-1f0e42",
     "secrets set": "event-gateway secrets set crm_token < token.txt",
+    "secrets update": "event-gateway secrets update crm_token --namespace customer",
     "secrets rotate": "event-gateway secrets rotate crm_token --overlap 24h < token.txt",
     "secrets list": "event-gateway secrets list",
     "secrets delete": "event-gateway secrets delete crm_token",

@@ -127,6 +127,17 @@ class SealedSecrets:
             name, _Content(value, former if overlap else []), now, sealed, sealed.namespaces
         )
 
+    async def share(self, name: str, namespaces: tuple[str, ...]) -> None:
+        """Changes which namespaces may use a secret, and keeps its values. Raises Unknown,
+        Conflict."""
+        sealed = self._registry.secrets.get(name)
+        if sealed is None:
+            raise Unknown(f"there is no sealed secret {name}")
+        if sealed.namespaces == namespaces:
+            return
+        changed = msgspec.structs.replace(sealed, namespaces=namespaces)
+        await self._write(name, changed, sealed)
+
     async def remove(self, name: str) -> None:
         """Deletes a secret. Raises Unknown, Conflict."""
         sealed = self._registry.secrets.get(name)
@@ -189,7 +200,9 @@ class SealedSecrets:
         namespaces: tuple[str, ...],
     ) -> None:
         encoded = msgspec.json.encode(content)
-        sealed = self._keys().seal(name, encoded, updated_at, namespaces)
+        await self._write(name, self._keys().seal(name, encoded, updated_at, namespaces), former)
+
+    async def _write(self, name: str, sealed: Sealed, former: Sealed | None) -> None:
         try:
             await self._registry.put_secret(name, sealed, former)
         except RegistryConflict:

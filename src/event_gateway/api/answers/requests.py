@@ -83,6 +83,14 @@ class SecretValue(TypedDict):
     namespaces: NotRequired[list[Namespace] | None]
 
 
+class SecretSharing(TypedDict):
+    """Who may use a secret, apart from its value. Null or no namespace: only operators' webhooks."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+
+    namespaces: NotRequired[list[Namespace]]
+
+
 class Rotation(TypedDict):
     """The next value of a secret; ``overlap``: how long the former one signs too (24h)."""
 

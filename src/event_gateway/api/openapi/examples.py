@@ -60,6 +60,7 @@ BODIES: dict[str, Any] = {
     "rotate_key": {"overlap": "24h"},
     "create_token": {"streams": ["orders"], "expires_in": "5m"},
     "set_secret": {"value": "the token", "namespaces": ["customer"]},
+    "change_secret": {"namespaces": ["customer", "partner"]},
     "rotate_secret": _VALUE | {"overlap": "24h"},
     "create_event_type": {
         "type": "orders.placed", "description": "An order was placed.", "enforce": "warn",

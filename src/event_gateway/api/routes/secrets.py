@@ -11,7 +11,7 @@ from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.others import Resealed, SecretAnswer
-from event_gateway.api.answers.requests import Rotation, SecretValue
+from event_gateway.api.answers.requests import Rotation, SecretSharing, SecretValue
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
@@ -50,6 +50,7 @@ class SecretParts:
 
 Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
 NewValue = Annotated[dict[str, Any], Body(), SchemaOf(SecretValue)]
+Sharing = Annotated[dict[str, Any], Body(), SchemaOf(SecretSharing, patch=True)]
 NextValue = Annotated[dict[str, Any], Body(), SchemaOf(Rotation)]
 
 
@@ -119,6 +120,39 @@ async def set_secret(
     condition.check(before and _definition(before))
     if await parts.sealed.set(name, value, namespaces):
         response.status_code = 201
+    call.about(before=before, after=_sealed(parts, name))
+    return _tagged(parts, caller, name, response)
+
+
+@router.patch("/{name}", responses=answers(SecretAnswer, 200, 409, headers=ETAG))
+async def change_secret(
+    parts: Parts,
+    caller: ManagesSecrets,
+    call: Annotated[Call, audited("secrets.change", "secret/{name}")],
+    condition: Conditional,
+    response: Response,
+    name: str,
+    body: Sharing,
+) -> dict[str, Any]:
+    """Changes which namespaces may use a sealed secret, and keeps its value:
+    ``{"namespaces": ["…"]}``. Null or an empty list: only the operators' webhooks.
+
+    Webhooks that may not use it any more wait with the reason ``SecretMissing``.
+    """
+    if not _sees(parts, caller, name):
+        raise Unknown(f"there is no sealed secret {name}")
+    if not body.keys() <= {"namespaces"}:  # the message must not repeat the keys
+        raise InvalidDefinition("", "unknown key; the key is: namespaces (PUT sets the value, and "
+                                    "rotate replaces it)")  # fmt: skip
+    check_changeable(parts, name, caller)
+    before = _sealed(parts, name)
+    if before is None:
+        _check_sealed(parts, name)
+        raise Unknown(f"there is no sealed secret {name}")
+    condition.check(_definition(before))
+    if "namespaces" in body:
+        given = _namespaces(parts, caller, name, body["namespaces"] or [])
+        await parts.sealed.share(name, given or ())
     call.about(before=before, after=_sealed(parts, name))
     return _tagged(parts, caller, name, response)
 
@@ -193,11 +227,16 @@ async def rotate(parts: SecretParts, name: str, body: dict[str, Any]) -> None:
             overlap = parse_duration(given if isinstance(given, str) else str(given))
         except ValueError as error:
             raise InvalidDefinition("overlap", str(error)) from None
+    _check_sealed(parts, name)
+    await parts.sealed.rotate(name, value, overlap)
+
+
+def _check_sealed(parts: SecretParts, name: str) -> None:
+    """Raises a Problem if a secret comes from outside the gateway."""
     origin = parts.secrets.origin(name)
     if origin in ("environment", "file"):
         raise Problem(409, f"the secret {name} comes from the {origin}: change it there (of "
                            "signing keys there may be several, separated by spaces)")  # fmt: skip
-    await parts.sealed.rotate(name, value, overlap)
 
 
 def _value(body: dict[str, Any], known: set[str]) -> str:

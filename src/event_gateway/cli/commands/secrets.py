@@ -13,7 +13,7 @@ from event_gateway.cli.client.output import Line, fail, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(
-    no_args_is_help=True, help="Secrets: set, rotate, list, delete; values are not shown."
+    no_args_is_help=True, help="Secrets: set, update, rotate, list, delete; values are not shown."
 )
 
 NameArgument = Annotated[
@@ -47,6 +47,26 @@ def set_secret(
     if namespace:
         body["namespaces"] = namespace
     print_answer(as_json, call(url, key, "PUT", f"/v1/secrets/{quoted(name)}", body), _details)
+
+
+@app.command()
+def update(
+    name: NameArgument,
+    namespace: NamespaceOption = None,
+    operators_only: Annotated[
+        bool, typer.Option("--operators-only", help="Only the operators' webhooks may use it.")
+    ] = False,
+    url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Change which namespaces may use a secret, and keep its value.
+
+    The namespaces replace the former ones.
+    """
+    if bool(namespace) == operators_only:
+        fail("give --namespace, or --operators-only", 2)
+    body = {"namespaces": namespace or []}
+    changed = call(url, key, "PATCH", f"/v1/secrets/{quoted(name)}", body)
+    print_answer(as_json, changed, _shared)
 
 
 @app.command()
@@ -110,6 +130,12 @@ def _details(secret: dict[str, Any]) -> list[str]:
     return [f"{secret['name']}: set{used}"] + [
         f"the former value is valid until {time}" for time in until
     ]
+
+
+def _shared(secret: dict[str, Any]) -> list[str]:
+    namespaces = " ".join(secret["namespaces"])
+    who = f"the namespaces {namespaces}" if namespaces else "the operators' webhooks only"
+    return [f"{secret['name']}: for {who}"]
 
 
 def _rows(secrets: list[dict[str, Any]]) -> list[Line]:

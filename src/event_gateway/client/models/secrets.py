@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-__all__ = ["Resealed", "RotateSecretBody", "SetSecretBody"]
+__all__ = ["ChangeSecretBody", "Resealed", "RotateSecretBody", "SetSecretBody"]
+
+
+class ChangeSecretBody(TypedDict):
+    """Who may use a secret, apart from its value. Null or no namespace: only operators'
+    webhooks."""
+
+    namespaces: NotRequired[list[str] | None]
 
 
 class Resealed(TypedDict):

@@ -11,12 +11,37 @@ from event_gateway.client.calls import AsyncCaller, Caller
 from event_gateway.client.requests import in_path
 
 if TYPE_CHECKING:
-    from event_gateway.client.models.secrets import Resealed, RotateSecretBody, SetSecretBody
+    from event_gateway.client.models.secrets import (
+        ChangeSecretBody,
+        Resealed,
+        RotateSecretBody,
+        SetSecretBody,
+    )
     from event_gateway.client.models.shared import Page, SecretAnswer
 
 
 class SecretsOperations(Caller):
     """The operations of the tag `secrets`."""
+
+    def change_secret(
+        self,
+        name: str,
+        body: ChangeSecretBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> SecretAnswer:
+        """Changes which namespaces may use a sealed secret, and keeps its value:
+        `{"namespaces": ["…"]}`. Null or an empty list: only the operators' webhooks."""
+        return cast(
+            "SecretAnswer",
+            self._call(
+                "PATCH",
+                f"/v1/secrets/{in_path(name)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
 
     def delete_secret(
         self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
@@ -94,6 +119,26 @@ class SecretsOperations(Caller):
 
 class AsyncSecretsOperations(AsyncCaller):
     """The operations of the tag `secrets` as coroutines."""
+
+    async def change_secret(
+        self,
+        name: str,
+        body: ChangeSecretBody,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> SecretAnswer:
+        """Changes which namespaces may use a sealed secret, and keeps its value:
+        `{"namespaces": ["…"]}`. Null or an empty list: only the operators' webhooks."""
+        return cast(
+            "SecretAnswer",
+            await self._call(
+                "PATCH",
+                f"/v1/secrets/{in_path(name)}",
+                body,
+                headers={"if-match": if_match, "if-none-match": if_none_match},
+            ),
+        )
 
     async def delete_secret(
         self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
