@@ -43,7 +43,7 @@ async def test_each_command_that_changes_something_is_recorded(
         assert b"following" in await tailing._err.readline()
     commands: list[tuple[str, ...]] = [
         ("secrets", "rotate", "signing"),
-        ("webhooks", "rotate-secret", "w", "--overlap", "1h"),
+        ("webhooks", "rotate-secret", "w", "--overlap", "1h", "--yes"),
         ("secrets", "reseal"),
         ("secrets", "delete", "signing", "--yes"),  # refused: it is in use
         ("deliveries", "retry", "w", sent["id"]),

@@ -137,6 +137,37 @@ async def test_the_source_option_selects_the_event(
         assert (missing.status, len(missing.err.splitlines())) == (1, 1)
 
 
+async def test_many_deliveries_are_retried_and_cancelled(
+    gateway: Running, client: Client, receiver: Receiver, run: Command
+) -> None:
+    receiver.answers["/w"] = [500] * 4 + [200]
+    ids = await _sent(client, receiver, "retrying", "a", "b", "c", "d", retry_policy=LATER)
+    (await run("deliveries", "cancel", "w")).assert_refused(2, "--all")
+    (await run("deliveries", "cancel", "w", "--all", "--source", "s")).assert_refused(2, "--source")
+    (await run("deliveries", "retry", "w", ids[0], "--all")).assert_refused(2, "name an event")
+    would = await run("deliveries", "cancel", "w", "--all", "--dry-run")
+    assert would.out == "4 deliveries to cancel (dry run), of 4 that match\n"
+    old = await run("deliveries", "cancel", "w", "--until", "1h", "--yes")
+    assert old.out == "0 deliveries cancelled, of 0 that match\n"
+    one = await run("deliveries", "cancel", "w", ids[0])
+    assert one.out == f"{ids[0]} to w: cancelled\n"
+    (await run("deliveries", "retry", "w", "--all")).assert_refused(2, "--yes")
+    retry = ("deliveries", "retry", "w", "--status", "retrying", "--since", "1h")
+    async with at_a_terminal(*retry, **access(gateway)) as terminal:
+        await terminal.until("Retry 3 deliveries? [y/N]: ")
+        terminal.types("y\n")
+        assert await terminal.ended() == 0
+    assert "3 deliveries retried, of 3 that match" in terminal.seen
+    for each in ids[1:]:
+        await client.until("w", each, "succeeded")
+    ended = await run("deliveries", "cancel", "w", "--status", "succeeded", "--yes")
+    assert (ended.status, ended.out.splitlines()[0]) == (
+        1, "0 deliveries cancelled, of 3 that match",
+    )  # fmt: skip
+    assert "has ended: succeeded" in ended.out
+    assert ended.err == "3 deliveries could not be cancelled\n"
+
+
 async def test_dead_letters_are_listed_and_shown(
     client: Client, receiver: Receiver, run: Command
 ) -> None:

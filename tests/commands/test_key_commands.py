@@ -40,7 +40,9 @@ async def test_a_key_and_a_token_from_create_to_revoke(
     assert issued.out.splitlines()[-1].startswith("egt_")
     listed = (await command("tokens", "list", **own)).out.splitlines()
     assert listed[1].split()[:4] == [token_id, "ada", "s", "acme"]
-    assert (await command("tokens", "revoke", token_id, **own)).out == f"{token_id}: revoked\n"
+    (await command("tokens", "revoke", token_id, **own)).assert_refused(2, "--yes")
+    revoked = await command("tokens", "revoke", token_id, "--yes", **own)
+    assert revoked.out == f"{token_id}: revoked\n"
     (await command("keys", "list", **own)).assert_refused(1, "needs the scope admin")
     (await run("keys", "list", "--key-file", str(tmp_path / "key"))).assert_refused(1, "admin")
     missing = own | {"EVENT_GATEWAY_KEY_FILE": str(tmp_path / "none")}
@@ -54,9 +56,10 @@ async def test_a_key_and_a_token_from_create_to_revoke(
     free = await run("keys", "update", key_id, "--requests", "0", "--json")
     assert free.json["limits"] is None
     assert [free.json["name"], free.json["namespaces"]] == ["renamed", ["acme"]]
-    rotated = await run("keys", "rotate", key_id, "--overlap", "0s", "--json")
+    (await run("keys", "rotate", key_id)).assert_refused(2, "--yes")
+    rotated = await run("keys", "rotate", key_id, "--overlap", "0s", "--yes", "--json")
     assert rotated.json["former_until"] is None
-    of_admin = await run("keys", "rotate", "admin", "--json")
+    of_admin = await run("keys", "rotate", "admin", "--yes", "--json")
     assert "key" not in of_admin.json
     assert of_admin.json["file"] == str(tmp_path / "data" / "admin.key")
     (await run("keys", "revoke", key_id)).assert_refused(2, "--yes")

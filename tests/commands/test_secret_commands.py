@@ -74,7 +74,7 @@ async def test_a_signing_key_is_made_and_shown_once(
 ) -> None:
     await run("secrets", "set", "signing", given=KEY)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a.>"], security=SIGNED)
-    done = await run("webhooks", "rotate-secret", "w", "--overlap", "1h")
+    done = await run("webhooks", "rotate-secret", "w", "--yes", "--overlap", "1h")
     assert done.status == 0
     events, built, until = done.out.splitlines()
     assert events == "signing: the new key signs"
@@ -85,7 +85,9 @@ async def test_a_signing_key_is_made_and_shown_once(
     for key in (new, KEY):
         standardwebhooks.Webhook(key).verify(request.body, request.headers)
 
-    done = await run("webhooks", "rotate-secret", "w", "--overlap", "0s", "--ed25519", "--json")
+    done = await run(
+        "webhooks", "rotate-secret", "w", "--yes", "--overlap", "0s", "--ed25519", "--json"
+    )
     assert done.json["public_key"].startswith("whpk_")
     assert "whsk_" not in done.out
     published = (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"]
@@ -94,7 +96,9 @@ async def test_a_signing_key_is_made_and_shown_once(
     assert request.headers["webhook-signature"].startswith("v1a,")
 
     own = "whsec_" + base64.b64encode(b"own" * 8).decode()
-    done = await run("webhooks", "rotate-secret", "w", "--own", "--overlap", "0s", given=own)
+    done = await run(
+        "webhooks", "rotate-secret", "w", "--yes", "--own", "--overlap", "0s", given=own
+    )
     assert done.out == "signing: the new key signs\n"
     assert (await client.http.get("/.well-known/webhook-keys.json")).json()["keys"] == []
     request = await _delivered(client, receiver)
@@ -136,8 +140,12 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["secrets", "set", "no such name"], 1, "name"),
     (["secrets", "set", "x", "--file", "/nowhere/at/all"], 2, "/nowhere/at/all: No such file"),
     (["secrets", "rotate", "x", "--overlap", "long"], 1, "overlap"),
-    (["webhooks", "rotate-secret", "none"], 1, "none"),
-    (["webhooks", "rotate-secret", "none", "--own"], 2, "the new key: a signing secret is"),
+    (["webhooks", "rotate-secret", "none", "--yes"], 1, "none"),
+    (
+        ["webhooks", "rotate-secret", "none", "--yes", "--own"],
+        2,
+        "the new key: a signing secret is",
+    ),
     (["webhooks", "show", "a b"], 1, "a b"),
     (["webhooks", "list", "--url", "ftp://x"], 2, "--url: must begin with https:// or http://"),
     (

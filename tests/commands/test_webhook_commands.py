@@ -64,6 +64,30 @@ async def test_a_webhook_from_create_to_delete(
     assert (await run("webhooks", "delete", "w", "--yes")).out == "w: deleted\n"
 
 
+async def test_many_webhooks_are_disabled_and_enabled(
+    gateway: Running, client: Client, receiver: Receiver, run: Command
+) -> None:
+    for name, team in (("a", "crm"), ("b", "crm"), ("c", "siem")):
+        await client.webhook(id=name, url=receiver.url, events=["a.>"], metadata={"team": team})
+    crm = ("--metadata", "team:crm")
+    would = await run("webhooks", "disable", *crm, "--dry-run")
+    assert would.out == "2 webhooks to disable (dry run), of 2 that match\n  a\n  b\n"
+    (await run("webhooks", "disable", *crm)).assert_refused(2, "--yes")
+    async with at_a_terminal("webhooks", "disable", *crm, **access(gateway)) as terminal:
+        await terminal.until("Disable 2 webhooks? [y/N]: ")
+        terminal.types("y\n")
+        assert await terminal.ended() == 0
+    assert "2 webhooks disabled, of 2 that match" in terminal.seen
+    done = await run("webhooks", "enable", "--state", "paused", "--yes", "--json")
+    assert (done.json["changed"], done.json["webhooks"]) == (2, ["a", "b"])
+    assert (await run("webhooks", "disable", "--all", "--yes")).out.startswith("3 webhooks")
+    again = await run("webhooks", "disable", "--all", "--yes")
+    assert again.out == "0 webhooks disabled, of 3 that match\n"
+    for words in ((), ("a", "--all"), ("--all", "--event", "a"), ("a", "--dry-run")):
+        assert (await run("webhooks", "enable", *words)).status == 2, words
+    (await run("webhooks", "enable", "--all", "--discard")).assert_refused(2, "--discard")
+
+
 async def test_a_receiver_is_tried(
     client: Client, receiver: Receiver, run: Command, tmp_path: Path
 ) -> None:

@@ -380,7 +380,8 @@ async def test_the_admin_key_is_read_again_from_its_file(tmp_path: Path) -> None
     values = [at["key"]]
     access = {"EVENT_GATEWAY_URL": at["http"]}
     rotated = await command(
-        "keys", "rotate", "admin", "--overlap", "1h", **access, EVENT_GATEWAY_KEY_FILE=str(file)
+        "keys", "rotate", "admin", "--overlap", "1h", "--yes",
+        **access, EVENT_GATEWAY_KEY_FILE=str(file),
     )  # fmt: skip
     assert rotated.status == 0, rotated.err
     values.append(file.read_text())

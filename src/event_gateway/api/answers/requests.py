@@ -84,7 +84,7 @@ class SecretValue(TypedDict):
 
 
 class SecretSharing(TypedDict):
-    """Who may use a secret, apart from its value. Null or no namespace: only operators' webhooks."""
+    """Who may use a secret, apart from its value. No namespace: only operators' webhooks."""
 
     __pydantic_config__ = _CLOSED  # type: ignore[misc]
 

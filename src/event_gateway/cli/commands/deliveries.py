@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.attempt_table import attempt_table
+from event_gateway.cli.client.bulk_changes import DryRunOption, change_deliveries, change_many
 from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.confirmation import YesOption
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -15,7 +17,7 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fields, print_answer, table
+from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
 from event_gateway.cli.client.requests import call, list_items, quoted
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.webhook.delivery import Status
@@ -27,6 +29,15 @@ WebhookArgument = Annotated[
 ]
 EventArgument = Annotated[str, typer.Argument(help="The event's id.")]
 StatusOption = Annotated[Status | None, typer.Option(help="Only deliveries of this status.")]
+SomeEventArgument = Annotated[
+    str | None, typer.Argument(help="The event's id; none: all deliveries that the options select.")
+]
+StatusesOption = Annotated[
+    list[Status] | None, typer.Option("--status", help="All of this status; repeatable.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="All that wait: of status pending or retrying.")
+]
 SourceOption = Annotated[
     str | None, typer.Option(help="The event's source, if several sources have events of this id.")
 ]
@@ -62,21 +73,93 @@ def show(
 
 @app.command()
 def retry(
-    webhook: WebhookArgument, event: EventArgument, source: SourceOption = None,
-    url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
-) -> None:  # fmt: skip
-    """Attempt a pending delivery at once; start a new run of one that has ended."""
-    path = f"{_path(webhook, event)}/retry"
-    print_answer(as_json, call(url, key, "POST", path, source=source), _changed)
+    webhook: WebhookArgument,
+    event: SomeEventArgument = None,
+    source: SourceOption = None,
+    statuses: StatusesOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    every: AllOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Attempt pending deliveries at once; start a new run of those that have ended.
+
+    One by its event, or many by status and time. Of ended deliveries, the latest thousand that
+    changed are found; replays have no such limit.
+    """
+    selection = _selection(webhook, event, source, statuses, time_range(since, until), every)
+    _change("retry", webhook, event, source, selection, dry_run, yes, url, key, as_json)
 
 
 @app.command()
 def cancel(
-    webhook: WebhookArgument, event: EventArgument, source: SourceOption = None,
-    url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False,
-) -> None:  # fmt: skip
-    """Cancel a pending delivery. It does not become a dead letter."""
-    path = f"{_path(webhook, event)}/cancel"
+    webhook: WebhookArgument,
+    event: SomeEventArgument = None,
+    source: SourceOption = None,
+    statuses: StatusesOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    every: AllOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel pending deliveries. They do not become dead letters.
+
+    One by its event, or many by status and time.
+    """
+    selection = _selection(webhook, event, source, statuses, time_range(since, until), every)
+    _change("cancel", webhook, event, source, selection, dry_run, yes, url, key, as_json)
+
+
+def _selection(
+    webhook: str,
+    event: str | None,
+    source: str | None,
+    statuses: list[Status] | None,
+    times: dict[str, str | None],
+    every: bool,
+) -> dict[str, Any] | None:
+    """Which deliveries a command is about, for the request; None: that of the event. Ends the
+    command if it does not say which in one way."""
+    given: dict[str, Any] = {name: value for name, value in times.items() if value is not None}
+    if statuses:
+        given["status"] = [status.value for status in statuses]
+    if sum((event is not None, bool(given), every)) != 1:
+        fail("name an event, or which deliveries (--status, --since, --until), or --all", 2)
+    if event is not None:
+        return None
+    if source is not None:
+        fail("--source is for the deliveries of one event", 2)
+    return {"webhook": webhook} | given
+
+
+def _change(
+    action: str,
+    webhook: str,
+    event: str | None,
+    source: str | None,
+    selection: dict[str, Any] | None,
+    dry_run: bool,
+    yes: bool,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    if selection is not None:
+        work = change_deliveries(action, selection, quiet=as_json)
+        change_many(url, key, action, "delivery", work,
+                    dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
+        return
+    if dry_run:
+        fail("--dry-run is for many deliveries: give --all, or --status, --since, --until", 2)
+    path = f"{_path(webhook, event or '')}/{action}"
     print_answer(as_json, call(url, key, "POST", path, source=source), _changed)
 
 

@@ -112,6 +112,7 @@ def update(
 def rotate(
     key_id: IdArgument,
     overlap: OverlapOption = None,
+    yes: YesOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -120,6 +121,7 @@ def rotate(
 
     The value of the key admin is written to its file, and not printed.
     """
+    confirm(f"Make a new value of the key {key_id}{_until(overlap)}?", yes)
     body = {} if overlap is None else {"overlap": overlap}
     answer = call(url, key, "POST", f"/v1/keys/{quoted(key_id)}/rotate", body)
     if key_id == ADMIN_ID:
@@ -135,6 +137,10 @@ def revoke(
     confirm(f"Revoke the key {key_id} for ever?", yes)
     call(url, key, "DELETE", f"/v1/keys/{quoted(key_id)}")
     typer.echo(f"{key_id}: revoked")
+
+
+def _until(overlap: str | None) -> str:
+    return "" if overlap is None else f", whose present value ends in {overlap}"
 
 
 def _given(

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, print_answer, table, warnings_of
+from event_gateway.cli.client.output import Line, print_answer, printable, table, warnings_of
 from event_gateway.cli.client.requests import call, list_items, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for browsers: create, list, revoke.")
@@ -47,10 +48,12 @@ def list_tokens(url: UrlOption = None, key: KeyOption = None, as_json: JsonOptio
 @app.command()
 def revoke(
     token: Annotated[str, typer.Argument(help="The token's id.")],
+    yes: YesOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Revoke a token. Its connections end within seconds."""
+    confirm(f"Revoke the token {printable(token)} for ever?", yes)
     call(url, key, "DELETE", f"/v1/tokens/{quoted(token)}")
     typer.echo(f"{token}: revoked")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.bulk_changes import DryRunOption, change_many, change_webhooks
 from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.documents import read_document
@@ -117,8 +118,34 @@ def delete(
     typer.echo(f"{webhook}: deleted")
 
 
+SomeOption = Annotated[
+    str | None, typer.Argument(help="The webhook's id.", autocompletion=complete_webhooks)
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All webhooks.")]
+StateOption = Annotated[
+    str | None, typer.Option("--state", help="All of this state, such as paused or active.")
+]
+EventOption = Annotated[
+    str | None, typer.Option("--event", help="All whose patterns fit this type or pattern.")
+]
+OwnerOption = Annotated[str | None, typer.Option("--owner", help="All of this namespace.")]
+ManagerOption = Annotated[
+    str | None, typer.Option("--managed-by", help="All of api, file, applied, or applied/NAME.")
+]
+MetadataOption = Annotated[
+    str | None, typer.Option("--metadata", help="All with NAME:TEXT in their metadata.")
+]
+
+
 def enable(
-    webhook: IdArgument,
+    webhook: SomeOption = None,
+    every: AllOption = False,
+    state: StateOption = None,
+    event: EventOption = None,
+    owner: OwnerOption = None,
+    managed_by: ManagerOption = None,
+    metadata: MetadataOption = None,
+    dry_run: DryRunOption = False,
     discard: Annotated[
         bool, typer.Option("--discard", help="Cancel the deliveries that wait, do not send them.")
     ] = False,
@@ -127,8 +154,21 @@ def enable(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Enable a webhook that was disabled: the deliveries that wait are sent."""
-    path = f"{PATH}/{quoted(webhook)}"
+    """Enable webhooks that were disabled: the deliveries that wait are sent.
+
+    One by its id, or many by what holds of all of them.
+    """
+    filters = _filters(state, event, owner, managed_by, metadata)
+    if _names_many(webhook, filters, every):
+        if discard:
+            fail("--discard needs the id of one webhook", 2)
+        work = change_webhooks("enable", filters, quiet=as_json)
+        change_many(url, key, "enable", "webhook", work,
+                    dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
+        return
+    if dry_run:
+        fail("--dry-run is for many webhooks: give --all, or what holds of them", 2)
+    path = f"{PATH}/{quoted(webhook or '')}"
     if discard and not yes:
         confirm(f"Enable the webhook {webhook}{_waiting(url, key, path)}?")
     answer = call(url, key, "POST", f"{path}/enable", discard=discard or None)
@@ -136,11 +176,53 @@ def enable(
 
 
 def disable(
-    webhook: IdArgument, url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
+    webhook: SomeOption = None,
+    every: AllOption = False,
+    state: StateOption = None,
+    event: EventOption = None,
+    owner: OwnerOption = None,
+    managed_by: ManagerOption = None,
+    metadata: MetadataOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Disable a webhook: its deliveries wait until it is enabled."""
-    answer = call(url, key, "PATCH", f"{PATH}/{quoted(webhook)}", {"enabled": False})
+    """Disable webhooks: their deliveries wait until they are enabled.
+
+    One by its id, or many by what holds of all of them.
+    """
+    filters = _filters(state, event, owner, managed_by, metadata)
+    if _names_many(webhook, filters, every):
+        work = change_webhooks("disable", filters, quiet=as_json)
+        change_many(url, key, "disable", "webhook", work,
+                    dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
+        return
+    if dry_run:
+        fail("--dry-run is for many webhooks: give --all, or what holds of them", 2)
+    answer = call(url, key, "PATCH", f"{PATH}/{quoted(webhook or '')}", {"enabled": False})
     print_answer(as_json, answer, lambda changed: _changed(changed, "disabled"))
+
+
+def _filters(
+    state: str | None,
+    event: str | None,
+    owner: str | None,
+    managed_by: str | None,
+    metadata: str | None,
+) -> dict[str, str]:
+    given = {"state": state, "event": event, "owner": owner, "managed_by": managed_by,
+             "metadata": metadata}  # fmt: skip
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _names_many(webhook: str | None, filters: dict[str, str], every: bool) -> bool:
+    """Whether a command is about many webhooks. Ends it if it does not say which in one way."""
+    if sum((webhook is not None, bool(filters), every)) != 1:
+        fail("name a webhook, or what holds of many (--state, --event, --owner, --managed-by, "
+             "--metadata), or --all", 2)  # fmt: skip
+    return webhook is None
 
 
 def _definition(

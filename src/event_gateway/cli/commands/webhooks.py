@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
 from event_gateway.cli.client.requests import (
@@ -75,6 +76,7 @@ def rotate_secret(
                            "input.")
     ] = False,
     file: FileOption = None,
+    yes: YesOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -91,6 +93,8 @@ def rotate_secret(
         check_keys(new)
     except ValueError as error:
         fail(f"the new key: {error}", 2)
+    confirm(f"Sign for the webhook {webhook} with a new key, and with the present one for "
+            f"{overlap or '24h'} more?", yes)  # fmt: skip
     path = f"/v1/webhooks/{quoted(webhook)}/rotate-secret"
     content = call(url, key, "POST", path, rotation(new, overlap))
     if not (own or file):

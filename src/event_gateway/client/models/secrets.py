@@ -11,8 +11,7 @@ __all__ = ["ChangeSecretBody", "Resealed", "RotateSecretBody", "SetSecretBody"]
 
 
 class ChangeSecretBody(TypedDict):
-    """Who may use a secret, apart from its value. Null or no namespace: only operators'
-    webhooks."""
+    """Who may use a secret, apart from its value. No namespace: only operators' webhooks."""
 
     namespaces: NotRequired[list[str] | None]
 
