@@ -3,12 +3,21 @@
 import asyncio
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 
 from event_gateway.cli.process.serve import Running
-from event_gateway.state.idempotent_answers import MAX_KEYS
+from event_gateway.state import idempotent_answers
+from event_gateway.state.idempotent_answers import (
+    MAX_KEYS,
+    Answer,
+    Begun,
+    IdempotentAnswers,
+    StillRunning,
+)
 from support.client import Client
 from support.fixtures import Start
+from support.patience import PATIENCE
 
 KEY = {"name": "k", "scopes": ["events:publish"]}
 
@@ -75,3 +84,44 @@ async def test_a_repeated_create_gets_the_answer_of_the_first(
         full = await http.post("/v1/keys", json=KEY, headers={"Idempotency-Key": "one-more"})
         assert (full.status_code, "retry-after" in full.headers) == (429, True)
         assert (await http.post("/v1/keys", json=KEY, headers=once)).content == first.content
+
+
+async def test_a_request_keeps_its_own_marker_and_no_other(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Redis.from_url(gateway.redis_url) as redis:
+        one, two = (IdempotentAnswers(redis, b"k" * 32) for _ in range(2))
+        answer = Answer(201, [], b"of the first")
+        begun = await one.begin("me", "slow", b"r")
+        assert isinstance(begun, Begun)
+        (name,) = [name async for name in redis.scan_iter("idempotent:*")]
+
+        # While it runs its marker is renewed, so that no second request begins.
+        monkeypatch.setattr(idempotent_answers, "RENEW", 0.01)
+        await redis.pexpire(name, 5000)
+        async with one.running(begun), asyncio.timeout(PATIENCE):
+            while await redis.pttl(name) <= 5000:
+                await asyncio.sleep(0.01)
+            with pytest.raises(StillRunning):
+                await two.begin("me", "slow", b"r")
+
+        # A process that was stopped for so long that another request has begun leaves it alone.
+        await redis.delete(name)
+        second = await two.begin("me", "slow", b"r")
+        assert isinstance(second, Begun)
+        marker = await redis.get(name)
+        assert not await one.finish(begun, answer)
+        await one.forget(begun)
+        assert await redis.get(name) == marker
+        assert await two.finish(second, Answer(201, [], b"of the second"))
+        assert not await one.finish(begun, answer)
+        again = await one.begin("me", "slow", b"r")
+        assert isinstance(again, Answer)
+        assert again.body == b"of the second"
+
+        # Where nobody has begun meanwhile, the answer counts.
+        third = await one.begin("me", "late", b"r")
+        assert isinstance(third, Begun)
+        await redis.delete(*[each async for each in redis.scan_iter("idempotent:*")])
+        assert await one.finish(third, answer)
+        assert await two.begin("me", "late", b"r") == answer

@@ -4,22 +4,35 @@ the same one (draft-ietf-httpapi-idempotency-key-header-07).
 An answer may hold what is shown only once, such as a new API key. So it is encrypted (AES-256-GCM)
 under a key that is made of the installation's own and of the header, of which Redis has a digest
 alone.
+
+While a request runs, Redis has its marker, which names it by a random token. The process that runs
+the request renews the marker, and writes or deletes nothing but its own: a request whose process
+was stopped for a minute, so that another one has taken its place, leaves that one's answer alone.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
 import time
 import zlib
+from collections.abc import AsyncIterator
 
 import msgspec
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 
+from event_gateway.state.connection import StateError
 from event_gateway.state.keys import IDEMPOTENT_ANSWER, IDEMPOTENT_KEYS
+from event_gateway.state.scripts import script
+
+log = structlog.get_logger(__name__)
 
 RUNS_FOR = 60.0  # seconds for which a request counts as running whose process has ended meanwhile
+RENEW = 15.0  # seconds between the renewals of a marker
 MAX_KEYS = 1000  # of a caller within a day
 MAX_ANSWER = 64 * 1024  # bytes of a stored answer, compressed
 _NONCE = 12
@@ -51,6 +64,11 @@ class Begun(msgspec.Struct, frozen=True):
     token: bytes
     secret: bytes
 
+    @property
+    def marker(self) -> bytes:
+        """What Redis holds while the request runs."""
+        return _encode(_Entry(self.request, self.token, b""))
+
 
 class KeyReused(Exception):
     """The key belongs to another request."""
@@ -74,6 +92,7 @@ class IdempotentAnswers:
 
     def __init__(self, client: Redis, installation_key: bytes) -> None:
         self._client = client
+        self._write_own = script(client, "idempotent_answers/write_own.lua")
         self._installation_key = installation_key
 
     async def begin(self, principal: str, key: str, request: bytes) -> Begun | Answer:
@@ -91,8 +110,7 @@ class IdempotentAnswers:
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(keys, "-inf", now)
             pipe.zcard(keys)
-            pipe.set(name, _encode(_Entry(request, begun.token, b"")), nx=True,
-                     px=round(RUNS_FOR * 1000))  # fmt: skip
+            pipe.set(name, begun.marker, nx=True, px=round(RUNS_FOR * 1000))
             pipe.get(name)
             _, count, is_new, stored = await pipe.execute()
         if not is_new and stored is not None:
@@ -106,26 +124,49 @@ class IdempotentAnswers:
             await pipe.execute()
         return begun
 
+    @contextlib.asynccontextmanager
+    async def running(self, begun: Begun) -> AsyncIterator[None]:
+        """Renews the marker of a request for as long as it runs."""
+        renewal = asyncio.create_task(self._renew(begun), name="idempotency marker")
+        try:
+            yield
+        finally:
+            renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewal
+
+    async def _renew(self, begun: Begun) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                if not await self._write(begun, begun.marker, RUNS_FOR):
+                    log.warning("another request has taken the place of one that runs still")
+                    return
+            except StateError as error:
+                log.debug("the marker of a running request was not renewed", error=str(error))
+
     async def finish(self, begun: Begun, answer: Answer) -> bool:
-        """Stores the answer to a request that has run; False if it is too large to be kept: then
-        the key can be used again."""
+        """Stores the answer to a request that has run. False if it is too large to be kept: then
+        the key can be used again; or if another request has taken the place of this one."""
         nonce = secrets.token_bytes(_NONCE)
         content = zlib.compress(_encode(answer), 1)
         if len(content) > MAX_ANSWER:
             await self.forget(begun)
             return False
         box = nonce + AESGCM(begun.secret).encrypt(nonce, content, begun.request)
-        name = IDEMPOTENT_ANSWER.key(begun.principal, begun.key)
-        entry = _Entry(begun.request, b"", box)
-        await self._client.set(name, _encode(entry), px=IDEMPOTENT_ANSWER.ttl_ms)
-        return True
+        entry = _encode(_Entry(begun.request, b"", box))
+        return await self._write(begun, entry, IDEMPOTENT_ANSWER.ttl_ms / 1000)
 
     async def forget(self, begun: Begun) -> None:
         """The request was refused and has changed nothing: its key can be used again."""
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.delete(IDEMPOTENT_ANSWER.key(begun.principal, begun.key))
-            pipe.zrem(IDEMPOTENT_KEYS.key(begun.principal), begun.key)
-            await pipe.execute()
+        if await self._write(begun, b"", 0):
+            await self._client.zrem(IDEMPOTENT_KEYS.key(begun.principal), begun.key)
+
+    async def _write(self, begun: Begun, value: bytes, lifetime: float) -> bool:
+        """Replaces the marker of a request, for so many seconds, or deletes it; False if another
+        request has taken its place."""
+        key = IDEMPOTENT_ANSWER.key(begun.principal, begun.key)
+        return bool(await self._write_own(begun.marker, value, round(lifetime * 1000), key=key))
 
     def _repeated(self, begun: Begun, entry: _Entry) -> Answer:
         if entry.request != begun.request:

@@ -352,7 +352,7 @@ IDEMPOTENT_ANSWER = Family(
     owner="idempotent_answers",
     value="That a request with an `Idempotency-Key` runs, or its answer, encrypted under a key of "
     "which that header is a part; both names are digests",
-    lifetime="24 hours; a minute while the request runs", expiry=Expiry.ALWAYS, ttl=DAY,
+    lifetime="24 hours; a minute, renewed, while the request runs", expiry=Expiry.ALWAYS, ttl=DAY,
     deleted_by="the process whose request was refused",
 )  # fmt: skip
 IDEMPOTENT_KEYS = Family(

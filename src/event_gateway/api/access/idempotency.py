@@ -90,7 +90,8 @@ async def run_once(
         response.headers[REPLAYED] = "true"
         return response
     try:
-        response = await handle()
+        async with answers.running(begun):
+            response = await handle()
     except Exception:
         await _record(answers, begun, None)
         raise
@@ -108,7 +109,10 @@ async def _record(answers: IdempotentAnswers, begun: Begun, response: Response |
         kept = [(name, value) for name, value in response.headers.items() if name not in _NOT_KEPT]
         answer = Answer(response.status_code, kept, bytes(response.body))
         if not await answers.finish(begun, answer):
-            log.warning("an answer is too large to be kept for its idempotency key")
+            log.warning(
+                "an answer is too large to be kept for its idempotency key, or another request has "
+                "taken the place of this one"
+            )
     except StateError as error:
         log.warning("the answer for an idempotency key was not stored", error=str(error))
 
