@@ -114,7 +114,8 @@ class Attempts:
 
     def can_start(self, lane: Lane) -> bool:
         """Whether an attempt of the lane may start now."""
-        return lane.accepts and self.has_slot(lane)
+        # The limit first: it is what lacks for most deliveries of a burst.
+        return lane.in_flight < int(lane.limit) and lane.accepts and self.has_slot(lane)
 
     def start(self, lane: Lane, jobs: list[Job]) -> None:
         """Starts a request: of one delivery, in batch mode of several, each with its own record."""

@@ -101,7 +101,8 @@ class Ledger:
 
     def takes(self, limit: int) -> bool:
         """Whether it is reachable and fewer than ``limit`` changes are not confirmed yet."""
-        return self.unconfirmed < limit and self._reachable.is_set()
+        batch, pending = self._batch, len(self._pending)
+        return pending + (0 if batch is None else len(batch)) < limit and self._reachable.is_set()
 
     def report_lanes(self, report: LaneReport) -> None:
         """Calls ``report`` after each write from now on."""

@@ -103,6 +103,8 @@ def log_of(attempts: list[Attempt]) -> str:
 
 def responses_of(attempts: list[Attempt]) -> str:
     """Encodes the responses to the latest attempts, which are stored beside the record."""
+    if len(attempts) == 1 and attempts[0].error_type is None:
+        return ""  # nearly all: the first attempt has succeeded, of which no response is stored
     responses = [
         _Response(attempt.number, attempt.response, attempt.response_headers)
         for attempt in attempts[-MAX_RESPONSES:]

@@ -6,6 +6,7 @@ from event_gateway.core.errors import InvalidEvent
 SOURCE = "event-gateway"
 LIFECYCLE_ROOTS = ("webhook", "stream", "gateway")
 ROOTS = frozenset((*LIFECYCLE_ROOTS, "eg"))
+_RESERVED = (*ROOTS, "$")
 
 
 def check_reserved(event: Event) -> None:
@@ -15,7 +16,7 @@ def check_reserved(event: Event) -> None:
     """
     if event.source == SOURCE:
         raise InvalidEvent("reserved", f"the source {SOURCE} is reserved for the gateway")
-    if is_reserved(event.type):
+    if event.type.startswith(_RESERVED) and is_reserved(event.type):  # hardly any begins so
         root = event.type.partition(".")[0]
         raise InvalidEvent(
             "reserved", f"types that begin with {root}. are reserved for the gateway"

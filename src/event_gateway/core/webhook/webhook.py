@@ -174,7 +174,7 @@ class Webhook(Selection, frozen=True):
 
     def is_older_than(self, stream: str, seq: int) -> bool:
         """Whether the webhook was registered before the event at that position was logged."""
-        return seq > self.since_of(stream)
+        return seq > (self.since if stream == EVENTS else self.since_in.get(stream, 0))
 
     def counted_in(self, logs: Mapping[str, KnownLog]) -> "Webhook":
         """The webhook with the sequences of its registration as they count in the present logs."""
