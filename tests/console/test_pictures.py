@@ -74,4 +74,4 @@ async def _fill(client: Client, receiver: Receiver) -> None:
     ]  # fmt: skip
     await client.send(sent)
     await client.until("siem", sent[-2]["id"], "dead_letter", "pending", "retrying")
-    await asyncio.sleep(2)
+    await asyncio.sleep(float(os.environ.get("CONSOLE_WAIT", "2")))  # for figures over time

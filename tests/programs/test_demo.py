@@ -40,6 +40,7 @@ async def test_the_demo_ends_by_itself_and_keeps_every_promise() -> None:
     assert re.search(r"external_crm \(healthy\): ([1-9]\d*) events, \1 delivered", out)
     assert re.search(r"security_siem \(dead\): ([1-9]\d*) events, 0 delivered, \1 dead", out)
     assert "every promise was kept" in out
+    assert re.search(r"^console  http://127\.0\.0\.1:\d+/sign-in/once\?token=", out, re.MULTILINE)
     assert all("event-gateway " in line for line in out.rstrip().splitlines()[-3:])
     first = re.search(r"first delivery after ([\d.]+) s", out)
     assert first

@@ -81,6 +81,29 @@ def query(values: dict[str, Any]) -> str:
     return f"?{urlencode(given, doseq=True)}" if given else ""
 
 
+def marked(text: str) -> Markup:
+    """A text of the gateway, in which what is between backticks is code."""
+    parts = str(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 and number < len(parts) - 1 else part
+        for number, part in enumerate(parts)
+    )
+
+
+def member(value: Any, name: str) -> str:
+    """The value of a member of an answer, by the unit that ends its name."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return NONE
+    if isinstance(value, (int, float)):
+        if name.endswith("bytes"):
+            return size(value)
+        return seconds(value) if name.endswith("seconds") else number(value)
+    return str(value)
+
+
 FILTERS = {
-    each.__name__: each for each in (number, percent, seconds, size, when, pretty, segment, query)
+    each.__name__: each
+    for each in (number, percent, seconds, size, when, pretty, segment, query, marked, member)
 }

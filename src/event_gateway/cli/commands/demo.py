@@ -12,6 +12,9 @@ def demo(
     duration: Annotated[
         str | None, typer.Option("--for", help="End after this duration, for example 20s.")
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console/--no-console", help="Whether there are pages for people.")
+    ] = True,
 ) -> None:
     """Run a gateway with three receivers and a flow of events, shown live in the terminal."""
     from event_gateway.cli.demo.run import run
@@ -20,4 +23,4 @@ def demo(
         seconds = None if duration is None else parse_duration(duration)
     except ValueError as error:
         fail(f"--for: {error}", 2)
-    raise typer.Exit(run(seconds))
+    raise typer.Exit(run(seconds, console=console))

@@ -22,6 +22,7 @@ from event_gateway.cli.demo.events import DemoEvent, demo_events
 from event_gateway.cli.demo.receivers import Receivers, receiving
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.cli.demo.view import View
+from event_gateway.cli.process.console import sign_in_link
 from event_gateway.cli.process.host import StartFailed
 from event_gateway.cli.process.serve import Running, run_loop, running
 from event_gateway.config.delivery_model import DeliveryModel
@@ -38,11 +39,11 @@ SETTLE_TIMEOUT = 30.0  # seconds in which all deliveries must become final
 SECRETS = {"EVENT_GATEWAY_SECRET_SIEM_TOKEN": "demo-token"}
 
 
-def run(seconds: float | None) -> int:
+def run(seconds: float | None, *, console: bool) -> int:
     """Runs the command; returns the exit status, 1 if a promise was not kept."""
     configure_logs(LogSettings(level="error"))
     started = time.monotonic()
-    return run_loop(_demo(seconds, started))
+    return run_loop(_demo(seconds, started, console=console))
 
 
 def configuration(receivers_url: str) -> Config:
@@ -61,7 +62,7 @@ def configuration(receivers_url: str) -> Config:
     return config.model_copy(update={"webhooks": webhooks, "delivery": delivery})
 
 
-async def _demo(seconds: float | None, started: float) -> int:
+async def _demo(seconds: float | None, started: float, *, console: bool) -> int:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, _on_signal, stop)
@@ -71,9 +72,12 @@ async def _demo(seconds: float | None, started: float) -> int:
             tally = Tally(receivers, tuple(config.streams))
             try:
                 async with running(
-                    config, Path(directory), port=0, environ=os.environ | SECRETS
+                    config, Path(directory), port=0, environ=os.environ | SECRETS, console=console
                 ) as gateway:
-                    view = View(tally, gateway.http_url)
+                    link = None
+                    if gateway.console_url is not None:
+                        link = sign_in_link(Path(directory), gateway.console_url, gateway.admin_key)
+                    view = View(tally, gateway.http_url, link)
                     first = await _play(gateway, tally, view, seconds, stop, started)
             except (StartFailed, TaskCrashed) as error:
                 typer.echo(f"event-gateway: {error}", err=True)

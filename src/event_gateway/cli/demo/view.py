@@ -20,14 +20,19 @@ NEXT = (
 class View:
     """Prints what happens line by line, and on a terminal tables above the lines."""
 
-    def __init__(self, tally: Tally, http_url: str) -> None:
+    def __init__(self, tally: Tally, http_url: str, console_link: str | None) -> None:
+        """``console_link``: signs in to the console once; None without one."""
         self._tally = tally
+        self._console_link = console_link
         self._http_url = http_url
         self._console = Console(highlight=False)
         self._live: Live | None = None
         self._started = time.monotonic()
 
     def __enter__(self) -> "View":
+        if self._console_link is not None:
+            self._console.print(f"console  {self._console_link}", markup=False, soft_wrap=True)
+            self._console.print("         the link signs in once; the console ends with the demo\n")
         if self._console.is_terminal:
             self._live = Live(self._picture(), console=self._console, auto_refresh=False)
             self._live.start()

@@ -46,6 +46,7 @@ class Running:
     nats_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     admin_key: str = field(repr=False)
+    console_url: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -56,25 +57,28 @@ async def running(
     host: str | None = None,
     port: int | None = None,
     environ: Mapping[str, str] = os.environ,
+    console: bool = False,
 ) -> AsyncIterator[Running]:
-    """Starts everything in this process and, at the end, drains and stops it.
+    """Starts everything in this process and, at the end, drains and stops it. ``console``: with a
+    console, in a process of its own.
 
     Raises StartFailed, and TaskCrashed as :func:`supervising` does.
     """
     metrics = Metrics()
     async with (
         supervising(metrics.task_crashed) as supervisor,
-        hosting(config, data_dir, supervisor, host=host, port=port) as hosted,
+        hosting(config, data_dir, supervisor, host=host, port=port, console=console) as hosted,
         working(config, hosted, environ, supervisor=supervisor, metrics=metrics) as gateway,
+        announcing(config, hosted, data_dir, supervisor),
     ):
-        with announced(hosted, data_dir):
-            yield Running(
-                gateway,
-                hosted.http_url,
-                hosted.nats_url,
-                hosted.redis_url,
-                hosted.admin_key.value,
-            )
+        yield Running(
+            gateway,
+            hosted.http_url,
+            hosted.nats_url,
+            hosted.redis_url,
+            hosted.admin_key.value,
+            hosted.console_url,
+        )
 
 
 def run(
@@ -189,7 +193,7 @@ async def _until_told_to_end(
 ) -> None:
     """Prints the addresses, and returns when the process is to end."""
     ending.started()
-    with announced(hosted, data_dir):
+    async with announcing(config, hosted, data_dir, supervisor):
         if hosted.console_url is not None:
             typer.echo(f"console         {hosted.console_url}")
         typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
@@ -200,20 +204,21 @@ async def _until_told_to_end(
         if hosted.admin_url is not None:
             typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
-        async with _console(config, hosted, data_dir, supervisor):
-            await ending.wait()
+        await ending.wait()
         await end(work)
         typer.echo("draining; a second signal ends at once")
 
 
 @contextlib.asynccontextmanager
-async def _console(
+async def announcing(
     config: Config, hosted: Hosted, data_dir: Path, supervisor: Supervisor
 ) -> AsyncIterator[None]:
-    """Keeps the console running, if there is one."""
-    if hosted.console_listener is None:
-        yield
-        return
-    settings = console_settings(config, hosted, data_dir)
-    async with console_running(settings, hosted.console_listener, supervisor):
+    """Says where the gateway is, and keeps its console running if it has one."""
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(announced(hosted, data_dir))
+        if hosted.console_listener is not None:
+            settings = console_settings(config, hosted, data_dir)
+            await stack.enter_async_context(
+                console_running(settings, hosted.console_listener, supervisor)
+            )
         yield

@@ -45,6 +45,12 @@ async function draw(figure) {
   note(figure, all.length ? "" : "There are no figures yet for this time.");
   const format = FORMATS[figure.dataset.unit] ?? FORMATS.number;
   const grid = { stroke: colour("--line"), width: 1 };
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+  const moment = (seconds, format) => format.format(new Date(seconds * 1000));
+  const times = (_, ticks, __, ___, step) => ticks.map((at) => moment(at, step >= 43200 ? day : hour));
+  const range = figure.dataset.unit === "percent" ? [0, 1.02] : null;
   const axis = { stroke: colour("--soft"), grid, ticks: { show: false }, font: "12px system-ui" };
   drawn.get(figure)?.destroy();
   place.replaceChildren();
@@ -53,16 +59,16 @@ async function draw(figure) {
     height: Number(figure.dataset.height),
     cursor: { y: false, points: { size: 6 } },
     legend: { live: true },
-    scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
+    scales: { y: { range: (_, low, high) => range ?? [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
+    axes: [{ ...axis, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
     series: [
-      {},
+      { label: "At", value: (_, at) => (at == null ? "" : `${moment(at, day)}, ${moment(at, clock)}`) },
       ...answer.series.map((series, index) => ({
         label: series.label,
-        stroke: colour(COLOURS[index % COLOURS.length]),
+        stroke: colour(series.bad ? "--chart-bad" : COLOURS[index % COLOURS.length]),
         width: 2,
         fill: answer.series.length === 1 ? colour("--chart-fill") : undefined,
-        points: { show: false },
+        points: { show: series.values.filter((value) => value !== null).length < 40, size: 4 },
         spanGaps: false,
         value: (_, value) => (value === null || value === undefined ? "–" : format(value)),
       })),

@@ -7,10 +7,35 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.history import RANGES, as_chart, asked
 from event_gateway.console.page_group import PageGroup, page
 from event_gateway.console.visit import Visit
 
 WEBHOOKS = "webhooks:read"
+# By the name in the URL of its figures: title, unit, and the series by label.
+CHARTS = {
+    "throughput": (
+        "Throughput", "per_second",
+        {"events in": "received", "deliveries out": "succeeded",
+         "failed attempts": "failed_attempts"},
+    ),
+    "success": ("Success rate", "percent", {"deliveries per attempt": "success_rate"}),
+    "latency": (
+        "Delivery latency", "seconds",
+        {"p50": "latency_p50", "p95": "latency_p95", "p99": "latency_p99"},
+    ),
+    "waiting": (
+        "Waiting", "number", {"deliveries": "waiting", "events not routed": "consumer_lag"},
+    ),
+    "oldest": (
+        "Oldest waiting", "seconds",
+        {"delivery": "oldest_seconds", "event not routed": "consumer_lag_seconds"},
+    ),
+    "endings": (
+        "Ended without success", "per_second",
+        {"dead letters": "dead_letters", "cancelled": "cancelled"},
+    ),
+}  # fmt: skip
 
 
 async def show(visit: Visit) -> Response:
@@ -24,8 +49,16 @@ async def show(visit: Visit) -> Response:
         _health(visit),
     )
     return await visit.render(
-        "overview/show.html", overview=overview, alerts=alerts["items"], health=health
-    )
+        "overview/show.html", overview=overview, alerts=alerts["items"], health=health,
+        charts=CHARTS, ranges=list(RANGES), range=visit.query("range") or next(iter(RANGES)),
+    )  # fmt: skip
+
+
+async def chart(visit: Visit) -> Response:
+    """The figures of a chart."""
+    _, unit, series = CHARTS.get(visit.path("name"), CHARTS["throughput"])
+    history = await visit.gateway.show_history(**asked(RANGES, visit.query("range")))
+    return visit.json(as_chart(history, series, rate=unit == "per_second"))
 
 
 async def _health(visit: Visit) -> Any:
@@ -43,5 +76,5 @@ PAGES = PageGroup(
     path="/",
     section="",
     scope="",
-    routes=[page("/", show)],
+    routes=[page("/", show), page("/charts/{name}", chart)],
 )

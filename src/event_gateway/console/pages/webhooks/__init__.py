@@ -15,6 +15,7 @@ PAGES = PageGroup(
         action("/webhooks/new", change.create),
         action("/webhooks/check", change.check),
         page("/webhooks/{webhook_id}", look.show_webhook),
+        page("/webhooks/{webhook_id}/charts/{name}", look.chart),
         page("/webhooks/{webhook_id}/edit", change.edit),
         action("/webhooks/{webhook_id}/edit", change.save),
         action("/webhooks/{webhook_id}/pause", actions.pause),

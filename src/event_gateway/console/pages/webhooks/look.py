@@ -6,9 +6,17 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import AsyncGatewayClient, GatewayError
+from event_gateway.console.history import WEBHOOK_RANGES, as_chart, asked, small_chart
 from event_gateway.console.pages.webhooks.texts import as_curl, as_yaml, own_members
 from event_gateway.console.visit import PAGE, Visit
 
+CHARTS = {
+    "attempts": ("Attempts", "per_second", {"attempts": "attempts", "failed": "failed_attempts"}),
+    "latency": ("Delivery latency", "seconds", {"p50": "latency_p50", "p95": "latency_p95",
+                                                "p99": "latency_p99"}),
+    "success": ("Success rate", "percent", {"deliveries per attempt": "success_rate"}),
+    "waiting": ("Waiting", "number", {"deliveries": "waiting"}),
+}  # fmt: skip
 STATES = ("active", "paused", "disabled", "unverified", "orphaned", "renamed")
 
 
@@ -16,11 +24,15 @@ async def list_webhooks(visit: Visit) -> Response:
     """A page of webhooks, each with the figures of its deliveries."""
     filters = visit.filters("search", "state", "event", "owner", "managed_by")
     found = await visit.gateway.list_webhooks(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    figures = await asyncio.gather(*(_stats(visit.gateway, each["id"]) for each in found["items"]))
+    names = [each["id"] for each in found["items"]]
+    small, *figures = await asyncio.gather(
+        _small_charts(visit.gateway, names), *(_stats(visit.gateway, name) for name in names)
+    )
     return await visit.render(
         "webhooks/list.html",
         page=found,
         rows=list(zip(found["items"], figures, strict=True)),
+        small=small,
         filters=filters,
         states=STATES,
     )
@@ -42,8 +54,31 @@ async def show_webhook(visit: Visit) -> Response:
         definition=definition,
         yaml=as_yaml(definition),
         curl=as_curl(definition),
+        charts=CHARTS,
+        ranges=list(WEBHOOK_RANGES),
+        range=visit.query("range") or "24h",
         signed=any(each["auth_type"] == "hmac_signature" for each in webhook["security"]),
     )
+
+
+async def chart(visit: Visit) -> Response:
+    """The figures of a chart of a webhook."""
+    _, unit, series = CHARTS.get(visit.path("name"), CHARTS["attempts"])
+    history = await visit.gateway.show_webhook_history(
+        visit.path("webhook_id"), **asked(WEBHOOK_RANGES, visit.query("range"))
+    )
+    return visit.json(as_chart(history, series, rate=unit == "per_second"))
+
+
+async def _small_charts(gateway: AsyncGatewayClient, names: list[str]) -> dict[str, Any]:
+    """The small charts of these webhooks, by id; none while Redis is away."""
+    if not names:
+        return {}
+    try:
+        found = await gateway.list_webhook_histories(id=names)
+    except GatewayError:
+        return {}
+    return {each["webhook_id"]: small_chart(each["series"]) for each in found["items"]}
 
 
 async def _stats(gateway: AsyncGatewayClient, webhook_id: str) -> Any:
