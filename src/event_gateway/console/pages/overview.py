@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
-from event_gateway.console.history import RANGES, as_chart, asked
+from event_gateway.console.history import RANGES, WEBHOOK_RANGES, as_chart, asked
 from event_gateway.console.page_group import PageGroup, page
 from event_gateway.console.visit import Visit
 
@@ -50,15 +51,22 @@ async def show(visit: Visit) -> Response:
     )
     return await visit.render(
         "overview/show.html", overview=overview, alerts=alerts["items"], health=health,
-        charts=CHARTS, ranges=list(RANGES), range=visit.query("range") or next(iter(RANGES)),
+        charts=CHARTS, ranges=list(_ranges(visit)),
+        range=visit.query("range") or next(iter(_ranges(visit))),
     )  # fmt: skip
 
 
 async def chart(visit: Visit) -> Response:
     """The figures of a chart."""
     _, unit, series = CHARTS.get(visit.path("name"), CHARTS["throughput"])
-    history = await visit.gateway.show_history(**asked(RANGES, visit.query("range")))
+    history = await visit.gateway.show_history(**asked(_ranges(visit), visit.query("range")))
     return visit.json(as_chart(history, series, rate=unit == "per_second"))
+
+
+def _ranges(visit: Visit) -> Mapping[str, tuple[int, str]]:
+    """The ranges of the charts: a narrowed caller gets the sum of its webhooks' histories."""
+    limits = (visit.caller["namespaces"], visit.caller["types"], visit.caller["streams"])
+    return RANGES if all(limit is None for limit in limits) else WEBHOOK_RANGES
 
 
 async def _health(visit: Visit) -> Any:
