@@ -18,6 +18,7 @@ from event_gateway.console.failures import described
 from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.guard import Guard
 from event_gateway.console.links import OneTimeLinks
+from event_gateway.console.oidc import Oidc
 from event_gateway.console.page_group import PageGroup, PageRoute
 from event_gateway.console.pages import GROUPS
 from event_gateway.console.rendering import templates
@@ -44,13 +45,19 @@ class Console:
         assets = Assets(settings.logo)
         self._templates = templates(settings.name, assets, GROUPS)
         self._connection = GatewayConnection(settings)
+        self._oidc = None
+        if settings.oidc is not None:
+            self._oidc = Oidc(
+                settings.oidc, sealer=sealer, cookie=f"eg-console-{port}-oidc", secure=secure,
+                public_url=settings.public_url,
+            )  # fmt: skip
         self._sign_in = SignIn(
             settings,
             connection=self._connection,
             sessions=self._sessions,
-            sealer=sealer,
             links=OneTimeLinks(directory, sealer),
             templates=self._templates,
+            oidc=self._oidc,
         )
         app = Starlette(
             routes=[
@@ -66,6 +73,8 @@ class Console:
     async def close(self) -> None:
         """Closes the connections to the gateway."""
         await self._connection.close()
+        if self._oidc is not None:
+            await self._oidc.close()
 
     def _route(self, group: PageGroup, route: PageRoute) -> Route:
         method = "POST" if route.changes else "GET"

@@ -1,8 +1,8 @@
-"""Signing in with an API key or a one-time link, and signing out."""
+"""Signing in with an API key, a one-time link or an OpenID provider, and signing out."""
 
 import time
 from datetime import datetime
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from event_gateway.console.failures import in_a_line
 from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.links import PATH as ONCE
 from event_gateway.console.links import OneTimeLinks
-from event_gateway.console.sealing import Sealer
+from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed
 from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.visit import FormRefused, check_token, read_form, render
@@ -34,11 +34,13 @@ class SignIn:
         *,
         connection: GatewayConnection,
         sessions: Sessions,
-        sealer: Sealer,
         links: OneTimeLinks,
         templates: Environment,
+        oidc: Oidc | None,
     ) -> None:
-        self._settings = settings
+        """``oidc``: the provider with which users may sign in, too."""
+        self._oidc = oidc
+        self._provider = None if settings.oidc is None else urlsplit(settings.oidc.issuer).netloc
         self._connection = connection
         self._sessions = sessions
         self._links = links
@@ -51,6 +53,8 @@ class SignIn:
             Route(SIGN_IN, self.show, methods=["GET"]),
             Route(SIGN_IN, self.with_key, methods=["POST"]),
             Route(ONCE, self.with_link, methods=["GET"]),
+            Route(START, self.with_provider, methods=["GET"]),
+            Route(CALLBACK, self.from_provider, methods=["GET"]),
             Route(SIGN_OUT, self.sign_out, methods=["POST"]),
         ]
 
@@ -99,6 +103,32 @@ class SignIn:
             return self._page(None, text, 403)
         return await self._enter(request, key, None)
 
+    async def with_provider(self, request: Request) -> Response:
+        """Leads to the provider of OpenID Connect."""
+        if self._oidc is None:
+            return RedirectResponse(SIGN_IN, 303)
+        target = _inside(request.query_params.get("next"))
+        try:
+            return await self._oidc.start(request, target)
+        except OidcFailed as error:
+            return self._page(target, str(error), 502)
+
+    async def from_provider(self, request: Request) -> Response:
+        """Signs in with what the provider gives."""
+        if self._oidc is None:
+            return RedirectResponse(SIGN_IN, 303)
+        try:
+            tokens, target = await self._oidc.finish(request)
+        except OidcFailed as error:
+            return self._page(None, str(error), 403)
+        response: Response = self._page(None, "The provider gave no token.", 403)
+        for token in tokens:
+            response = await self._enter(request, token, target, what="the provider's token")
+            if response.status_code != 401:
+                break
+        self._oidc.forget(response)
+        return response
+
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
         session = self._sessions.read(request.cookies)
@@ -111,14 +141,16 @@ class SignIn:
         self._sessions.clear(response, request.cookies)
         return response
 
-    async def _enter(self, request: Request, key: str, target: str | None) -> Response:
-        """Begins a session, if the gateway knows the key."""
+    async def _enter(
+        self, request: Request, key: str, target: str | None, what: str = "this key"
+    ) -> Response:
+        """Begins a session, if the gateway knows the key, which ``what`` names."""
         try:
             caller = await self._connection.client(key).show_caller()
         except GatewayError as error:
             if error.status == 401 and request.client is not None:
                 self._failed.failed(request.client.host, time.monotonic())
-            text = "The gateway does not know this key." if error.status == 401 else None
+            text = f"The gateway does not know {what}." if error.status == 401 else None
             return self._page(target, text or in_a_line(error), error.status)
         except GatewayUnreachable as error:
             return self._page(target, in_a_line(error), 502)
@@ -137,6 +169,7 @@ class SignIn:
         return render(
             self._templates, "access/sign_in.html", status, user=None, nav=[], group=None,
             flash=None, message=message, target=_inside(target),
+            oidc=self._provider,
         )  # fmt: skip
 
 
