@@ -18,6 +18,7 @@ PATHS = (
     "/webhooks/orders/edit",
     "/deliveries",
     "/deliveries?webhook=orders",
+    "/events",
     "/system",
     "/nothing",
 )

@@ -23,6 +23,8 @@ PAGES = {
     "webhooks": "/webhooks",
     "webhook": "/webhooks/crm_orders",
     "webhook-form": "/webhooks/crm_orders/edit",
+    "deliveries": "/deliveries",
+    "events": "/events",
     "system": "/system",
 }
 THEMES: tuple[Theme, ...] = ("light", "dark")

@@ -19,11 +19,8 @@ ROUNDS = 200  # requests of one bulk change, of up to a thousand deliveries each
 
 
 async def list_deliveries(visit: Visit) -> Response:
-    """The deliveries of a webhook; without one, the latest of the first webhooks. An event's id
-    leads to the page of the event, which has its delivery to each webhook."""
+    """The deliveries of a webhook; without one, the latest of the first webhooks."""
     filters = visit.filters("webhook", "status", "since", "until")
-    if event := visit.query("event"):
-        return visit.redirect("/events/find", id=event)
     if filters["webhook"]:
         return await _of_a_webhook(visit, filters)
     return await _of_all(visit, filters)
