@@ -1,6 +1,7 @@
 """Pictures of every page, for people to look at: ``make console-pictures`` takes them."""
 
 import asyncio
+import math
 import os
 from pathlib import Path
 
@@ -53,7 +54,7 @@ async def test_pictures(tmp_path: Path, receiver: Receiver) -> None:
 
 async def _fill(client: Client, receiver: Receiver) -> None:
     """A gateway as one in use: webhooks that work, that fail and that wait."""
-    receiver.answers["/flaky"] = [500, 200]
+    receiver.answers["/flaky"] = [500 if number % 9 == 0 else 200 for number in range(5000)]
     receiver.answers["/dead"] = [503]
     retry = {"max_attempts": 2, "initial_delay": "100ms"}
     for name, path, events in (
@@ -76,4 +77,9 @@ async def _fill(client: Client, receiver: Receiver) -> None:
     ]  # fmt: skip
     await client.send(sent)
     await client.until("siem", sent[-2]["id"], "dead_letter", "pending", "retrying")
-    await asyncio.sleep(float(os.environ.get("CONSOLE_WAIT", "2")))  # for figures over time
+    # A flow for some time, so that charts have lines.
+    for second in range(int(os.environ.get("CONSOLE_WAIT", "2"))):
+        count = 4 + round(3 * math.sin(second / 9)) + second % 3
+        kinds = ("ontology.schema.updated", "terminus.commit.created")
+        await client.send([event(kinds[number % 2], {"n": second}) for number in range(count)])
+        await asyncio.sleep(1)
