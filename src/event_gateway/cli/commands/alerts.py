@@ -5,18 +5,47 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
     LimitOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fail, print_answer, table
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import fail, print_answer
+from event_gateway.cli.client.requests import call, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, history, silence, silences, unsilence.")
 
 PATH = "/v1/alerts"
+
+
+def _webhook(item: dict[str, Any]) -> str:
+    return item["webhook"] or "all"
+
+
+ALERTS: Columns = {
+    "STATE": lambda item: f"{item['state']}{' (silenced)' if item['silenced'] else ''}",
+    "ALERT": "name",
+    "WEBHOOK": _webhook,
+    "SINCE": "since",
+    "DETAIL": "detail",
+}
+EPISODES: Columns = {
+    "FIRED": "fired_at",
+    "RESOLVED": lambda item: item["resolved_at"] or "fires",
+    "ALERT": "name",
+    "WEBHOOK": _webhook,
+    "DETAIL": "detail",
+}
+SILENCES: Columns = {
+    "ID": "id",
+    "ALERT": lambda item: item["name"] or "all",
+    "WEBHOOK": _webhook,
+    "UNTIL": "until",
+    "BY": "created_by",
+    "COMMENT": "comment",
+}
 WebhookOption = Annotated[
     str | None,
     typer.Option(help="Only alerts about this webhook.", autocompletion=complete_webhooks),
@@ -40,8 +69,10 @@ def list_alerts(
     as_json: JsonOption = False,
 ) -> None:
     """List the alerts: those that fire first, then pending and resolved ones."""
-    alerts = list_items(url, key, PATH, limit, state=state, webhook=webhook, name=name)
-    print_answer(as_json, alerts, _alert_rows)
+    print_list(
+        url, key, PATH, ALERTS, as_json=as_json, limit=limit,
+        state=state, webhook=webhook, name=name,
+    )  # fmt: skip
 
 
 @app.command()
@@ -54,8 +85,10 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """List each time that an alert fired within 7 days, the latest first."""
-    episodes = list_items(url, key, f"{PATH}/history", limit, webhook=webhook, name=name)
-    print_answer(as_json, episodes, _episode_rows)
+    print_list(
+        url, key, f"{PATH}/history", EPISODES, as_json=as_json, limit=limit,
+        webhook=webhook, name=name,
+    )  # fmt: skip
 
 
 @app.command()
@@ -92,7 +125,7 @@ def silences(
     as_json: JsonOption = False,
 ) -> None:
     """List the silences that have not ended."""
-    print_answer(as_json, list_items(url, key, f"{PATH}/silences", limit), _silence_rows)
+    print_list(url, key, f"{PATH}/silences", SILENCES, as_json=as_json, limit=limit)
 
 
 @app.command()
@@ -104,49 +137,6 @@ def unsilence(
     """End a silence. Alerts that fire still are announced now."""
     call(url, key, "DELETE", f"{PATH}/silences/{quoted(silence_id)}")
     typer.echo(f"{silence_id}: ended")
-
-
-def _alert_rows(alerts: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            f"{item['state']}{' (silenced)' if item['silenced'] else ''}",
-            item["name"],
-            item["webhook"] or "all",
-            item["since"],
-            item["detail"],
-        ]
-        for item in alerts
-    ]
-    return table(["STATE", "ALERT", "WEBHOOK", "SINCE", "DETAIL"], rows)
-
-
-def _episode_rows(episodes: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            item["fired_at"],
-            item["resolved_at"] or "fires",
-            item["name"],
-            item["webhook"] or "all",
-            item["detail"],
-        ]
-        for item in episodes
-    ]
-    return table(["FIRED", "RESOLVED", "ALERT", "WEBHOOK", "DETAIL"], rows)
-
-
-def _silence_rows(items: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            item["id"],
-            item["name"] or "all",
-            item["webhook"] or "all",
-            item["until"],
-            item["created_by"],
-            item["comment"],
-        ]
-        for item in items
-    ]
-    return table(["ID", "ALERT", "WEBHOOK", "UNTIL", "BY", "COMMENT"], rows)
 
 
 def _silenced(item: dict[str, Any]) -> list[str]:

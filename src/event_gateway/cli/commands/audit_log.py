@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from event_gateway.cli.client.lines import Interrupted, read_lines
+from event_gateway.cli.client.listing import Columns, print_list, rows_of
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -19,9 +20,8 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fail, print_answer, printable, table
+from event_gateway.cli.client.output import fail, print_answer, printable
 from event_gateway.cli.client.progress import ProgressBar
-from event_gateway.cli.client.requests import list_items
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.audit.chain import ChainCheck
 
@@ -30,6 +30,15 @@ app = typer.Typer(
 )
 
 PATH = "/v1/audit-log"
+COLUMNS: Columns = {
+    "TIME": lambda call: call.get("began") or call["time"],
+    "WHO": lambda call: (call.get("principal") or {}).get("name") or "-",
+    "CLIENT": lambda call: call.get("client") or "-",
+    "OPERATION": lambda call: call.get("operation") or "-",
+    "RESOURCE": lambda call: call.get("resource") or "-",
+    "OUTCOME": lambda call: _outcome(call),
+    "REQUEST": lambda call: call.get("request_id") or "-",
+}
 RECONNECT_DELAY = 1.0  # seconds
 
 PrincipalOption = Annotated[str | None, typer.Option(help="The name or the id of who did it.")]
@@ -59,11 +68,10 @@ def list_calls(
     as_json: JsonOption = False,
 ) -> None:
     """List the calls that changed something, or were refused, the newest first."""
-    calls = list_items(
-        url, key, PATH, limit, **time_range(since, until), principal=principal,
-        operation=operation, resource=resource, outcome=outcome,
+    print_list(
+        url, key, PATH, COLUMNS, as_json=as_json, limit=limit, **time_range(since, until),
+        principal=principal, operation=operation, resource=resource, outcome=outcome,
     )  # fmt: skip
-    print_answer(as_json, calls, _rows)
 
 
 @app.command()
@@ -84,7 +92,7 @@ def tail(
             if as_json:
                 typer.echo(stored)
             elif record["phase"] != "begun":
-                typer.echo(printable("  ".join(_cells(record))))
+                typer.echo(printable("  ".join(*rows_of(COLUMNS, [record]))))
             else:
                 continue
             printed += 1
@@ -199,24 +207,9 @@ def _write(records: Iterator[bytes], file: BinaryIO) -> None:
     file.flush()
 
 
-def _rows(calls: list[dict[str, Any]]) -> list[Line]:
-    heads = ["TIME", "WHO", "CLIENT", "OPERATION", "RESOURCE", "OUTCOME", "REQUEST"]
-    return table(heads, [_cells(call) for call in calls])
-
-
-def _cells(call: dict[str, Any]) -> list[str]:
-    who = call.get("principal") or {}
-    status = call.get("status")
-    outcome = call.get("outcome") or "unknown"
-    return [
-        call.get("began") or call["time"],
-        who.get("name") or "-",
-        call.get("client") or "-",
-        call.get("operation") or "-",
-        call.get("resource") or "-",
-        outcome if status is None else f"{outcome} {status}",
-        call.get("request_id") or "-",
-    ]
+def _outcome(call: dict[str, Any]) -> str:
+    outcome, status = call.get("outcome") or "unknown", call.get("status")
+    return outcome if status is None else f"{outcome} {status}"
 
 
 def _checked(result: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 
 from event_gateway.cli.client.completion import complete_types
 from event_gateway.cli.client.documents import read_document
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import (
     Line,
@@ -16,11 +17,17 @@ from event_gateway.cli.client.output import (
     for_programs,
     indented,
     print_answer,
-    table,
 )
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.requests import call, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Event types: list, show, import, export.")
+
+COLUMNS: Columns = {
+    "TYPE": "type",
+    "ENFORCE": "in_force",
+    "OWNER": lambda event_type: event_type["owner"] or "-",
+    "DESCRIPTION": lambda event_type: event_type["description"].split("\n")[0][:60],
+}
 
 
 @app.command("list")
@@ -31,7 +38,7 @@ def list_types(
     as_json: JsonOption = False,
 ) -> None:
     """List the event types, also the gateway's own."""
-    print_answer(as_json, list_items(url, key, "/v1/event-types", owner=owner), _rows)
+    print_list(url, key, "/v1/event-types", COLUMNS, as_json=as_json, owner=owner)
 
 
 @app.command()
@@ -121,16 +128,3 @@ def _details(event_type: dict[str, Any]) -> list[Line]:
     for example in event_type["examples"]:
         lines += ["", "example:", *indented(example)]
     return lines
-
-
-def _rows(event_types: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            event_type["type"],
-            event_type["in_force"],
-            event_type["owner"] or "-",
-            event_type["description"].split("\n")[0][:60],
-        ]
-        for event_type in event_types
-    ]
-    return table(["TYPE", "ENFORCE", "OWNER", "DESCRIPTION"], rows)

@@ -9,6 +9,7 @@ import typer
 from event_gateway.cli.client.attempt_table import attempt_table
 from event_gateway.cli.client.completion import complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -24,11 +25,10 @@ from event_gateway.cli.client.output import (
     for_programs,
     indented,
     print_answer,
-    table,
 )
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.replay_progress import print_result, start_replay
-from event_gateway.cli.client.requests import call, list_items, request_json, run_with_client
+from event_gateway.cli.client.requests import call, request_json, run_with_client
 from event_gateway.cli.client.times import time_range
 from event_gateway.cli.commands.replays import NoWaitOption, TypesOption
 from event_gateway.core.text.times import parse_time, rfc3339
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, purge.")
 
 PATH = "/v1/dead-letters"
+COLUMNS: Columns = {
+    "ID": "id", "TIME": "time", "WEBHOOK": "webhook_id", "REASON": "reason", "ATTEMPTS": "attempts",
+    "TYPE": "event_type", "EVENT": "event_id", "REPLAYED": "replayed_at",
+}  # fmt: skip
 IdArgument = Annotated[int, typer.Argument(help="The dead letter's id.")]
 IdsArgument = Annotated[list[int] | None, typer.Argument(help="Ids of dead letters.")]
 WebhookOption = Annotated[
@@ -68,11 +72,10 @@ def list_dead_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the dead letters, the newest first."""
-    dead_letters = list_items(
-        url, key, PATH, limit, webhook=webhook, type=event_type, reason=reason,
-        **time_range(since, until),
+    print_list(
+        url, key, PATH, COLUMNS, as_json=as_json, limit=limit,
+        webhook=webhook, type=event_type, reason=reason, **time_range(since, until),
     )  # fmt: skip
-    print_answer(as_json, dead_letters, _rows)
 
 
 @app.command()
@@ -240,21 +243,3 @@ def _dead_letters(count: int) -> str:
 def _purged(result: dict[str, Any]) -> list[str]:
     done = "to delete (dry run)" if result["dry_run"] else "deleted"
     return [f"{_dead_letters(result['purged'])} {done}"]
-
-
-def _rows(dead_letters: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            str(item["id"]),
-            item["time"],
-            item["webhook_id"],
-            item["reason"],
-            str(item["attempts"]),
-            item["event_type"],
-            item["event_id"],
-            item["replayed_at"] or "-",
-        ]
-        for item in dead_letters
-    ]
-    heads = ["ID", "TIME", "WEBHOOK", "REASON", "ATTEMPTS", "TYPE", "EVENT", "REPLAYED"]
-    return table(heads, rows)

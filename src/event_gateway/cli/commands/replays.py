@@ -6,6 +6,7 @@ import typer
 
 from event_gateway.cli.client.completion import complete_replays, complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -14,20 +15,29 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
+from event_gateway.cli.client.output import fail, fields, print_answer
 from event_gateway.cli.client.replay_progress import (
     follow_replay,
     print_result,
     progress_line,
     start_replay,
 )
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.requests import call, quoted
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.webhook.replay import ReplayState
 
 app = typer.Typer(no_args_is_help=True, help="Replays: list, show, pause, resume, cancel, follow.")
 
 PATH = "/v1/replays"
+COLUMNS: Columns = {
+    "ID": "id",
+    "CREATED": "created_at",
+    "STATE": "state",
+    "PROGRESS": lambda replay: f"{replay['progress']:.0%}",
+    "QUEUED": "queued",
+    "WEBHOOK": "webhook",
+    "OF": lambda replay: _source(replay) + (" (dry run)" if replay["dry_run"] else ""),
+}
 MANY = 100  # deliveries, before which the command asks
 IdArgument = Annotated[
     str, typer.Argument(help="The replay's id.", autocompletion=complete_replays)
@@ -90,7 +100,7 @@ def list_replays(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """List all replays, also those of dead letters, the newest first."""
-    print_answer(as_json, list_items(url, key, "/v1/replays", limit), _rows)
+    print_list(url, key, PATH, COLUMNS, as_json=as_json, limit=limit)
 
 
 @app.command()
@@ -138,9 +148,13 @@ def _move(url: str | None, key: str | None, replay_id: str, action: str, as_json
     print_answer(as_json, content, lambda replay: [progress_line(replay)])
 
 
+def _source(replay: dict[str, Any]) -> str:
+    return replay["stream"] or "dead letters"
+
+
 def _details(replay: dict[str, Any]) -> list[str]:
     return [progress_line(replay), *fields({
-        "of": replay["stream"] or "dead letters",
+        "of": _source(replay),
         "webhook": replay["webhook"],
         "types": " ".join(replay["types"]) or None,
         "reason": replay["reason"],
@@ -150,19 +164,3 @@ def _details(replay: dict[str, Any]) -> list[str]:
         "ended": replay["ended_at"],
         "error": replay["error"],
     })]  # fmt: skip
-
-
-def _rows(replays: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            replay["id"],
-            replay["created_at"],
-            replay["state"],
-            f"{replay['progress']:.0%}",
-            str(replay["queued"]),
-            replay["webhook"] or "-",
-            (replay["stream"] or "dead letters") + (" (dry run)" if replay["dry_run"] else ""),
-        ]
-        for replay in replays
-    ]
-    return table(["ID", "CREATED", "STATE", "PROGRESS", "QUEUED", "WEBHOOK", "OF"], rows)

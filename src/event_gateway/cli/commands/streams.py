@@ -10,9 +10,10 @@ import typer
 
 from event_gateway.cli.client.completion import complete_streams
 from event_gateway.cli.client.filters import parse_filter
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, printable, table
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.requests import call, quoted
 from event_gateway.cli.client.times import time_option
 
 app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
@@ -21,6 +22,15 @@ app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
 _ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*(?:\\u[0-9a-fA-F]{4})+")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
+COLUMNS: Columns = {
+    "NAME": "name",
+    "EVENTS": lambda stream: str(stream["state"]["messages"]),
+    "BYTES": lambda stream: str(stream["state"]["bytes"]),
+    "SEQUENCES": lambda stream: f"{stream['state']['first_seq']}-{stream['state']['last_seq']}",
+    "RETENTION": "retention",
+    "KEPT": lambda stream: "compliance" if stream["compliance"] else "-",
+    "SUBJECTS": lambda stream: " ".join(stream["subjects"]),
+}
 NameArgument = Annotated[
     str, typer.Argument(help="The stream's name.", autocompletion=complete_streams)
 ]
@@ -37,7 +47,7 @@ EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after
 @app.command("list")
 def list_streams(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the named streams and what they hold."""
-    print_answer(as_json, list_items(url, key, "/v1/streams"), _rows)
+    print_list(url, key, "/v1/streams", COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -110,22 +120,6 @@ def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
 def _one_line(text: bytes) -> str:
     """JSON on one line, with the numbers as they are written."""
     return msgspec.json.format(text, indent=0).decode()
-
-
-def _rows(streams: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            stream["name"],
-            str(stream["state"]["messages"]),
-            str(stream["state"]["bytes"]),
-            f"{stream['state']['first_seq']}-{stream['state']['last_seq']}",
-            stream["retention"] or "-",
-            "compliance" if stream["compliance"] else "-",
-            " ".join(stream["subjects"]),
-        ]
-        for stream in streams
-    ]
-    return table(["NAME", "EVENTS", "BYTES", "SEQUENCES", "RETENTION", "KEPT", "SUBJECTS"], rows)
 
 
 def _details(stream: dict[str, Any]) -> Sequence[Line]:

@@ -1,0 +1,38 @@
+"""Prints the lists of the API: as tables for people, as JSON for programs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from event_gateway.cli.client.output import print_answer, table
+from event_gateway.cli.client.requests import list_items
+
+# How a cell is made of an item: the name of a member, or a function.
+Cell = str | Callable[[dict[str, Any]], str]
+Columns = Mapping[str, Cell]  # by their heads
+
+
+def print_list(
+    url: str | None,
+    key: str | None,
+    path: str,
+    columns: Columns,
+    *,
+    as_json: bool,
+    limit: int | None = None,
+    **query: Any,
+) -> None:
+    """Prints the items of a list, at most ``limit`` or all, those for which ``query`` holds."""
+    items = list_items(url, key, path, limit, **query)
+    print_answer(as_json, items, lambda items: table([*columns], rows_of(columns, items)))
+
+
+def rows_of(columns: Columns, items: list[dict[str, Any]]) -> list[list[str]]:
+    """The cells of items; a hyphen where an item has no value."""
+    return [[_text_of(item, cell) for cell in columns.values()] for item in items]
+
+
+def _text_of(item: dict[str, Any], cell: Cell) -> str:
+    if not isinstance(cell, str):
+        return cell(item)
+    value = item[cell]
+    return "-" if value is None else str(value)
