@@ -26,6 +26,7 @@ NOT_AUDITED = {
     "POST /v1/events",
     "POST /v1/expressions/evaluate",
     "POST /v1/transformations/preview",
+    "POST /v1/webhooks/check",
     "POST /v1/webhooks/match",
 }
 
