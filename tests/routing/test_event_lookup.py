@@ -289,3 +289,38 @@ async def test_commands(client: Client, receiver: Receiver, run: Command) -> Non
     await receiver.until(3, "/w")
     gone = await run("events", "show", "three")
     gone.assert_refused(1, "there is no event three in the log")
+
+
+async def test_what_the_log_has_lost_is_resent_from_its_dead_letters(
+    gateway: Running, client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/dead"] = [500, 200]
+    for name in ("dead", "fine"):
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.a"],
+                             retry_policy={"max_attempts": 1})  # fmt: skip
+    sent = event("user.a", {"n": 1})
+    await client.send(sent)
+    await client.until("dead", sent["id"], "dead_letter")
+    await client.until("fine", sent["id"], "succeeded")
+    await client.nats.jetstream().purge_stream("GATEWAY_EVENTS")
+
+    async def resend(status: int = 202, **body: Any) -> dict[str, Any]:
+        answer = await client.http.post(f"/v1/events/{sent['id']}/resend", json=body)
+        assert answer.status_code == status, answer.text
+        return dict(answer.json())
+
+    lacking = await resend(409, webhooks=["dead", "fine"])
+    assert "no dead letter of it for: fine" in lacking["detail"]
+    await resend(404, source="other")
+    planned = await resend(dry_run=True)
+    assert planned["items"] == [{"webhook_id": "dead", "result": "queued", "detail": None}]
+    assert (await resend())["queued"] == 1
+    again = await client.until("dead", sent["id"], "succeeded")
+    assert (again["run"], again["repeats"]) == (2, "resend")
+    assert receiver.requests_to("/dead")[-1].json["data"]["n"] == 1
+    # The records of ended deliveries expire before their dead letters.
+    async with Redis.from_url(gateway.redis_url) as redis:
+        await redis.delete(f"delivery:dead:{sent['id']}")
+    assert (await resend(webhooks=["dead"], source=sent["source"]))["queued"] == 1
+    await client.until("dead", sent["id"], "succeeded")
+    assert len(receiver.requests_to("/dead")) == 3

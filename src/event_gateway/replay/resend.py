@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from event_gateway.broker.dead_letters import StoredDeadLetter
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.webhook import Webhook
@@ -44,6 +45,20 @@ class Resend:
             part = webhooks[start : start + MAX_RECORDS]
             runs = [self._new_runs.of_event(webhook, received) for webhook in part]
             _, _, done = await self._runs.start(runs, RUN_BY)
+            results += done
+        return [_resent(each.id, done) for each, done in zip(webhooks, results, strict=True)]
+
+    async def resend_dead_letters(
+        self, webhooks: Sequence[Webhook], dead_letters: Mapping[str, StoredDeadLetter]
+    ) -> list[Resent]:
+        """Queues a new run for each webhook, with the event that its dead letter holds."""
+        runs = [
+            self._new_runs.of_dead_letter(webhook, dead_letters[webhook.id], once=False)
+            for webhook in webhooks
+        ]
+        results: list[str] = []
+        for start in range(0, len(runs), MAX_RECORDS):
+            _, _, done = await self._runs.start(runs[start : start + MAX_RECORDS], RUN_BY)
             results += done
         return [_resent(each.id, done) for each, done in zip(webhooks, results, strict=True)]
 

@@ -13,6 +13,8 @@ from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.events import ResentEvent
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.routes.dead_letter_of_event import dead_letters_of
+from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
 from event_gateway.api.routes.event_lookup import EventParts, why_set_aside
 from event_gateway.api.routes.event_not_found import not_found
 from event_gateway.api.server.bodies import body_as
@@ -26,7 +28,8 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.finder import Found, Searched
 from event_gateway.registration.visible import webhook_of, webhooks_of
-from event_gateway.replay.resend import Resend, would_resend
+from event_gateway.replay.ownership import received as received_of
+from event_gateway.replay.resend import Resend, Resent, would_resend
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
 
@@ -69,7 +72,8 @@ async def resend_event(
     ``{"source": "…", "webhooks": ["a", "b"], "dry_run": true}``. 409 if several sources have an
     event of this id and ``source`` is not given, or if the router has set the event aside; 422 if
     one of ``webhooks`` does not match it.
-    A delivery that has not ended continues as it is.
+    Where the log does not hold the event any more, those webhooks get it that have a dead letter of
+    it: 409 if one of ``webhooks`` has none. A delivery that has not ended continues as it is.
     """
     given = body_as(_Resend, body)
     call.about(after={
@@ -79,10 +83,7 @@ async def resend_event(
     may_see = functools.partial(may_read, caller)
     found = await events.finder.find(event_id, given.source, may_see)
     if isinstance(found, Searched):
-        raise await not_found(
-            caller, events.log, events.rejected, found, event_id, source=given.source,
-            event_type=None,
-        )  # fmt: skip
+        return await _from_dead_letters(parts, caller, event_id, given, found)
     _check_source(found, given.source)
     received = found.received
     if (set_aside := why_set_aside(events, received)) is not None:
@@ -94,8 +95,58 @@ async def resend_event(
         results = would_resend(webhooks, records)
     else:
         results = await parts.resend.resend(received, webhooks)
+    return _answer(received, given, results)
+
+
+async def _from_dead_letters(
+    parts: ResendParts, caller: Principal, event_id: str, given: _Resend, searched: Searched
+) -> dict[str, Any]:
+    """Resends an event that the log does not hold any more. Raises a Problem, and Unknown."""
+    events = parts.events
+    if given.webhooks is None:
+        visible = webhooks_of(caller, events.registry)
+        webhooks = {name: visible[name] for name in registered(visible)}
+    else:
+        webhooks = {
+            name: webhook_of(caller, events.registry, name)
+            for name in dict.fromkeys(given.webhooks)
+        }
+    selection = DeadLetterSelection(events.dead_letters, events.registry)
+    stored = await dead_letters_of(
+        selection, events.account, caller, event_id, given.source, webhooks
+    )
+    if not stored:
+        raise await not_found(
+            caller, events.log, events.rejected, searched, event_id, source=given.source,
+            event_type=None,
+        )  # fmt: skip
+    _check_sources({each.event.source for each in stored.values()})
+    if given.webhooks is not None and (
+        missing := [name for name in webhooks if name not in stored]
+    ):
+        lacking = ", ".join(missing[:10])
+        raise Problem(409, f"the log does not hold the event any more, and there is no dead letter "
+                           f"of it for: {lacking}")  # fmt: skip
+    reached = received_of(next(iter(stored.values())))
+    if given.webhooks is not None:
+        chosen = _webhooks(events, caller, reached, given.webhooks)
+    else:
+        chosen = [
+            webhooks[name]
+            for name in sorted(stored)
+            if events.account.mismatch(webhooks[name], reached, registered=False) is None
+        ][:MAX_WEBHOOKS]
+    if given.dry_run:
+        records = await events.account.records(reached, chosen, own=is_narrowed(caller))
+        results = would_resend(chosen, records)
+    else:
+        results = await parts.resend.resend_dead_letters(chosen, stored)
+    return _answer(reached, given, results)
+
+
+def _answer(received: Received, given: _Resend, results: list[Resent]) -> dict[str, Any]:
     return {
-        "event_id": event_id,
+        "event_id": received.event.id,
         "source": received.event.source,
         "dry_run": given.dry_run,
         "queued": sum(result.result == "queued" for result in results),
@@ -104,8 +155,12 @@ async def resend_event(
 
 
 def _check_source(found: Found, source: str | None) -> None:
-    sources = {received.event.source for received in (found.received, *found.others)}
-    if source is None and len(sources) > 1:
+    if source is None:
+        _check_sources({received.event.source for received in (found.received, *found.others)})
+
+
+def _check_sources(sources: set[str]) -> None:
+    if len(sources) > 1:
         named = ", ".join(sorted(sources)[:5])
         raise Problem(409, f"several sources have an event of this id, name one: {named}")
 

@@ -1,0 +1,72 @@
+"""The dead letters of an event that the log does not hold any more."""
+
+from collections.abc import Iterable, Mapping
+
+from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
+from event_gateway.broker.dead_letters import StoredDeadLetter
+from event_gateway.core.access.narrowing import is_narrowed
+from event_gateway.core.access.principal import Principal
+from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.lookup.webhook_account import WebhookAccount
+from event_gateway.replay.ownership import is_own
+
+MAX_ASKED = 2000  # webhooks that are asked for a record of the event
+MAX_SEARCHED = 2000  # latest dead letters that are searched where no record names one
+READ = 500  # dead letters in one read
+
+
+async def dead_letters_of(
+    selection: DeadLetterSelection,
+    account: WebhookAccount,
+    caller: Principal,
+    event_id: str,
+    source: str | None,
+    webhooks: Mapping[str, Webhook],
+) -> dict[str, StoredDeadLetter]:
+    """The latest dead letter of an event at each of these webhooks that has one with the event's
+    bytes, as far as the caller may see it: what the records of the deliveries name, else among the
+    latest dead letters. Raises LogUnavailable, and the exceptions in StateError."""
+    asked = list(webhooks.values())[:MAX_ASKED]
+    records = await account.records_of(event_id, source, asked, own=is_narrowed(caller))
+    named = [
+        stored
+        for record in records.values()
+        if record.dead_letter
+        and (stored := await selection.log.read(record.dead_letter)) is not None
+    ]
+
+    def usable(found: Iterable[StoredDeadLetter]) -> dict[str, StoredDeadLetter]:
+        latest: dict[str, StoredDeadLetter] = {}
+        for stored in found:
+            webhook = webhooks.get(stored.body.webhook_id)
+            event = stored.event
+            if (
+                webhook is not None
+                and event.id == event_id
+                and source in (None, event.source)
+                and stored.has_event
+                and selection.may_see(caller, stored)
+                and is_own(webhook, stored)
+            ):
+                latest.setdefault(webhook.id, stored)
+        return latest
+
+    return usable(named) or usable(await _latest(selection, webhooks))
+
+
+async def _latest(
+    selection: DeadLetterSelection, webhooks: Mapping[str, Webhook]
+) -> list[StoredDeadLetter]:
+    """The latest dead letters, the newest first; of a single webhook only its own."""
+    first, last = await selection.log.bounds()
+    only = next(iter(webhooks)) if len(webhooks) == 1 else None
+    end = last + 1
+    found: list[StoredDeadLetter] = []
+    searched = 0
+    while webhooks and end > first and searched < MAX_SEARCHED:
+        letters, end = await selection.log.latest(
+            webhook_id=only, before=end, floor=first, wanted=READ
+        )
+        found += letters
+        searched += max(len(letters), 1)
+    return found
