@@ -60,9 +60,9 @@ async function draw(figure) {
     cursor: { y: false, points: { size: 6 } },
     legend: { live: true },
     scales: { y: { range: (_, low, high) => range ?? [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, size: 28, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
     series: [
-      { label: "At", value: (_, at) => (at == null ? "" : `${moment(at, day)}, ${moment(at, clock)}`) },
+      { label: "At", value: (_, at) => (at == null ? "–" : `${moment(at, day)}, ${moment(at, clock)}`) },
       ...answer.series.map((series, index) => ({
         label: series.label,
         stroke: colour(series.bad ? "--chart-bad" : COLOURS[index % COLOURS.length]),
