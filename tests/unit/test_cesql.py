@@ -520,5 +520,7 @@ def test_errors_of_the_parser_say_where_and_what() -> None:
         parse("type = 'a'\n  AND subject ==")
     error = caught.value
     assert (error.line, error.column, error.position) == (2, 16, 26)
-    assert error.reason.startswith("expected a literal, an attribute, a function, NOT, - or (")
+    assert error.reason.startswith(
+        "expected a literal, an attribute, a function, NOT, '-' or '(', found '="
+    )
     assert error.expected[0] == "a literal"

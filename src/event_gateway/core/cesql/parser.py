@@ -29,6 +29,7 @@ MAX_DEPTH = 100  # of brackets, prefixes and operators within each other
 
 _OPERAND = ("a literal", "an attribute", "a function", "NOT", "-", "(")
 _OPERATOR = ("an operator",)
+_SYMBOLS = frozenset("-(),")
 
 
 @dataclass(slots=True)
@@ -308,9 +309,8 @@ class _Parser:
         return self._unexpected(token, (*_OPERATOR, ",", ")"))
 
     def _unexpected(self, token: Token, expected: tuple[str, ...]) -> ParseError:
-        listed = expected[0]
-        if len(expected) > 1:
-            listed = f"{', '.join(expected[:-1])} or {expected[-1]}"
+        *others, last = [f"'{each}'" if each in _SYMBOLS else each for each in expected]
+        listed = f"{', '.join(others)} or {last}" if others else last
         return self._error(f"expected {listed}, found {token.shown}", token, expected)
 
     def _too_deep(self, position: int) -> ParseError:

@@ -35,7 +35,8 @@ class Token(NamedTuple):
         """The token for an error."""
         if self.kind == END:
             return "the end"
-        return self.text if len(self.text) <= MAX_SHOWN else f"{self.text[:MAX_SHOWN]}…"
+        shown = self.text if len(self.text) <= MAX_SHOWN else f"{self.text[:MAX_SHOWN]}…"
+        return f"'{shown}'" if self.kind == SYMBOL else shown
 
 
 class Tokens:
