@@ -32,7 +32,7 @@ def like(text: str, pattern: list[str]) -> bool:
             reached = {
                 place + 1
                 for place in reached
-                if place < len(text) and (entry == "_" or text[place] == entry.removeprefix("\\"))
+                if place < len(text) and (entry == "_" or text[place] == entry[-1])
             }
     return len(text) in reached
 
