@@ -6,11 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.completion import (
+    complete_dead_letters,
+    complete_deliveries,
+    complete_events,
+    complete_scopes,
+    complete_transformations,
+    complete_webhooks,
+)
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.command import access, at_a_terminal
 from support.fixtures import Command
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 
@@ -35,6 +43,14 @@ async def test_a_webhook_from_create_to_delete(
     await client.until("w", sent["id"], "pending")
     assert (await run("webhooks", "enable", "w")).out.startswith("w: enabled, active")
     await client.until("w", sent["id"], "succeeded")
+    typed.params["webhook"] = "w"
+    for complete in (complete_deliveries, complete_events):
+        async with asyncio.timeout(PATIENCE):  # a completion gives up after a second
+            while await asyncio.to_thread(complete, typed, sent["id"][:2]) != [sent["id"]]:
+                pass
+    assert await asyncio.to_thread(complete_dead_letters, typed, "") == []
+    assert complete_scopes("web") == ["webhooks:read", "webhooks:manage"]
+    assert complete_transformations("s") == ["standard", "siem_format"]
     lines = (await run("webhooks", "show", "w")).out.splitlines()
     shown = dict(line.split(":", 1) for line in lines)
     assert shown["endpoint"].strip() == f"POST {endpoint}"

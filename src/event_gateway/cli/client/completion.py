@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -31,14 +31,35 @@ def complete_contexts(incomplete: str) -> list[str]:
     return []
 
 
+def complete_scopes(incomplete: str) -> list[str]:
+    """The scopes that begin so."""
+    from event_gateway.core.access.scope import SCOPES
+
+    return [scope for scope in SCOPES if scope.startswith(incomplete)]
+
+
+def complete_transformations(incomplete: str) -> list[str]:
+    """The built-in transformations that begin so: the API lists no others."""
+    from event_gateway.core.transformation.definition import BUILT_IN
+
+    return [name for name in BUILT_IN if name.startswith(incomplete)]
+
+
 def _names_of(path: str, member: str) -> Complete:
+    """Completes what a list of the gateway has. ``path``: of the list, with parameters of the
+    command in braces; ``member``: of an item, or of a member of it, as ``event.id``."""
+
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         names: list[str] = []
 
         def look_up() -> None:
             with _silent():
-                for item in _items(ctx.params, path):
-                    names.append(str(item[member]))
+                given = {name: quote(str(value), safe="") for name, value in ctx.params.items()}
+                for item in _items(ctx.params, path.format_map(given)):
+                    value: Any = item
+                    for part in member.split("."):
+                        value = value[part]
+                    names.append(str(value))
 
         looking = threading.Thread(target=look_up, daemon=True)
         looking.start()
@@ -54,6 +75,11 @@ complete_keys = _names_of("/v1/keys", "id")
 complete_secrets = _names_of("/v1/secrets", "name")
 complete_types = _names_of("/v1/event-types", "type")
 complete_replays = _names_of("/v1/replays", "id")
+complete_tokens = _names_of("/v1/tokens", "id")
+complete_silences = _names_of("/v1/alerts/silences", "id")
+complete_dead_letters = _names_of("/v1/dead-letters", "id")
+complete_events = _names_of("/v1/events", "event.id")
+complete_deliveries = _names_of("/v1/webhooks/{webhook}/deliveries", "event_id")
 
 
 def _items(params: dict[str, Any], path: str) -> list[dict[str, Any]]:

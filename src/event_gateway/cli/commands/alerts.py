@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.completion import complete_silences, complete_webhooks
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
@@ -130,7 +130,12 @@ def silences(
 
 @app.command()
 def unsilence(
-    silence_id: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")],
+    silence_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="SILENCE", help="The silence's id.", autocompletion=complete_silences
+        ),
+    ],
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:

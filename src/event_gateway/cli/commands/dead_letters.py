@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_gateway.cli.client.attempt_table import attempt_table
-from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.completion import (
+    complete_dead_letters,
+    complete_types,
+    complete_webhooks,
+)
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
@@ -43,14 +47,22 @@ COLUMNS: Columns = {
     "ID": "id", "TIME": "time", "WEBHOOK": "webhook_id", "REASON": "reason", "ATTEMPTS": "attempts",
     "TYPE": "event_type", "EVENT": "event_id", "REPLAYED": "replayed_at",
 }  # fmt: skip
-IdArgument = Annotated[int, typer.Argument(help="The dead letter's id.")]
-IdsArgument = Annotated[list[int] | None, typer.Argument(help="Ids of dead letters.")]
+IdArgument = Annotated[
+    int, typer.Argument(help="The dead letter's id.", autocompletion=complete_dead_letters)
+]
+IdsArgument = Annotated[
+    list[int] | None,
+    typer.Argument(help="Ids of dead letters.", autocompletion=complete_dead_letters),
+]
 WebhookOption = Annotated[
     str | None,
     typer.Option(help="Only dead letters of this webhook.", autocompletion=complete_webhooks),
 ]
 TypeOption = Annotated[
-    str | None, typer.Option("--type", help="Only events whose type fits this pattern.")
+    str | None,
+    typer.Option(
+        "--type", help="Only events whose type fits this pattern.", autocompletion=complete_types
+    ),
 ]
 ReasonOption = Annotated[
     str | None, typer.Option(help="Only with this reason, such as ServerError or Expired.")

@@ -7,7 +7,7 @@ import typer
 
 from event_gateway.cli.client.attempt_table import attempt_table
 from event_gateway.cli.client.bulk_changes import DryRunOption, change_deliveries, change_many
-from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.completion import complete_deliveries, complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption
 from event_gateway.cli.client.options import (
     JsonOption,
@@ -27,10 +27,16 @@ app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, retry, can
 WebhookArgument = Annotated[
     str, typer.Argument(help="The webhook's id.", autocompletion=complete_webhooks)
 ]
-EventArgument = Annotated[str, typer.Argument(help="The event's id.")]
+EventArgument = Annotated[
+    str, typer.Argument(help="The event's id.", autocompletion=complete_deliveries)
+]
 StatusOption = Annotated[Status | None, typer.Option(help="Only deliveries of this status.")]
 SomeEventArgument = Annotated[
-    str | None, typer.Argument(help="The event's id; none: all deliveries that the options select.")
+    str | None,
+    typer.Argument(
+        help="The event's id; none: all deliveries that the options select.",
+        autocompletion=complete_deliveries,
+    ),
 ]
 StatusesOption = Annotated[
     list[Status] | None, typer.Option("--status", help="All of this status; repeatable.")

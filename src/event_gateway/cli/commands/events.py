@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_events, complete_types, complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
 from event_gateway.cli.client.options import (
     JsonOption,
@@ -29,18 +30,28 @@ MAX_WEBHOOKS = 1000  # that ``show`` shows
 
 app = typer.Typer(no_args_is_help=True, help="Events: list, show, resend.")
 
-IdArgument = Annotated[str, typer.Argument(help="The event's id.")]
+IdArgument = Annotated[str, typer.Argument(help="The event's id.", autocompletion=complete_events)]
 SourceOption = Annotated[
     str | None, typer.Option(help="The event's source, if several sources have events of this id.")
 ]
 TypeOption = Annotated[
-    str | None, typer.Option("--type", help="A pattern of types: * for a token, > for the rest.")
+    str | None,
+    typer.Option(
+        "--type",
+        help="A pattern of types: * for a token, > for the rest.",
+        autocompletion=complete_types,
+    ),
 ]
 OfSource = Annotated[str | None, typer.Option("--source", help="Only events of this source.")]
 OfSubject = Annotated[str | None, typer.Option("--subject", help="Only events of this subject.")]
 WebhookOption = Annotated[
     list[str] | None,
-    typer.Option("--webhook", help="Only this webhook; may be repeated.", show_default=False),
+    typer.Option(
+        "--webhook",
+        help="Only this webhook; may be repeated.",
+        show_default=False,
+        autocompletion=complete_webhooks,
+    ),
 ]
 BodyOption = Annotated[bool, typer.Option("--body", help="Also the body of the last request.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")]
@@ -82,7 +93,11 @@ def show(
     source: SourceOption = None,
     type: Annotated[
         str | None,
-        typer.Option("--type", help="The event's type: helps where the event is not found."),
+        typer.Option(
+            "--type",
+            help="The event's type: helps where the event is not found.",
+            autocompletion=complete_types,
+        ),
     ] = None,
     webhook: WebhookOption = None,
     body: BodyOption = False,

@@ -4,7 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.completion import complete_keys
+from event_gateway.cli.client.completion import (
+    complete_keys,
+    complete_scopes,
+    complete_streams,
+    complete_types,
+)
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, table, warnings_of
@@ -20,17 +25,26 @@ IdArgument = Annotated[str, typer.Argument(help="The key's id.", autocompletion=
 NameOption = Annotated[str | None, typer.Option("--name", help="Another name.")]
 ScopeOption = Annotated[
     list[str] | None,
-    typer.Option("--scope", help=f"What the key allows; repeatable: {', '.join(SCOPES)}."),
+    typer.Option(
+        "--scope",
+        help=f"What the key allows; repeatable: {', '.join(SCOPES)}.",
+        autocompletion=complete_scopes,
+    ),
 ]
 NamespaceOption = Annotated[
     list[str] | None, typer.Option("--namespace", help="Only this namespace; repeatable.")
 ]
 TypeOption = Annotated[
     list[str] | None,
-    typer.Option("--type", help="Only event types of this pattern; repeatable."),
+    typer.Option(
+        "--type",
+        help="Only event types of this pattern; repeatable.",
+        autocompletion=complete_types,
+    ),
 ]
 StreamOption = Annotated[
-    list[str] | None, typer.Option("--stream", help="Only this stream; repeatable.")
+    list[str] | None,
+    typer.Option("--stream", help="Only this stream; repeatable.", autocompletion=complete_streams),
 ]
 ExpiryOption = Annotated[
     str | None, typer.Option("--expires-in", help="Until it expires, such as 30d; default: never.")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from event_gateway.cli.client.completion import complete_replays, complete_webhooks
+from event_gateway.cli.client.completion import complete_replays, complete_types, complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import (
@@ -47,7 +47,11 @@ NoWaitOption = Annotated[
 ]
 TypesOption = Annotated[
     list[str] | None,
-    typer.Option("--type", help="Only events whose type fits this pattern (repeatable)."),
+    typer.Option(
+        "--type",
+        help="Only events whose type fits this pattern (repeatable).",
+        autocompletion=complete_types,
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.completion import complete_streams, complete_tokens, complete_types
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, print_answer, printable, table, warnings_of
@@ -16,11 +17,19 @@ Repeated = list[str] | None
 
 @app.command()
 def create(
-    stream: Annotated[Repeated, typer.Option(help="Opens this stream; repeatable.")] = None,
+    stream: Annotated[
+        Repeated,
+        typer.Option(help="Opens this stream; repeatable.", autocompletion=complete_streams),
+    ] = None,
     subject: Annotated[Repeated, typer.Option(help="Opens these subjects; repeatable.")] = None,
     namespace: Annotated[Repeated, typer.Option(help="Only this namespace; repeatable.")] = None,
     event_type: Annotated[
-        Repeated, typer.Option("--type", help="Only event types of this pattern; repeatable.")
+        Repeated,
+        typer.Option(
+            "--type",
+            help="Only event types of this pattern; repeatable.",
+            autocompletion=complete_types,
+        ),
     ] = None,
     principal: Annotated[str | None, typer.Option(help="The user of the token.")] = None,
     expires_in: Annotated[
@@ -47,7 +56,7 @@ def list_tokens(url: UrlOption = None, key: KeyOption = None, as_json: JsonOptio
 
 @app.command()
 def revoke(
-    token: Annotated[str, typer.Argument(help="The token's id.")],
+    token: Annotated[str, typer.Argument(help="The token's id.", autocompletion=complete_tokens)],
     yes: YesOption = False,
     url: UrlOption = None,
     key: KeyOption = None,

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from event_gateway.cli.client.bulk_changes import DryRunOption, change_many, change_webhooks
-from event_gateway.cli.client.completion import complete_webhooks
+from event_gateway.cli.client.completion import (
+    complete_secrets,
+    complete_transformations,
+    complete_webhooks,
+)
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.documents import read_document
 from event_gateway.cli.client.filters import parse_filter
@@ -44,9 +48,17 @@ FilterOption = Annotated[
 ExpressionOption = Annotated[
     str | None, typer.Option(help="Only events for which this CEL expression is true.")
 ]
-TransformationOption = Annotated[str | None, typer.Option(help="The format of the requests.")]
+TransformationOption = Annotated[
+    str | None,
+    typer.Option(help="The format of the requests.", autocompletion=complete_transformations),
+]
 SecretOption = Annotated[
-    str | None, typer.Option("--secret", help="The name of the secret that signs the requests.")
+    str | None,
+    typer.Option(
+        "--secret",
+        help="The name of the secret that signs the requests.",
+        autocompletion=complete_secrets,
+    ),
 ]
 DescriptionOption = Annotated[str | None, typer.Option(help="A text for people.")]
 
