@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import deliver, failing, footprint, ingest, matching, parts, queued
+from bench import deliver, failing, footprint, ingest, lowrate, matching, parts, queued
 from bench.figures import Figures
 from bench.picture import draw
 from bench.receiver import Receiver, receiving
@@ -31,6 +31,7 @@ Section = Callable[[Figures, Receiver, Sizes], Awaitable[None]]
 EVERY_TURN: dict[str, Section] = {
     "deliver": deliver.run,
     "ingest": ingest.run,
+    "lowrate": lowrate.run,
     "parts": parts.run,
     "matching": matching.run,
     "failing": failing.run,

@@ -1,7 +1,7 @@
 """ingest: the cost of intake over HTTP and from NATS, when no webhook matches the events.
 
 Posted events pass through the log to the router, too: the CPU of a posted event includes that of an
-event from NATS.
+event from NATS, in smaller batches. "Not routed": of a gateway whose router takes nothing.
 """
 
 import time
@@ -43,6 +43,20 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
         await settled(running, number)
         took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
         _add(figures, "from NATS", sizes.deliveries, took, spent, base)
+
+    async with program("unrouted", deliver.config(receiver.port, 1)) as running:
+        await post(running.http_url, running.key, Posts(UNMATCHED, 0, sizes.warm, 1))
+        number = sizes.warm
+        for name, count, each in (
+            ("POST one by one, not routed", sizes.posts, 1),
+            (f"POST batches of {BATCH}, not routed", sizes.deliveries, BATCH),
+        ):
+            base = await _floor(figures, receiver, sizes)
+            began, cpu = time.monotonic(), cpu_seconds(running.pid)
+            await post(running.http_url, running.key, Posts(UNMATCHED, number, count, each))
+            number += count
+            took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
+            _add(figures, name, count, took, spent, base)
 
 
 async def _post(running: Program, posts: Posts) -> float:

@@ -26,6 +26,7 @@ MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 SECRET = "whsec_YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gt"
 STREAM = "GATEWAY_EVENTS"  # the stream of all programs
 READER = "router"  # the consumer of all programs
+GATEWAYS = ("gateway", "lean", "unrouted")
 ENVIRON = {"EVENT_GATEWAY_SECRET_KEY": SECRET, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
@@ -86,7 +87,8 @@ async def servers() -> AsyncIterator[tuple[str, str, Path]]:
 @contextlib.asynccontextmanager
 async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
     """Runs a program with its own servers: ``gateway``, ``lean`` (a gateway without lifecycle
-    events and enrichment), ``stock`` or ``taskqueue`` (see these modules)."""
+    events and enrichment), ``unrouted`` (a gateway that routes nothing), ``stock`` or ``taskqueue``
+    (see these modules)."""
     async with servers() as where, beside(*where, kind, config) as running:
         yield running
 
@@ -103,7 +105,7 @@ async def beside(
     ready.parent.mkdir(mode=0o700)
     module = {"gateway": "event_gateway"}.get(kind, f"bench.{kind}")
     command = [sys.executable, "-m", module]
-    if kind in ("gateway", "lean"):
+    if kind in GATEWAYS:
         command += ["serve", "-c", str(path), "--port", "0", "--data-dir", str(ready.parent)]
     else:
         command += [str(path), str(ready)]
@@ -119,7 +121,7 @@ async def beside(
     try:
         await _ready(process, ready, directory / "output")
         running = Program(process, nats_url, redis_url, directory, began)
-        if kind in ("gateway", "lean"):
+        if kind in GATEWAYS:
             running.http_url = json.loads(ready.read_text())["http"]
             running.key = (ready.parent / "admin.key").read_text().strip()
         yield running

@@ -20,6 +20,7 @@ class Sizes:
     matching: tuple[int, ...]  # numbers of registered webhooks
     webhooks: int  # footprint: webhooks registered to measure the memory of each
     subscribers: int
+    rates: tuple[float, ...]  # lowrate: events a second
 
 
 FULL = Sizes(
@@ -27,11 +28,11 @@ FULL = Sizes(
         "gateway", "lean", "gateway, fan-out 10", "lean, fan-out 10", "stock", "taskqueue",
     ), deliveries=20_000, warm=1_000, seconds=4.0, posts=10_000, parts=20_000,
     failing_seconds=10.0, queued=1_000_000, matching=(10, 1_000, 100_000), webhooks=100_000,
-    subscribers=1_000,
+    subscribers=1_000, rates=(20, 100, 400),
 )  # fmt: skip
 # Each program and each fan-out once.
 SHORT = Sizes(
     turns=1, cases=("lean", "gateway, fan-out 10", "stock", "taskqueue"), deliveries=600, warm=100,
     seconds=0.5, posts=200, parts=200, failing_seconds=1.0, queued=1_000,
-    matching=(10, 100, 1_000), webhooks=300, subscribers=20,
+    matching=(10, 100, 1_000), webhooks=300, subscribers=20, rates=(20, 100),
 )  # fmt: skip

@@ -14,7 +14,10 @@ from event_gateway.embedded.process import killed_with_parent
 pytestmark = pytest.mark.timeout(900)  # on a busy machine; less than a minute on an idle one
 BENCH = Path(__file__).parents[2] / "bench"
 PROGRAMS = ("lean", "gateway, fan-out 10", "stock", "taskqueue")
-WAYS_IN = ("POST one by one", "POST batches of 100", "from NATS")
+WAYS_IN = (
+    "POST one by one", "POST batches of 100", "from NATS", "POST one by one, not routed",
+    "POST batches of 100, not routed",
+)  # fmt: skip
 PARTS = (
     "parse", "enrich: splice", "match, 10 webhooks", "match, 10000 webhooks", "to_structured",
     "sign", "requests of one event for 10", "metrics of a delivery",
@@ -27,6 +30,11 @@ FIGURES = {
         *(f"{name}: {what}" for name in PROGRAMS for what in ("CPU", "rate", *LATENCIES)),
     ],
     "ingest": ["floor: CPU", *(f"{name}: {what}" for name in WAYS_IN for what in ("CPU", "rate"))],
+    "lowrate": [
+        *(f"{rate}/s: {what}" for rate in (20, 100)
+          for what in ("CPU", "CPU of NATS and Redis", "p50", "p99")),
+        "idle",
+    ],
     "parts": ["floor: CPU", *(f"{name}: CPU" for name in PARTS)],
     "matching": [
         "floor: CPU", *(f"among {count}: CPU" for count in ("10", "100", "1,000")),

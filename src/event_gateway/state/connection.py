@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
@@ -14,6 +14,7 @@ from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import parse_server_url, without_password
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.permissions import missing_permissions
+from event_gateway.state.pool import Pool
 from event_gateway.state.refusal import refusal_of
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ async def connect(
         # The client would let the URL's scheme overrule the class of connections.
         server = server.replace("rediss://", "redis://", 1)
     # If all connections are in use, a call waits for a free connection instead of failing.
-    pool = BlockingConnectionPool.from_url(
+    pool = Pool.from_url(
         server,
         max_connections=32,
         timeout=5,
