@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from event_gateway.config.model import Config
 from event_gateway.core.text.suggestion import suggestion
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 KeyPath = tuple[str, ...]
 
@@ -131,6 +131,9 @@ def reason_of(error: Any, path: KeyPath, *, suggest: bool) -> str:
 
 def _keys_at(path: KeyPath) -> list[str]:
     """The keys that are allowed below a path."""
+    # Imported here: the commands import this module, and the models cost a quarter of a second.
+    from event_gateway.config.model import Config
+
     model: type[BaseModel] = Config
     for part in path:
         field_info = model.model_fields.get(part)
@@ -141,11 +144,12 @@ def _keys_at(path: KeyPath) -> list[str]:
     return list(model.model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_in(annotation: Any) -> "type[BaseModel] | None":
+    from pydantic import BaseModel
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
-        model = _model_in(inner)
-        if model is not None:
+        if (model := _model_in(inner)) is not None:
             return model
     return None
