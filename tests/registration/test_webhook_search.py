@@ -1,6 +1,6 @@
 """Webhooks are found by a text."""
 
-from support.client import Client
+from support.client import Client, event
 
 
 async def test_webhooks_are_found_by_a_text(client: Client) -> None:
@@ -15,3 +15,17 @@ async def test_webhooks_are_found_by_a_text(client: Client) -> None:
     assert await found("ORDERS") == ["crm", "orders_log"]
     assert await found("siem.example") == ["siem"]
     assert await found("nothing") == []
+
+
+async def test_a_list_says_what_waits(client: Client) -> None:
+    await client.webhook(id="w", url="https://w.example.com/in", events=["user.>"], enabled=False)
+    for _ in range(3):
+        sent = event("user.made")
+        await client.send(sent)
+    await client.until("w", sent["id"], "pending")
+    plain = (await client.http.get("/v1/webhooks")).json()["items"]
+    assert "queue" not in plain[0]
+    (item,) = (await client.http.get("/v1/webhooks", params={"queues": True})).json()["items"]
+    assert item["queue"]["depth"] == 3
+    assert item["queue"]["breaker"] == "closed"
+    assert item["queue"]["oldest_seconds"] >= 0

@@ -64,6 +64,15 @@ class DisabledAnswer(TypedDict):
     at: Time
 
 
+class QueueAnswer(TypedDict):
+    """What waits for a webhook: deliveries, those that are attempted now too; the age of the oldest
+    event; the state of the circuit breaker."""
+
+    depth: int
+    oldest_seconds: float
+    breaker: Literal["closed", "open", "half_open"]
+
+
 class WebhookAnswer(TypedDict):
     """A webhook, with the names of secrets, never their values."""
 
@@ -104,6 +113,7 @@ class WebhookAnswer(TypedDict):
     verification: VerificationAnswer | None
     disabled: DisabledAnswer | None
     expression_errors: NotRequired[Json]
+    queue: NotRequired[QueueAnswer | None]
 
 
 class ChangedWebhook(WebhookAnswer):

@@ -1,5 +1,6 @@
-"""What a change of a webhook is answered with."""
+"""What changes of webhooks, and lists of them, are answered with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Response
@@ -10,6 +11,11 @@ from event_gateway.api.server.warnings import with_warnings
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state.connection import StateError
+from event_gateway.state.queues import Backlog, Queues
+
+CHUNK = 100  # webhooks whose queues are read in one call of Redis
+SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
 
 
 async def changed_answer(
@@ -19,3 +25,17 @@ async def changed_answer(
     set_tag(response, webhook_to_json(webhook))
     warnings = await warnings_of(rules, caller, webhook)
     return with_warnings(webhook_to_json(webhook), warnings)
+
+
+async def queue_answers(queues: Queues, names: Sequence[str]) -> list[dict[str, Any] | None]:
+    """What waits for each of these webhooks; None while Redis does not say."""
+    found: list[Backlog] = []
+    try:
+        for start in range(0, len(names), CHUNK):
+            found += await queues.backlogs(names[start : start + CHUNK], SAMPLE)
+    except StateError:
+        return [None] * len(names)
+    return [
+        {"depth": each.depth, "oldest_seconds": each.oldest, "breaker": each.breaker}
+        for each in found
+    ]

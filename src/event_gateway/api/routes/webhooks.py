@@ -14,7 +14,7 @@ from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.webhooks import ChangedWebhook, WebhookAnswer
 from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
-from event_gateway.api.routes.webhook_answers import changed_answer
+from event_gateway.api.routes.webhook_answers import changed_answer, queue_answers
 from event_gateway.api.routes.webhook_filter import Filter
 from event_gateway.api.routes.webhook_ids import check_former, check_free, is_unreadable
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse
@@ -38,6 +38,7 @@ from event_gateway.registration.visible import webhook_of, webhooks_of
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors
+from event_gateway.state.queues import Queues
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
@@ -50,6 +51,7 @@ class WebhookParts:
     registration: WebhookRegistration
     verifier: Verifier
     expression_errors: ExpressionErrors
+    queues: Queues
     rules: WebhookRules
 
 
@@ -66,12 +68,16 @@ async def list_webhooks(
     filters: Filter,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
+    queues: bool = Query(False, description="Whether each also has `queue`: what waits for it."),
 ) -> Response:
     """All webhooks, by id; with parameters those for which all of them hold."""
     webhooks = webhooks_of(caller, parts.registry)
     names = [name for name, each in webhooks.items() if filters.passes(each, each.metadata)]
     page, more = page_of(names, limit, cursor)
     items = [_shown(parts, webhooks[webhook_id]) for webhook_id in page]
+    if queues:
+        for item, queue in zip(items, await queue_answers(parts.queues, page), strict=True):
+            item["queue"] = queue
     return page_answer(items, more, len(names))
 
 

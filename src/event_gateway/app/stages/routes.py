@@ -89,6 +89,7 @@ def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
         registration=stages.registrations.webhooks,
         verifier=stages.registrations.verifier,
         expression_errors=stages.ingest.expression_errors,
+        queues=stages.adapters.queues,
         rules=rules,
     )
     action_parts = webhook_actions.WebhookActionParts(

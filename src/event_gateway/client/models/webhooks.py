@@ -29,6 +29,7 @@ __all__ = [
     "JsonWebKey",
     "JsonWebKeys",
     "OrderedModel",
+    "QueueAnswer",
     "RateLimitAnswer",
     "RateLimitModel",
     "ReceivedResponse",
@@ -187,6 +188,7 @@ class ChangedWebhook(TypedDict):
     verification: VerificationAnswer | None
     disabled: DisabledAnswer | None
     expression_errors: NotRequired[Any]
+    queue: NotRequired[QueueAnswer | None]
     warnings: list[Warned]
 
 
@@ -297,6 +299,15 @@ class OrderedModel(TypedDict):
     """Which events are delivered in order."""
 
     by: str
+
+
+class QueueAnswer(TypedDict):
+    """What waits for a webhook: deliveries, those that are attempted now too; the age of the
+    oldest event; the state of the circuit breaker."""
+
+    depth: int
+    oldest_seconds: float
+    breaker: Literal["closed", "open", "half_open"]
 
 
 class RateLimitAnswer(TypedDict):
@@ -527,6 +538,7 @@ class WebhookAnswer(TypedDict):
     verification: VerificationAnswer | None
     disabled: DisabledAnswer | None
     expression_errors: NotRequired[Any]
+    queue: NotRequired[QueueAnswer | None]
 
 
 class WebhookBody(TypedDict):

@@ -123,6 +123,7 @@ class WebhooksOperations(Caller):
         *,
         limit: int | None = None,
         cursor: str | None = None,
+        queues: bool | None = None,
         state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
         | None = None,
         event: str | None = None,
@@ -140,6 +141,7 @@ class WebhooksOperations(Caller):
                 query={
                     "limit": limit,
                     "cursor": cursor,
+                    "queues": queues,
                     "state": state,
                     "event": event,
                     "owner": owner,
@@ -300,6 +302,7 @@ class AsyncWebhooksOperations(AsyncCaller):
         *,
         limit: int | None = None,
         cursor: str | None = None,
+        queues: bool | None = None,
         state: Literal["active", "disabled", "paused", "unverified", "orphaned", "renamed"]
         | None = None,
         event: str | None = None,
@@ -317,6 +320,7 @@ class AsyncWebhooksOperations(AsyncCaller):
                 query={
                     "limit": limit,
                     "cursor": cursor,
+                    "queues": queues,
                     "state": state,
                     "event": event,
                     "owner": owner,

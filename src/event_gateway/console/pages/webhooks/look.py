@@ -23,16 +23,14 @@ STATES = ("active", "paused", "disabled", "unverified", "orphaned", "renamed")
 async def list_webhooks(visit: Visit) -> Response:
     """A page of webhooks, each with the figures of its deliveries."""
     filters = visit.filters("search", "state", "event", "owner", "managed_by")
-    found = await visit.gateway.list_webhooks(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    names = [each["id"] for each in found["items"]]
-    small, *figures = await asyncio.gather(
-        _small_charts(visit.gateway, names), *(_stats(visit.gateway, name) for name in names)
+    found = await visit.gateway.list_webhooks(
+        limit=PAGE, cursor=visit.query("cursor"), queues=True, **filters
     )
+    names = [each["id"] for each in found["items"]]
     return await visit.render(
         "webhooks/list.html",
         page=found,
-        rows=list(zip(found["items"], figures, strict=True)),
-        small=small,
+        days=await _last_day(visit.gateway, names),
         filters=filters,
         states=STATES,
     )
@@ -70,23 +68,19 @@ async def chart(visit: Visit) -> Response:
     return visit.json(as_chart(history, series, rate=unit == "per_second"))
 
 
-async def _small_charts(gateway: AsyncGatewayClient, names: list[str]) -> dict[str, Any]:
-    """The small charts of these webhooks, by id; none while Redis is away."""
+async def _last_day(gateway: AsyncGatewayClient, names: list[str]) -> dict[str, Any]:
+    """A small chart and the totals of the last day for each of these webhooks, by id; none while
+    Redis is away."""
     if not names:
         return {}
     try:
         found = await gateway.list_webhook_histories(id=names)
     except GatewayError:
         return {}
-    return {each["webhook_id"]: small_chart(each["series"]) for each in found["items"]}
-
-
-async def _stats(gateway: AsyncGatewayClient, webhook_id: str) -> Any:
-    """The figures of a webhook; None where there are none: it was deleted, or Redis is away."""
-    try:
-        return await gateway.show_webhook_stats(webhook_id)
-    except GatewayError:
-        return None
+    return {
+        each["webhook_id"]: {"small": small_chart(each["series"]), "total": each["total"]}
+        for each in found["items"]
+    }
 
 
 async def defaults(visit: Visit) -> Any:

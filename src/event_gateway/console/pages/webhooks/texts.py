@@ -9,7 +9,7 @@ import yaml
 
 # What the gateway adds to a definition.
 ADDED = {"managed_by", "owner", "created_at", "state", "verification", "disabled", "warnings",
-         "expression_errors"}  # fmt: skip
+         "queue", "expression_errors"}  # fmt: skip
 
 
 def own_members(webhook: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> dict[str, Any]:
