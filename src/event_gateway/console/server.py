@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from event_gateway.console.application import Console
+from event_gateway.console.connections import BoundedConnection
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.observability.logs import LogSettings, configure_logs, log_uncaught
 
@@ -32,7 +33,7 @@ async def serve(settings: ConsoleSettings, listener: socket.socket, end: asyncio
     server = _Server(
         uvicorn.Config(
             console.asgi, log_config=None, access_log=False, lifespan="off", proxy_headers=False,
-            ws="none", server_header=False, timeout_graceful_shutdown=1,
+            http=BoundedConnection, ws="none", server_header=False, timeout_graceful_shutdown=1,
             ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key,
         )
     )  # fmt: skip

@@ -23,6 +23,7 @@ from event_gateway.core.access.failed_logins import FailedLogins
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FAILURES, PERIOD = 10, 60.0  # failed attempts of an address, and seconds
 MAX_KEY = 8192  # characters
+MAX_FORM = 64 * 1024  # bytes, of somebody who is not known yet
 
 
 class SignIn:
@@ -81,7 +82,7 @@ class SignIn:
     async def with_key(self, request: Request) -> Response:
         """Signs in with the key of the form."""
         try:
-            form = await read_form(request)
+            form = await read_form(request, MAX_FORM)
         except FormRefused as error:
             return self._page(None, f"Refused: {error}.", 400)
         key = form.get("key", [""])[0].strip()

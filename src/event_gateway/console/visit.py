@@ -95,13 +95,13 @@ def render(templates: Environment, template: str, status: int, **values: Any) ->
     return HTMLResponse(templates.get_template(template).render(values), status)
 
 
-async def read_form(request: Request) -> dict[str, list[str]]:
-    """The fields of a form by name. Raises FormRefused."""
+async def read_form(request: Request, limit: int = MAX_BODY) -> dict[str, list[str]]:
+    """The fields of a form by name. ``limit``: bytes. Raises FormRefused."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY:
+            if len(body) > limit:
                 raise FormRefused("the form is larger than the console takes")
     except ClientDisconnect:
         raise asyncio.CancelledError from None
