@@ -324,3 +324,28 @@ async def test_what_the_log_has_lost_is_resent_from_its_dead_letters(
     assert (await resend(webhooks=["dead"], source=sent["source"]))["queued"] == 1
     await client.until("dead", sent["id"], "succeeded")
     assert len(receiver.requests_to("/dead")) == 3
+
+
+async def test_few_searches_read_the_log_at_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.send(event("user.a"))
+    running = most = 0
+    read_back = finder.read_back
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await read_back(*arguments, **options)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(finder, "read_back", counted)
+    answers = await asyncio.gather(*(client.http.get(f"/v1/events/none-{n}") for n in range(20)))
+    assert {answer.status_code for answer in answers} == {404}
+    assert 1 <= most <= finder.MAX_SEARCHES
+    monkeypatch.setattr(finder, "MAX_WAIT", 0.0)
+    answers = await asyncio.gather(*(client.http.get(f"/v1/events/none-{n}") for n in range(20)))
+    assert {answer.status_code for answer in answers} <= {404, 503}

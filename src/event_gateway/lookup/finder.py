@@ -1,13 +1,14 @@
 """Finds the events of an id: by the index of events, and where that does not reach by reading."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.failures import failure
+from event_gateway.broker.failures import LogUnavailable, failure
 from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
@@ -24,6 +25,8 @@ MAX_CANDIDATES = 512  # positions that are read for an id, the latest of them
 MAX_READ = 20_000  # messages that are read where the index does not reach
 PASSAGE = 500  # messages that are read at a time
 NEAR = 500  # latest events that are searched for an id which is not found, and for similar ones
+MAX_SEARCHES = 4  # that read the log at a time in a process, as each makes consumers of its own
+MAX_WAIT = 10.0  # seconds for which a search waits for its turn
 
 MaySee = Callable[[Received], bool]
 
@@ -60,6 +63,7 @@ class Finder:
         self._log = log
         self._index = index
         self._states = states
+        self._searches = asyncio.Semaphore(MAX_SEARCHES)
 
     async def find(
         self,
@@ -74,7 +78,8 @@ class Finder:
 
         ``event_type``: a type that it has, which makes reading faster where the index does not
         reach. ``known``: further positions at which it may be, asked for if the index has none.
-        Raises LogUnavailable, and the exceptions in StateError.
+        Raises LogUnavailable, also where too many searches wait that must read the log, and the
+        exceptions in StateError.
         """
         states = await self._states.of(event_type)
         positions = await self._candidates(event_id, states)
@@ -86,26 +91,42 @@ class Finder:
             return event.id == event_id and (source is None or event.source == source)
 
         events = [each for each in await self._read(positions) if fits(each) and may_see(each)]
-        read, left_out = 0, []
         if not events and known is not None:
             events = [
                 each for each in await self._read([*await known()]) if fits(each) and may_see(each)
             ]
-        if not events:
+        if events:
+            return _found(events, states, indexed)
+        read, left_out = 0, []
+        async with self._turn():
             for state in states:
                 found, looked, more = await self._scan(state, fits, event_type, MAX_READ - read)
                 events += [received for received in found if may_see(received)]
                 read += looked
                 left_out += more
-        if not events:
+            if events:
+                return _found(events, states, indexed)
             recent = [each for each in await self._recent(states) if may_see(each)]
-            # What the router has set aside is in no index.
-            events = [each for each in recent if fits(each)]
-        if not events:
-            ids = [each.event.id for each in recent]
-            near = await asyncio.to_thread(close_matches, event_id, ids)
-            return Searched(states, read, left_out, near)
-        return _found(events, states, indexed)
+        # What the router has set aside is in no index.
+        events = [each for each in recent if fits(each)]
+        if events:
+            return _found(events, states, indexed)
+        ids = [each.event.id for each in recent]
+        near = await asyncio.to_thread(close_matches, event_id, ids)
+        return Searched(states, read, left_out, near)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Waits until fewer than :data:`MAX_SEARCHES` others read the log."""
+        try:
+            async with asyncio.timeout(MAX_WAIT):
+                await self._searches.acquire()
+        except TimeoutError:
+            raise LogUnavailable("too many searches for events read the log at once") from None
+        try:
+            yield
+        finally:
+            self._searches.release()
 
     async def _candidates(self, event_id: str, states: Sequence[LogState]) -> list[tuple[str, int]]:
         positions: list[tuple[str, int]] = []
