@@ -8,9 +8,12 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from event_gateway.cli.process.console import sign_in_link
+from event_gateway.console import sealing
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.sealing import Sealer, sealer_in
 from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
+from event_gateway.private_file import write_private
 from support.console import gateway_with_console
 
 
@@ -30,6 +33,23 @@ def test_what_was_sealed_is_opened_for_its_purpose_and_in_its_time(tmp_path: Pat
     for wrong in ("", "*", text[:-2], "A" + text[1:], "ü"):
         assert sealer.open("session", wrong) is None
     assert sealer.open("session", sealer.seal("session", {}, time.time() - 1)) is None
+
+
+def test_processes_that_begin_at_once_have_one_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[Sealer] = []
+
+    def write_while_another_begins(path: Path, text: str) -> None:
+        if not others:
+            others.append(Sealer(b"-" * 32))
+            others[0] = sealer_in(tmp_path)
+        write_private(path, text)
+
+    monkeypatch.setattr(sealing, "write_private", write_while_another_begins)
+    text = sealer_in(tmp_path).seal("link", {"key": "k"}, time.time() + 60)
+    assert others[0].open("link", text) == {"key": "k"}
+    assert [path.name for path in tmp_path.iterdir()] == ["session.key"]
 
 
 def test_a_link_signs_in_once(tmp_path: Path) -> None:
@@ -123,6 +143,25 @@ async def test_a_key_that_is_revoked_ends_its_sessions(tmp_path: Path) -> None:
             answer = await http.get("/webhooks")
             assert answer.status_code == 303
             assert answer.headers["location"].startswith("/sign-in?")
-            part = await http.get("/webhooks", headers={"HX-Request": "true"})
+            headers = {
+                "HX-Request": "true",
+                "HX-Current-URL": f"{console.url}/webhooks?state=paused",
+            }
+            part = await http.get("/webhooks", headers=headers)
             assert part.status_code == 401
-            assert part.headers["hx-redirect"] == "/sign-in"
+            assert part.headers["hx-redirect"] == "/sign-in?next=%2Fwebhooks%3Fstate%3Dpaused"
+            # A form gets the page for its answer, which leads back to that of the form.
+            headers = own | {"Referer": f"{console.url}/webhooks/crm/edit"}
+            form = await http.post("/webhooks/crm/edit", data={"csrf": "c"}, headers=headers)
+            assert form.status_code == 401
+            assert "nothing was changed" in form.text
+            assert 'name="next" value="/webhooks/crm/edit"' in form.text
+
+
+async def test_a_link_is_not_used_up_by_whoever_only_asks_for_headers(tmp_path: Path) -> None:
+    async with gateway_with_console(tmp_path) as console:
+        link = sign_in_link(console.program.data, console.url, console.key)
+        async with httpx.AsyncClient() as http:
+            assert (await http.head(link)).status_code == 405
+            assert (await http.get(link)).status_code == 303
+            assert (await http.get(link)).status_code == 403

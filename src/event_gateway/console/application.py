@@ -25,7 +25,7 @@ from event_gateway.console.rendering import templates
 from event_gateway.console.sealing import sealer_in
 from event_gateway.console.sessions import Sessions
 from event_gateway.console.settings import ConsoleSettings
-from event_gateway.console.sign_in import SIGN_IN, SignIn
+from event_gateway.console.sign_in import SignIn
 from event_gateway.console.visit import FormRefused, Visit, check_token, read_form, render
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,10 @@ class Console:
                 groups=GROUPS, form=form,
             )  # fmt: skip
         except FormRefused as error:
-            return PlainTextResponse(f"Refused: {error}.", 403)
+            return self._page(
+                status=403, title="Not done", detail=f"The console refused the form: {error}.",
+                remedy="Nothing was changed.",
+            )  # fmt: skip
         except (GatewayError, GatewayUnreachable) as error:
             return self._failed(request, error)
         try:
@@ -129,10 +132,13 @@ class Console:
         return self._page(**described(error))
 
     def _to_sign_in(self, request: Request, *, ended: bool = False) -> Response:
-        """Leads to the sign-in page, which leads back. Parts of pages and actions get a status that
-        the page understands."""
-        if request.headers.get("hx-request") or request.method != "GET":
-            return Response(status_code=401, headers={"HX-Redirect": SIGN_IN})
+        """Leads to the sign-in page, which leads back. A part of a page has the page lead there; a
+        form was not carried out, and gets the sign-in page for its answer."""
+        if request.headers.get("hx-request"):
+            url = self._sign_in.url(request, ended=ended)
+            return Response(status_code=401, headers={"HX-Redirect": url})
+        if request.method == "POST":
+            return self._sign_in.in_place_of_form(request)
         return RedirectResponse(self._sign_in.url(request, ended=ended), 303)
 
     def _page(self, *, status: int, title: str, detail: str, remedy: str = "",

@@ -4,6 +4,7 @@ A link is a file in the data directory, named by the digest of its token; taking
 file, which succeeds once, whatever process tries.
 """
 
+import contextlib
 import hashlib
 import secrets
 import time
@@ -49,8 +50,9 @@ class OneTimeLinks:
     def _sweep(self) -> None:
         """Removes links that nobody has used in time."""
         for path in self._directory.iterdir():
-            if path.stat().st_mtime < time.time() - 2 * LIFETIME:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # taken meanwhile
+                if path.stat().st_mtime < time.time() - 2 * LIFETIME:
+                    path.unlink()
 
 
 def _digest(token: str) -> str:

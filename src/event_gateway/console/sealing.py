@@ -49,7 +49,16 @@ def sealer_in(directory: Path) -> Sealer:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / "session.key"
     if not path.exists():
-        write_private(path, base64.b64encode(os.urandom(KEY_BYTES)).decode())
+        # Of several processes that begin at once, one makes the key, and all use that.
+        proposed = directory / f"session.key.{secrets.token_hex(8)}"
+        write_private(proposed, base64.b64encode(os.urandom(KEY_BYTES)).decode())
+        try:
+            os.link(proposed, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            proposed.replace(path)
+        proposed.unlink(missing_ok=True)
     try:
         return Sealer(base64.b64decode(path.read_text(), validate=True))
     except ValueError:

@@ -23,6 +23,7 @@ from event_gateway.core.access.failed_logins import FailedLogins
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FAILURES, PERIOD = 10, 60.0  # failed attempts of an address, and seconds
 MAX_KEY = 8192  # characters
+MAX_TARGET = 1500  # characters: the cookie of a sign-in at a provider holds it
 MAX_FORM = 64 * 1024  # bytes, of somebody who is not known yet
 
 
@@ -62,8 +63,7 @@ class SignIn:
     def url(self, request: Request, *, ended: bool = False) -> str:
         """The page that leads back to the page of a request. ``ended``: it says that the key is not
         valid any more."""
-        url = request.url
-        given = {"next": url.path + (f"?{url.query}" if url.query else "")}
+        given = {"next": _page_of(request)}
         if given["next"] == "/":
             given = {}
         if ended:
@@ -78,6 +78,12 @@ class SignIn:
         if request.query_params.get("ended"):
             message = "Your key is not valid any more, or your session has ended. Sign in again."
         return self._page(request.query_params.get("next"), message, 200)
+
+    def in_place_of_form(self, request: Request) -> Response:
+        """The page for somebody whose session has ended before a form was sent. It leads back to
+        the page of the form."""
+        text = "Your session has ended, and nothing was changed. Sign in, and send the form again."
+        return self._page(_page_of(request), text, 401)
 
     async def with_key(self, request: Request) -> Response:
         """Signs in with the key of the form."""
@@ -97,7 +103,10 @@ class SignIn:
         return await self._enter(request, key, target)
 
     async def with_link(self, request: Request) -> Response:
-        """Signs in with a one-time link."""
+        """Signs in with a one-time link. Who only asks for headers, as previews of links do, does
+        not use it up."""
+        if request.method != "GET":
+            return Response(status_code=405, headers={"Allow": "GET"})
         key = self._links.take(request.query_params.get("token", ""))
         if key is None:
             text = "This link was used already, or its time is over. Sign in with an API key."
@@ -174,8 +183,20 @@ class SignIn:
         )  # fmt: skip
 
 
+def _page_of(request: Request) -> str:
+    """The path and query of the page that a request is for, or came from if it is for a part of one
+    (htmx names it) or brings a form."""
+    url = str(request.url)
+    if request.method == "POST" or request.headers.get("hx-request"):
+        url = request.headers.get("hx-current-url") or request.headers.get("referer", "/")
+    parts = urlsplit(url)
+    return _inside(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
 def _inside(target: str | None) -> str:
     """A page of this console; the first one for anything else."""
     if not target or not target.startswith("/") or target.startswith(("//", "/\\", SIGN_IN)):
+        return "/"
+    if len(target) > MAX_TARGET:
         return "/"
     return target if target.isprintable() else "/"
