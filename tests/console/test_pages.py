@@ -10,6 +10,7 @@ from support.receiver import Receiver
 pytestmark = pytest.mark.browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
+STREAMS = {"streams": {"users": {"subjects": ["user.*"]}}}
 PATHS = (
     "/",
     "/webhooks",
@@ -19,13 +20,27 @@ PATHS = (
     "/deliveries",
     "/deliveries?webhook=orders",
     "/events",
+    "/streams",
+    "/streams/users",
+    "/streams/users/tail",
+    "/event-types",
+    "/event-types/new",
+    "/event-types/import",
+    "/alerts",
+    "/alerts/history",
+    "/alerts/silence",
+    "/rejected",
+    "/audit-log",
+    "/keys",
+    "/keys/new",
+    "/secrets",
     "/system",
     "/nothing",
 )
 
 
 async def test_every_page_is_accessible(tmp_path: Path, receiver: Receiver) -> None:
-    async with gateway_with_console(tmp_path) as console, browser() as chromium:
+    async with gateway_with_console(tmp_path, STREAMS) as console, browser() as chromium:
         await console.client.webhook(id="orders", url=f"{receiver.url}/orders", events=["user.>"])
         for screen, theme in SCREENS:
             async with tab(chromium, console.url, screen=screen, theme=theme) as shown:

@@ -1,13 +1,15 @@
 """Pictures of every page, for people to look at: ``make console-pictures`` takes them."""
 
 import asyncio
+import contextlib
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.client import Client, event
+from support.client import Client, Socket, event
 from support.console import DESKTOP, PHONE, Theme, browser, gateway_with_console, tab
 from support.receiver import Receiver
 
@@ -26,7 +28,28 @@ PAGES = {
     "webhook-form": "/webhooks/crm_orders/edit",
     "deliveries": "/deliveries",
     "events": "/events",
+    "streams": "/streams",
+    "stream": "/streams/audit_stream",
+    "tail": "/streams/audit_stream/tail?from=first",
+    "event-types": "/event-types",
+    "event-type": "/event-types/ontology.schema.created",
+    "event-type-form": "/event-types/ontology.schema.created/edit",
+    "import": "/event-types/import",
+    "rejected": "/rejected",
+    "rejected-one": "/rejected/1",
+    "alerts": "/alerts",
+    "alert-history": "/alerts/history",
+    "silence": "/alerts/silence",
+    "audit-log": "/audit-log",
+    "keys": "/keys",
+    "key-form": "/keys/new",
+    "secrets": "/secrets",
     "system": "/system",
+}
+SCHEMA = {
+    "type": "object",
+    "required": ["namespace", "name"],
+    "properties": {"namespace": {"type": "string"}, "name": {"type": "string"}},
 }
 THEMES: tuple[Theme, ...] = ("light", "dark")
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
@@ -35,8 +58,14 @@ SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 async def test_pictures(tmp_path: Path, receiver: Receiver) -> None:
     folder = Path(FOLDER or "")
     folder.mkdir(parents=True, exist_ok=True)
-    async with gateway_with_console(tmp_path) as console, browser() as chromium:
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        contextlib.AsyncExitStack() as stack,
+    ):
         await _fill(console.client, receiver)
+        live = await stack.enter_async_context(console.client.websocket())
+        await _fill_others(console.client, live)
         for screen, size in SCREENS.items():
             for theme in THEMES:
                 async with tab(chromium, console.url, screen=size, theme=theme) as shown:
@@ -83,3 +112,43 @@ async def _fill(client: Client, receiver: Receiver) -> None:
         kinds = ("ontology.schema.updated", "terminus.commit.created")
         await client.send([event(kinds[number % 2], {"n": second}) for number in range(count)])
         await asyncio.sleep(1)
+
+
+async def _fill_others(client: Client, live: Socket) -> None:
+    """Streams with a subscriber, event types, rejected input, a silence, keys and secrets."""
+    changes = ["ontology.schema.*", "ontology.violation.*", "terminus.commit.*"]
+    for name, subjects in (
+        ("audit_stream", ["audit.events.*"]), ("real_time_schema_changes", changes),
+    ):  # fmt: skip
+        await _post(client, "/v1/streams", name=name, subjects=subjects)
+    start = {"from": "first"}
+    await live.request(action="subscribe", stream="audit_stream", durable="reports", **start)
+    example = {"namespace": "customer", "name": "Person", "fields": [1, 2]}
+    for kind in ("created", "updated", "deleted"):
+        await _post(
+            client, "/v1/event-types",
+            type=f"ontology.schema.{kind}", owner="ontology-team", schema=SCHEMA, enforce="warn",
+            description=f"A schema of the ontology was {kind}", examples=[example],
+        )  # fmt: skip
+    await client.nats.publish("user.authenticated", b'{"specversion": "1.0", "type": 5}')
+    await client.nats.publish("audit.events.login", b"not json at all")
+    await _post(client, "/v1/alerts/silences", name="delivery_lag", duration="1d",
+                comment="The archive is being moved")  # fmt: skip
+    for name, scopes, more in (
+        ("crm-service", ["events:publish", "webhooks:manage"], {"namespaces": ["customer"]}),
+        ("dashboard", ["streams:read", "metrics:read"], {"expires_in": "90d"}),
+    ):
+        await _post(client, "/v1/keys", name=name, scopes=scopes, **more)
+    for name in ("siem_token", "crm_token"):
+        await client.http.put(f"/v1/secrets/{name}", json={"value": "a-value-of-some-length"})
+    await client.http.patch("/v1/webhooks/crm_orders", json={
+        "security": {"auth_type": "bearer_token", "secret_name": "crm_token"},
+        "description": "Orders of the CRM",
+    })  # fmt: skip
+    await client.http.delete("/v1/webhooks/nothing")
+    await asyncio.sleep(3)  # alerts fire
+
+
+async def _post(client: Client, path: str, **body: Any) -> None:
+    answer = await client.http.post(path, json=body)
+    assert answer.status_code in (200, 201), answer.text

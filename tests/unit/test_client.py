@@ -44,6 +44,7 @@ def test_the_parts_of_a_request() -> None:
 def test_events_of_a_stream_are_read_from_its_lines() -> None:
     reader, read = EventStream(), []
     lines = [": hello", "id: 7", "", "id: 8", 'data: {"id":', 'data: "x"}', "", "data:{}", ""]
+    lines += ["event: caught_up", "id: 9", 'data: {"seq": 9}', ""]  # none of the stream's events
     for line in lines:
         read += reader.take(line)
     assert read == [(8, {"id": "x"}), (8, {})]

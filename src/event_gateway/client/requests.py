@@ -53,11 +53,13 @@ def _text(value: object) -> str:
 
 
 class EventStream:
-    """Reads events from the lines of a Server-Sent Events stream."""
+    """Reads events from the lines of a Server-Sent Events stream. Blocks with a name, such as
+    ``caught_up``, are no events of the stream."""
 
     def __init__(self) -> None:
         self._seq = 0
         self._data: list[str] = []
+        self._named = False
 
     def take(self, line: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The sequence and the event that a line completes, if it completes one."""
@@ -67,6 +69,10 @@ class EventStream:
             self._seq = int(value)
         elif name == "data":
             self._data.append(value)
-        elif not line and self._data:
+        elif name == "event":
+            self._named = True
+        elif not line:
             text, self._data = "\n".join(self._data), []
-            yield self._seq, json.loads(text)
+            named, self._named = self._named, False
+            if text and not named:
+                yield self._seq, json.loads(text)

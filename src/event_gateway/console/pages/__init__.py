@@ -1,12 +1,32 @@
 """The pages by subject, in the order of the navigation: a module and a folder of templates each."""
 
 from event_gateway.console.page_group import PageGroup
-from event_gateway.console.pages import deliveries, events, overview, system, webhooks
+from event_gateway.console.pages import (
+    alerts,
+    audit_log,
+    deliveries,
+    event_types,
+    events,
+    keys,
+    overview,
+    rejected,
+    secrets,
+    streams,
+    system,
+    webhooks,
+)
 
 GROUPS: tuple[PageGroup, ...] = (
     overview.PAGES,
     webhooks.PAGES,
     deliveries.PAGES,
     events.PAGES,
+    streams.PAGES,
+    event_types.PAGES,
+    alerts.PAGES,
+    rejected.PAGES,
+    audit_log.PAGES,
+    keys.PAGES,
+    secrets.PAGES,
     system.PAGES,
 )

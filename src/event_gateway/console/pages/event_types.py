@@ -1,0 +1,164 @@
+"""Event types: the catalog, with schemas and examples, and its exchange as AsyncAPI."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from event_gateway.client import GatewayError
+from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.visit import PAGE, Visit
+
+ENFORCED = (("", "as configured"), ("off", "off"), ("warn", "warn"), ("reject", "reject"))
+FIELDS = ("type", "description", "owner", "dataschema", "enforce", "schema", "examples")
+
+
+async def list_event_types(visit: Visit) -> Response:
+    """A page of the catalog."""
+    filters = visit.filters("owner")
+    found = await visit.gateway.list_event_types(
+        limit=PAGE, cursor=visit.query("cursor"), owner=filters["owner"]
+    )
+    return await visit.render("event_types/list.html", page=found, filters=filters)
+
+
+async def show_event_type(visit: Visit) -> Response:
+    """One event type, with its schema and its examples."""
+    found = await visit.gateway.show_event_type(visit.path("name"))
+    return await visit.render("event_types/show.html", found=found)
+
+
+async def new(visit: Visit) -> Response:
+    """The form of a new event type."""
+    return await _form(visit, dict.fromkeys(FIELDS, ""), {}, former=None)
+
+
+async def edit(visit: Visit) -> Response:
+    """The form of an event type that is there."""
+    found = await visit.gateway.show_event_type(visit.path("name"))
+    values = {name: found.get(name) or "" for name in FIELDS} | {
+        name: json.dumps(found[name], indent=2, ensure_ascii=False)
+        if found.get(name) else ""
+        for name in ("schema", "examples")
+    }  # fmt: skip
+    return await _form(visit, values, {}, former=found["type"])
+
+
+async def save(visit: Visit) -> Response:
+    """Registers an event type, or replaces it."""
+    former = visit.field("former") or None
+    body: dict[str, Any] = {
+        name: visit.field(name) for name in FIELDS[:5] if visit.field(name) or name == "description"
+    }
+    errors = {}
+    for name in ("schema", "examples"):
+        if not visit.field(name):
+            continue
+        try:
+            body[name] = json.loads(visit.field(name))
+        except ValueError as error:
+            errors[name] = f"This is not JSON: {error}."
+    if errors:
+        return await _form(visit, _given(visit), errors, former)
+    try:
+        if former is None:
+            found = await visit.gateway.create_event_type(body)  # type: ignore[arg-type]
+        else:
+            found = await visit.gateway.put_event_type(former, body)  # type: ignore[arg-type]
+    except GatewayError as error:
+        if error.status not in (409, 422):
+            raise
+        return await _form(visit, _given(visit), _errors_of(error), former)
+    path = f"/event-types/{found['type']}"
+    return visit.redirect(path, f"{found['type']} is {'changed' if former else 'registered'}.")
+
+
+async def delete(visit: Visit) -> Response:
+    """Takes an event type out of the catalog."""
+    name = visit.path("name")
+    await visit.gateway.delete_event_type(name)
+    return visit.redirect("/event-types", f"{name} is not in the catalog any more.")
+
+
+async def export(visit: Visit) -> Response:
+    """The catalog as an AsyncAPI document, as a file."""
+    document = await visit.gateway.export_event_types()
+    return JSONResponse(
+        document, headers={"Content-Disposition": 'attachment; filename="event-types.json"'}
+    )
+
+
+async def show_import(visit: Visit) -> Response:
+    """The form for an AsyncAPI document."""
+    return await visit.render("event_types/import.html", document="", found=None, problem="")
+
+
+async def take_document(visit: Visit) -> Response:
+    """Says what an AsyncAPI document would change, and changes that once it is confirmed."""
+    document, confirmed = visit.field("document"), bool(visit.field("confirmed"))
+    found, problem = None, ""
+    try:
+        found = await visit.gateway.import_event_types(document, dry_run=not confirmed)
+    except GatewayError as error:
+        if error.status not in (409, 422):
+            raise
+        told = [each["detail"] for each in error.problem.get("errors") or []]
+        problem = " ".join([error.detail, *told[:10]])
+    if found is not None and confirmed:
+        number = len(found["created"]) + len(found["changed"])
+        return visit.redirect("/event-types", f"{number} event types are registered.")
+    return await visit.render(
+        "event_types/import.html",
+        status=422 if problem else 200,
+        document=document,
+        found=found,
+        problem=problem,
+    )
+
+
+async def _form(
+    visit: Visit, values: Mapping[str, Any], errors: Mapping[str, str], former: str | None
+) -> Response:
+    return await visit.render(
+        "event_types/form.html",
+        status=422 if errors else 200,
+        values=values,
+        errors=errors,
+        former=former,
+        enforced=ENFORCED,
+    )
+
+
+def _given(visit: Visit) -> dict[str, str]:
+    return {name: visit.field(name) for name in FIELDS}
+
+
+def _errors_of(error: GatewayError) -> dict[str, str]:
+    """What is wrong, by the field; what is of no field by the empty name."""
+    errors = {
+        str(each.get("key") or "").partition(".")[0]: str(each["detail"])
+        for each in error.problem.get("errors") or []
+    }
+    known = {name: text for name, text in errors.items() if name in FIELDS}
+    return known or {"": error.detail}
+
+
+PAGES = PageGroup(
+    name="event_types",
+    title="Event types",
+    path="/event-types",
+    section="Listen",
+    scope="events:read",
+    routes=[
+        page("/event-types", list_event_types),
+        page("/event-types/new", new),
+        action("/event-types/save", save),
+        page("/event-types/export", export),
+        page("/event-types/import", show_import),
+        action("/event-types/import", take_document),
+        page("/event-types/{name:path}/edit", edit),
+        action("/event-types/{name:path}/delete", delete),
+        page("/event-types/{name:path}", show_event_type),
+    ],
+)

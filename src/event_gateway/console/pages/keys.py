@@ -1,0 +1,100 @@
+"""API keys: who may do what, until when."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from event_gateway.client import GatewayError
+from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.visit import PAGE, Visit
+
+# In the words of the reference of the scopes.
+SCOPES = (
+    ("events:publish", "Publish events"),
+    ("events:read", "Read the log and the event types"),
+    ("streams:read", "Read streams and subscribe to them"),
+    ("webhooks:read", "Read webhooks, alerts and the overview"),
+    ("webhooks:manage", "Register, change, try and delete webhooks"),
+    ("deliveries:read", "Read deliveries, dead letters and replays"),
+    ("deliveries:manage", "Retry, cancel, resend and replay"),
+    ("secrets:manage", "Set, rotate and delete secrets"),
+    ("metrics:read", "Read metrics and health"),
+    ("admin", "All of it; without narrowing also the installation"),
+)
+NARROWINGS = ("namespaces", "types", "streams")
+
+
+async def list_keys(visit: Visit) -> Response:
+    """A page of keys, without their values."""
+    found = await visit.gateway.list_keys(limit=PAGE, cursor=visit.query("cursor"))
+    return await visit.render("keys/list.html", page=found)
+
+
+async def new(visit: Visit) -> Response:
+    """The form of a new key."""
+    return await _form(visit, {"name": "", "expires_in": "90d", "scopes": []}, {})
+
+
+async def create(visit: Visit) -> Response:
+    """Issues a key, and shows it this once."""
+    body: dict[str, Any] = {"name": visit.field("name"), "scopes": visit.form.get("scopes", [])}
+    if visit.field("expires_in"):
+        body["expires_in"] = visit.field("expires_in")
+    body |= {name: words for name in NARROWINGS if (words := visit.field(name).split())}
+    try:
+        made = await visit.gateway.create_key(body)  # type: ignore[arg-type]
+    except GatewayError as error:
+        if error.status != 422:
+            raise
+        given = {name: visit.field(name) for name in ("name", "expires_in", *NARROWINGS)}
+        return await _form(visit, given | {"scopes": body["scopes"]}, _errors_of(error))
+    return await visit.render("keys/made.html", made=made, rotated=False)
+
+
+async def rotate(visit: Visit) -> Response:
+    """Issues another value of a key, and shows it this once."""
+    overlap = visit.field("overlap") or "24h"
+    made = await visit.gateway.rotate_key(visit.path("key_id"), {"overlap": overlap})
+    return await visit.render("keys/made.html", made=made, rotated=True)
+
+
+async def revoke(visit: Visit) -> Response:
+    """Revokes a key: it opens nothing any more."""
+    await visit.gateway.revoke_key(visit.path("key_id"))
+    return visit.redirect("/keys", f"The key {visit.field('name')} is revoked.")
+
+
+async def _form(visit: Visit, values: Mapping[str, Any], errors: Mapping[str, str]) -> Response:
+    return await visit.render(
+        "keys/form.html",
+        status=422 if errors else 200,
+        values=values,
+        errors=errors,
+        scopes=SCOPES,
+    )
+
+
+def _errors_of(error: GatewayError) -> dict[str, str]:
+    errors = {
+        str(each.get("key") or "").partition(".")[0].partition("[")[0]: str(each["detail"])
+        for each in error.problem.get("errors") or []
+    }
+    return errors or {"": error.detail}
+
+
+PAGES = PageGroup(
+    name="keys",
+    title="API keys",
+    path="/keys",
+    section="Installation",
+    scope="admin",
+    operator=True,
+    routes=[
+        page("/keys", list_keys),
+        page("/keys/new", new),
+        action("/keys/new", create),
+        action("/keys/{key_id}/rotate", rotate),
+        action("/keys/{key_id}/revoke", revoke),
+    ],
+)

@@ -1,0 +1,19 @@
+"""Streams: the list, a page for each with its subscribers, and a live tail."""
+
+from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.pages.streams import look, tail
+
+PAGES = PageGroup(
+    name="streams",
+    title="Streams",
+    path="/streams",
+    section="Listen",
+    scope="streams:read",
+    routes=[
+        page("/streams", look.list_streams),
+        page("/streams/{name}", look.show_stream),
+        page("/streams/{name}/tail", tail.show),
+        page("/streams/{name}/tail/events", tail.events),
+        action("/streams/{name}/disconnect", look.disconnect),
+    ],
+)

@@ -1,0 +1,55 @@
+"""What streams there are, what they hold, and who reads them."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from starlette.responses import Response
+
+from event_gateway.console.visit import PAGE, Visit
+
+MANY = 1000  # subscriptions that the list counts
+LATEST = 10  # messages on the page of a stream
+
+
+async def list_streams(visit: Visit) -> Response:
+    """A page of streams, each with the number of its subscribers."""
+    found, subscriptions = await asyncio.gather(
+        visit.gateway.list_streams(limit=PAGE, cursor=visit.query("cursor")),
+        visit.gateway.list_subscriptions(limit=MANY),
+    )
+    subscribers = Counter(each["stream"] for each in subscriptions["items"])
+    return await visit.render(
+        "streams/list.html",
+        page=found,
+        subscribers=subscribers,
+        complete=subscriptions["complete"] and subscriptions["next"] is None,
+    )
+
+
+async def show_stream(visit: Visit) -> Response:
+    """One stream: its definition, what it holds, its subscribers and its latest messages."""
+    name = visit.path("name")
+    stream: Any = await visit.gateway.show_stream(name)
+    whole = "state" in stream
+    last = stream["state"]["last_seq"] if whole else 0
+    subscriptions, latest = await asyncio.gather(
+        visit.gateway.list_subscriptions(stream=name, limit=PAGE),
+        visit.gateway.list_stream_messages(
+            name, from_seq=max(last - LATEST + 1, 1) if whole else None, limit=LATEST
+        ),
+    )
+    return await visit.render(
+        "streams/show.html",
+        stream=stream,
+        whole=whole,
+        subscriptions=subscriptions,
+        latest=list(reversed(latest["items"])),
+    )
+
+
+async def disconnect(visit: Visit) -> Response:
+    """Ends a subscription; its client may come again."""
+    await visit.gateway.close_subscription(visit.field("subscription"))
+    path = visit.request.url.path.rpartition("/")[0]
+    return visit.redirect(path, "The subscription has ended. Its client may subscribe again.")

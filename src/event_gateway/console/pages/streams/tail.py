@@ -1,0 +1,79 @@
+"""The live tail of a stream: an event stream from the gateway through the console to the page."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from event_gateway.client import GatewayError, GatewayUnreachable
+from event_gateway.console.visit import Visit
+
+MAX_TAILS = 50  # of a console, as each holds a connection to the gateway
+STARTS = ("new", "first")
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class Tails:
+    """How many tails are open."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+
+    async def follow(
+        self, visit: Visit, name: str, start: str | int, expression: str | None
+    ) -> AsyncIterator[str]:
+        """The blocks of an event stream. One of the type ``refused`` is the last: the page does
+        not try again after it."""
+        if self._open >= self._most:
+            yield _block("refused", {"detail": f"{self._most} tails are open in this console."})
+            return
+        self._open += 1
+        try:
+            yield "retry: 2000\n\n"
+            async for seq, event in visit.gateway.follow_stream(
+                name, from_=start, expression=expression
+            ):
+                yield f"id: {seq}\ndata: {json.dumps({'seq': seq, 'event': event})}\n\n"
+        except GatewayError as error:
+            if error.status not in (429, 503):
+                yield _block("refused", {"detail": error.detail})
+        except GatewayUnreachable:
+            pass  # the page connects again, from where it was
+        finally:
+            self._open -= 1
+
+
+_tails = Tails(MAX_TAILS)
+
+
+async def show(visit: Visit) -> Response:
+    """The page of the tail. Its filter and where it starts stand in the URL."""
+    name = visit.path("name")
+    await visit.gateway.show_stream(name)
+    start = visit.query("from") or STARTS[0]
+    return await visit.render(
+        "streams/tail.html",
+        name=name,
+        filters={"expression": visit.query("expression"), "from": start},
+        starts=STARTS,
+    )
+
+
+async def events(visit: Visit) -> Response:
+    """The events, from where the page was if it connects again."""
+    name, last = visit.path("name"), visit.request.headers.get("last-event-id", "")
+    start: str | int = visit.query("from") or STARTS[0]
+    if last.isdigit() and len(last) < 20:
+        start = int(last) + 1
+    elif start == STARTS[0]:
+        # By its sequence: what comes in before the gateway has the subscription is not missed.
+        stream: Any = await visit.gateway.show_stream(name)
+        start = stream["state"]["last_seq"] + 1 if "state" in stream else start
+    blocks = _tails.follow(visit, name, start, visit.query("expression"))
+    return StreamingResponse(blocks, media_type="text/event-stream", headers=_HEADERS)
+
+
+def _block(kind: str, data: object) -> str:
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
