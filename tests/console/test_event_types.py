@@ -21,7 +21,7 @@ async def test_an_event_type_from_its_form_to_its_end(tmp_path: Path) -> None:
         page, http = shown.page, console.client.http
         shown.expected = ("422",)
         await shown.sign_in(console.key)
-        await page.get_by_role("link", name="Event types", exact=True).click()
+        await page.locator("nav.nav").get_by_role("link", name="Event types").click()
         await page.get_by_role("link", name="Register a type").first.click()
         await page.get_by_label("Type", exact=False).first.fill("shop.order.made")
         await page.get_by_label("JSON Schema of the data").fill("{")

@@ -29,7 +29,7 @@ async def test_a_stream_is_followed_live(tmp_path: Path) -> None:
         page, client = shown.page, console.client
         await client.send(event("user.made", {"name": "<b>first</b>"}, id="first"))
         await shown.sign_in(console.key)
-        await page.get_by_role("link", name="Streams", exact=True).click()
+        await page.locator("nav.nav").get_by_role("link", name="Streams").click()
         await shown.check_accessible()
         await page.get_by_role("link", name="users", exact=True).click()
         await shown.reloaded_until("user.made")
