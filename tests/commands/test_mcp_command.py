@@ -279,6 +279,16 @@ async def test_a_key_that_is_changed_while_the_server_runs(client: Client) -> No
         assert "Tell the user" in text
 
 
+async def test_a_key_with_too_few_requests_for_several_at_once(client: Client) -> None:
+    for number in range(6):
+        await client.webhook(id=f"w{number}", url="https://example.com/", events=["user.>"])
+    environ = await key_with(client, "webhooks:read", limits={"requests": 6, "per": "1h"})
+    async with assistant(**environ) as assistant_:
+        text = await assistant_.refused("list_failing_webhooks")
+    assert "status 429" in text
+    assert "TaskGroup" not in text
+
+
 async def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
     absent = tmp_path / "mcp"
     absent.mkdir()

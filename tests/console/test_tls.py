@@ -1,12 +1,35 @@
 """The console over HTTPS, with the server's certificate."""
 
+import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from support.certificates import IssuedFiles
 from support.patience import PATIENCE
 from support.program import Program
+
+
+async def _served(url: str, issued: IssuedFiles) -> bytes:
+    """The certificate that a new connection is shown; empty while none can be made."""
+    parts = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(
+            parts.hostname, parts.port, ssl=issued.client(), ssl_handshake_timeout=PATIENCE
+        )
+    except OSError:
+        return b""
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return bytes(shown)
+
+
+async def _status(http: httpx.AsyncClient, path: str) -> int:
+    try:
+        return (await http.get(path)).status_code
+    except httpx.TransportError:
+        return 0
 
 
 async def test_the_console_has_the_servers_certificate(tmp_path: Path, issued: IssuedFiles) -> None:
@@ -31,6 +54,14 @@ async def test_the_console_has_the_servers_certificate(tmp_path: Path, issued: I
             assert cookie.startswith("__Host-")
             assert "Secure" in cookie
             assert "strict-transport-security" in page.headers
+            # A renewed certificate is served, and the gateway is known by it.
+            former = await _served(at["console"], issued)
+            issued.serve()
+            async with asyncio.timeout(PATIENCE):
+                while await _served(at["console"], issued) in (b"", former):
+                    await asyncio.sleep(0.1)
+                while (await _status(http, "/webhooks")) != 200:
+                    await asyncio.sleep(0.1)
     finally:
         assert await program.stop() == 0
     assert "Traceback" not in program.output, program.output

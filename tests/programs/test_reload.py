@@ -97,6 +97,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
                 ("webhooks: [", "not YAML"),
                 (other() | {"servr": {}}, "servr: unknown key; did you mean server?"),
                 (other(server={"port": 1}), "server.port: cannot change without a restart"),
+                (other(console={"name": "x"}), "console: cannot change without a restart"),
                 (other(nats={"url": "nats://elsewhere"}), "nats: cannot change"),
                 (loose, "compliance cannot be turned off"),
             ):

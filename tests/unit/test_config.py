@@ -142,6 +142,7 @@ W = "webhooks:\n  w:\n    url: https://example.com/\n    events: [a.b]\n"
         ("streams:\n  s: {subjects: ['a.b', 'webhook.*']}\n", 2, "streams.s", "of their own"),
         ("streams:\n  s: {subjects: [], max_messages: many}\n", 2, "max_messages", "whole number"),
         ("server: {port: '${UNSET}'}\n", 1, "server.port", "UNSET is not set"),
+        ("console: {url: 'https://a.example/b'}\n", 1, "console.url", "must be without a path"),
         (W + "    ordered: {buy: x}\n", 5, "webhooks.w.ordered.by", "is missing"),
         (W + "    ordered: maybe\n", 5, "webhooks.w.ordered", "true or false"),
         (W + "    ordered: {by: data..x}\n", 5, "webhooks.w.ordered.by", "is not a path"),

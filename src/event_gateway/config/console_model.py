@@ -13,7 +13,20 @@ def _url(value: str) -> str:
     return value
 
 
+def origin(value: str) -> str:
+    """The scheme, host and port of a URL as browsers write them: in small letters, without the
+    scheme's own port. Raises ValueError for a URL with a path."""
+    parts = parse_endpoint_url(value)
+    if parts.path != "/":
+        raise ValueError("must be without a path: the console is at the root of its host")
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    own = {"https": 443, "http": 80}[parts.scheme]
+    port = "" if parts.port in (None, own) else f":{parts.port}"
+    return f"{parts.scheme}://{host.lower()}{port}"
+
+
 Url = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[str, AfterValidator(origin)]
 
 
 class ConsoleOidcModel(Section):
@@ -50,7 +63,7 @@ class ConsoleModel(Section):
     logo: str | None = Field(
         None, description="An SVG, PNG, JPEG or WebP file of at most 1 MiB, which the pages show."
     )
-    url: Url | None = Field(
+    url: Origin | None = Field(
         None,
         description="The address at which browsers reach it, such as https://events.example.com, "
         "if a proxy is before it.",

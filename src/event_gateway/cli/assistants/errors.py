@@ -29,7 +29,10 @@ def acting_on(tool: Tool) -> Tool:
     @functools.wraps(tool)
     async def answered(*args: Any, **arguments: Any) -> Any:
         try:
-            return await tool(*args, **arguments)
+            try:
+                return await tool(*args, **arguments)
+            except ExceptionGroup as failed:  # of several requests at once: one says what is wrong
+                raise failed.exceptions[0] from None
         except GatewayError as error:
             raise ToolError(text_of(error)) from None
         except GatewayUnreachable as error:

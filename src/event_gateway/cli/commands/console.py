@@ -34,11 +34,17 @@ def console(
     from event_gateway.cli.client.place_options import place
     from event_gateway.cli.client.requests import locate_gateway
     from event_gateway.cli.process.host import StartFailed, listen
+    from event_gateway.config.console_model import origin
     from event_gateway.console.links import OneTimeLinks
     from event_gateway.console.sealing import sealer_in
     from event_gateway.console.server import serve
     from event_gateway.console.settings import ConsoleSettings
 
+    if public_url is not None:
+        try:
+            public_url = origin(public_url)
+        except ValueError as error:
+            fail(f"--public-url {public_url}: {error}", 2)
     gateway = locate_gateway(url, key)
     found = place()
     own = found.data_dir if found.in_directory and found.data_dir is not None else None

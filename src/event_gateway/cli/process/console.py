@@ -107,14 +107,22 @@ class _ConsoleProcess:
         self._process: subprocess.Popen[str] | None = None
 
     async def keep(self) -> None:
-        """Starts it, and again whenever it has ended, later and later."""
+        """Starts it, and again whenever it has ended, later and later, and when the certificate
+        was renewed: it serves that, and knows the gateway by it."""
         delay = FIRST_DELAY
+        files: list[float | None] = []
         while True:
             if self._process is None or self._process.poll() is not None:
                 started = time.monotonic()
+                files = self._changed_at()
                 self._start()
             await asyncio.sleep(INTERVAL)
-            if self._process is None or (status := self._process.poll()) is None:
+            if self._process is None:
+                continue
+            if (status := self._process.poll()) is None:
+                if self._changed_at() != files:
+                    log.info("the certificate has changed, the console is started again")
+                    await self.stop()
                 continue
             if time.monotonic() - started > STEADY:
                 delay = FIRST_DELAY
@@ -138,6 +146,12 @@ class _ConsoleProcess:
             self._process.stdin.write(self._settings.to_json() + "\n")
             self._process.stdin.flush()
 
+    def _changed_at(self) -> list[float | None]:
+        """When each file of the certificate has changed; None for one that is missing."""
+        settings = self._settings
+        names = (settings.tls_cert, settings.tls_key, settings.certificate)
+        return [_changed_at(Path(name)) for name in names if name is not None]
+
     async def stop(self) -> None:
         """Ends it: closing its input tells it to end."""
         process = self._process
@@ -151,6 +165,13 @@ class _ConsoleProcess:
             if time.monotonic() > deadline:
                 process.kill()
             await asyncio.sleep(0.02)
+
+
+def _changed_at(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _prepare() -> None:
