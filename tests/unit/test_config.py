@@ -459,3 +459,24 @@ def test_a_short_signing_secret_is_refused_with_its_line(
     assert check(path).status == 2
     (tmp_path / "sig").write_text("whsec_" + "A" * 32 + "\n")
     assert check(path).status == 0
+
+
+def test_what_keeps_the_console_from_working_is_a_warning(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.svg"
+    text = (
+        "auth: {{jwt: [{{issuer: 'https://a.example', audience: gateway}}]}}\n"
+        "secrets: {{dir: {folder}}}\n"
+        "console: {{logo: {logo}, oidc: {{issuer: '{issuer}', client_id: c, secret_name: own}}}}\n"
+    )
+
+    def warned(issuer: str) -> list[str]:
+        path = tmp_path / "gateway.yaml"
+        path.write_text(text.format(folder=tmp_path, logo=logo, issuer=issuer))
+        lines = check(path).err.splitlines()
+        return [line.split(": ")[2] for line in lines if ": console." in line]
+
+    oidc = "console.oidc"
+    assert warned("https://b.example") == ["console.logo", f"{oidc}.issuer", f"{oidc}.secret_name"]
+    logo.write_text("<svg/>")
+    (tmp_path / "own").write_text("secret")
+    assert warned("https://a.example") == []

@@ -11,13 +11,16 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+_PICTURES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
+}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    **_PICTURES,
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 MAX_LOGO = 1024 * 1024  # bytes
@@ -39,8 +42,7 @@ class Assets:
         self.logo: str | None = None
         if logo is not None:
             path = Path(logo)
-            if path.suffix not in _TYPES or path.stat().st_size > MAX_LOGO:
-                raise OSError(f"{logo} is no SVG, PNG, JPEG or WebP file of at most 1 MiB")
+            check_logo(path)
             self.logo = f"logo{path.suffix}"
             self._files[self.logo] = _asset(path.name, path.read_bytes())
         digest = hashlib.sha256()
@@ -64,6 +66,12 @@ class Assets:
             headers["Content-Encoding"] = "gzip"
             content = asset.packed
         return Response(content, headers=headers, media_type=asset.media_type)
+
+
+def check_logo(path: Path) -> None:
+    """Raises OSError for a file that cannot be a logo."""
+    if path.suffix not in _PICTURES or path.stat().st_size > MAX_LOGO:
+        raise OSError(f"{path} is no SVG, PNG, JPEG or WebP file of at most 1 MiB")
 
 
 def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, _Asset]]:

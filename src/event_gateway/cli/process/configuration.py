@@ -10,6 +10,7 @@ from event_gateway.api.http.server_tls import load_tls
 from event_gateway.app.server_logins import login_problems
 from event_gateway.app.telemetry import telemetry_problems
 from event_gateway.cli.process.callers import caller_warnings, unusable_callers
+from event_gateway.cli.process.console_warnings import console_warnings
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import examine, in_order
@@ -66,15 +67,17 @@ def _overlap(key: str, other: str) -> bool:
 
 def warnings(config: Config, source: Source, host: str | None = None) -> list[Problem]:
     """Warnings: an API that can be reached without TLS, certificates that end soon, patterns that
-    match no captured subject, secrets that are missing, retries that may not be what somebody
-    expects, and values that YAML 1.1 reads differently. At most MAX_PROBLEMS, and how many more
-    there are. Variables of the environment that are not read and look as if they should be are
-    among them. ``host``: the address to listen on, if not that of the file."""
+    match no captured subject, secrets that are missing, a console that cannot work, retries that
+    may not be what somebody expects, and values that YAML 1.1 reads differently. At most
+    MAX_PROBLEMS, and how many more there are. Variables of the environment that are not read and
+    look as if they should be are among them. ``host``: the address to listen on, if not that of
+    the file."""
     problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
     problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
     problems += missing_secrets(config, source)
     external = external_secrets(config)
     problems += [source.problem(key, why) for key, why in caller_warnings(config, external)]
+    problems += [source.problem(key, why) for key, why in console_warnings(config, external)]
     for name, model in config.webhooks.items():
         webhook = webhook_of(model, name, managed_by="file")
         for warning in webhook_warnings(webhook, lambda _name: True, config.ingest.retention):

@@ -63,15 +63,13 @@ def console_settings(config: Config, hosted: Hosted, data_dir: Path) -> ConsoleS
 
 
 def _secret(config: Config, name: str | None) -> str | None:
-    """A secret of the environment or of a file. Without it the provider refuses the console."""
+    """A secret of the environment or of a file. Without it, which is warned of at the start, the
+    provider refuses the console."""
     if name is None:
         return None
     secrets = ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
     found = secrets.find(name)
-    if found is None:
-        log.warning("the console has no secret for its OpenID provider", secret=name)
-        return None
-    return found[1]
+    return None if found is None else found[1]
 
 
 def console_directory(data_dir: Path) -> Path:
