@@ -34,6 +34,9 @@ PATHS = (
     "/keys",
     "/keys/new",
     "/secrets",
+    "/dead-letters",
+    "/replays",
+    "/replays/new",
     "/system",
     "/nothing",
 )

@@ -44,6 +44,8 @@ PAGES = {
     "keys": "/keys",
     "key-form": "/keys/new",
     "secrets": "/secrets",
+    "dead-letters": "/dead-letters",
+    "replays": "/replays",
     "system": "/system",
 }
 SCHEMA = {

@@ -1,0 +1,107 @@
+"""Replays: what was delivered again from the log or from dead letters, and starting one."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from event_gateway.client import GatewayError
+from event_gateway.console.formats import segment
+from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.periods import moment
+from event_gateway.console.visit import PAGE, Visit
+
+
+async def list_replays(visit: Visit) -> Response:
+    """All replays, the newest first."""
+    found = await visit.gateway.list_replays(limit=PAGE, cursor=visit.query("cursor"))
+    return await visit.render("replays/list.html", page=found)
+
+
+async def show_replay(visit: Visit) -> Response:
+    """One replay and its progress; a dry run that has ended asks whether to start it."""
+    replay = await visit.gateway.show_replay(visit.path("replay_id"))
+    return await visit.render("replays/show.html", replay=replay)
+
+
+async def new(visit: Visit) -> Response:
+    """The form of a replay from the log."""
+    given = visit.filters("webhook", "since", "until", "types")
+    return await visit.render("replays/new.html", given=given, errors={}, failure=None)
+
+
+async def count(visit: Visit) -> Response:
+    """Counts what a replay from the log would deliver; its page asks whether to start it."""
+    given = {name: visit.field(name) for name in ("webhook", "since", "until", "types")}
+    body: Any = {
+        "webhook": given["webhook"], "since": moment(given["since"]) or None,
+        "until": moment(given["until"]) or None, "types": given["types"].split(), "dry_run": True,
+    }  # fmt: skip
+    try:
+        started = await visit.gateway.create_replay(body)
+    except GatewayError as error:
+        if error.status not in (404, 409, 422):
+            raise
+        errors = {
+            str(each.get("key", "")).partition("[")[0]: each["detail"]
+            for each in error.problem.get("errors") or []
+        }
+        return await visit.render(
+            "replays/new.html", 422, given=given, errors=errors, failure=error.detail
+        )
+    return visit.redirect(f"/replays/{segment(started['id'])}")
+
+
+async def run(visit: Visit) -> Response:
+    """Starts what a dry run has counted."""
+    counted = await visit.gateway.show_replay(visit.path("replay_id"))
+    if counted["of"] == "dead_letters":
+        body: Any = {name: counted[name] for name in ("webhook", "types", "reason", "since")}
+        body["until"] = counted["until"] or counted["created_at"]  # what came later is not replayed
+        started = await visit.gateway.replay_dead_letters(body)
+    else:
+        body = {name: counted[name] for name in ("webhook", "types", "stream")}
+        body |= {"from_seq": counted["from_seq"], "until_seq": counted["until_seq"]}
+        started = await visit.gateway.create_replay(body)
+    return visit.redirect(f"/replays/{segment(started['id'])}", "The replay has started.")
+
+
+async def pause(visit: Visit) -> Response:
+    """Pauses a replay."""
+    await visit.gateway.pause_replay(visit.path("replay_id"))
+    return visit.redirect(_at(visit), "The replay is paused.")
+
+
+async def resume(visit: Visit) -> Response:
+    """Resumes a paused replay."""
+    await visit.gateway.resume_replay(visit.path("replay_id"))
+    return visit.redirect(_at(visit), "The replay goes on.")
+
+
+async def cancel(visit: Visit) -> Response:
+    """Cancels a replay."""
+    await visit.gateway.cancel_replay(visit.path("replay_id"))
+    return visit.redirect(_at(visit), "The replay is cancelled.")
+
+
+def _at(visit: Visit) -> str:
+    """The page of the replay of an action."""
+    return visit.request.url.path.rpartition("/")[0]
+
+
+PAGES = PageGroup(
+    name="replays",
+    title="Replays",
+    path="/replays",
+    section="Deliver",
+    scope="deliveries:read",
+    routes=[
+        page("/replays", list_replays),
+        page("/replays/new", new),
+        action("/replays/count", count),
+        page("/replays/{replay_id}", show_replay),
+        action("/replays/{replay_id}/run", run),
+        action("/replays/{replay_id}/pause", pause),
+        action("/replays/{replay_id}/resume", resume),
+        action("/replays/{replay_id}/cancel", cancel),
+    ],
+)
