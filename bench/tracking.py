@@ -179,19 +179,23 @@ class Bench:
     def dead_letters(self) -> None:
         """Reads, replays and deletes dead letters."""
         listed = {w: self._all_dead_letters(w) for w in ("deep", "shallow")}
+        far = {w: self._far_in_dead_letters(f"webhook={w}", len(listed[w])) for w in listed}
+        total = sum(len(each) for each in listed.values())
+        far_of_all = self._far_in_dead_letters("", total)
         replayed = min(1000, self.given.dead_letters * 3 // 100 // 3)
 
         def listing(query: str) -> Call:
             def call(webhook: str, number: int) -> tuple[str, str, Any]:
                 late = listed[webhook][int(len(listed[webhook]) * 0.9)]
-                filled = query.format(w=webhook, time=quote(late[1]), cursor=cursor_of(late[0]))
+                filled = query.format(w=webhook, time=quote(late[1]), cursor=far[webhook])
                 return "GET", f"/v1/dead-letters?{filled}", None
 
             return call
 
         deep = ("deep",)
         self.measure("GET dead letters of all", 30, listing(""), of=deep)
-        self.measure("GET dead letters of all, at 90%", 30, listing("cursor={cursor}"), of=deep)
+        late = listing(f"cursor={far_of_all}")
+        self.measure("GET dead letters of all, at 90%", 30, late, of=deep)
         self.measure("GET dead letters of all, by time", 30, listing("since={time}"), of=deep)
         self.measure("GET dead letters, webhook", 30, listing("webhook={w}"))
         self.measure("GET dead letters, at 90%", 30, listing("webhook={w}&cursor={cursor}"))
@@ -319,6 +323,16 @@ class Bench:
                  [round(statistics.median(took), 1), round(max(took), 1)])  # fmt: skip
         self.say(f"{name}: another caller blocked, ms", round(self.pinger.longest(), 1))
         self.say(f"{name}: slowest command in Valkey, ms", self.slowest())
+
+    def _far_in_dead_letters(self, query: str, count: int) -> str:
+        """The cursor after 90% of ``count`` dead letters."""
+        left, cursor = int(count * 0.9), ""
+        while left:
+            taken = min(left, 1000)
+            page = self.api.result("GET", f"/v1/dead-letters?{query}&limit={taken}{cursor}")
+            left -= taken
+            cursor = f"&cursor={quote(page['next'])}"
+        return cursor.removeprefix("&cursor=")
 
     def _all_dead_letters(self, webhook: str) -> list[tuple[int, str]]:
         """Ids and times of all dead letters of a webhook."""

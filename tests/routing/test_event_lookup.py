@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from event_gateway.broker import log_search
 from event_gateway.cli.process.serve import Running
 from event_gateway.lookup import backfill, finder, listing
 from support.client import Client, event
@@ -331,7 +332,7 @@ async def test_few_searches_read_the_log_at_once(
 ) -> None:
     await client.send(event("user.a"))
     running = most = 0
-    read_back = finder.read_back
+    read_back = log_search.read_back
 
     async def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal running, most
