@@ -21,7 +21,8 @@ async def test_events_are_sent(
     lines = ['{"type":"l.x","id":"1"}', "{bad", "", '{"type":"webhook.failed"}', '{"type":"l.y"}']
     (tmp_path / "lines").write_text("\n".join(lines))
     some = await run("send", str(tmp_path / "lines"))
-    assert (some.status, some.out) == (1, "2 accepted, 2 refused\n")
+    assert some.status == 1
+    assert some.out.startswith("2 accepted, 2 refused")  # with its rate, where it took long
     first, second = some.err.splitlines()
     assert first.startswith(f"{tmp_path / 'lines'}:2: is not JSON")
     assert second.startswith(f"{tmp_path / 'lines'}:4: types that begin with webhook.")

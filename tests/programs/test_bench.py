@@ -20,7 +20,8 @@ WAYS_IN = (
 )  # fmt: skip
 PARTS = (
     "parse", "enrich: splice", "match, 10 webhooks", "match, 10000 webhooks", "to_structured",
-    "sign", "requests of one event for 10", "metrics of a delivery",
+    "sign", "requests of one event for 10", "metrics of a delivery", "CESQL, one equality",
+    "CESQL, usual", "CESQL, ten conditions", "CESQL, parse the usual",
     "door: a known key", "door: a known key with a limit", "door: a known token",
 )  # fmt: skip
 LATENCIES = ("p50", "p95", "p99", "p99.9")
@@ -41,7 +42,8 @@ FIGURES = {
         *(f"{what} a webhook, {which}, among 1,000" for what in ("add", "remove")
           for which in ("median", "max")),
         *(f"1,000 by {what}: CPU" for what in (
-            "regular expression", "CEL expression, each its own", "CEL expression, all the same")),
+            "regular expression", "CEL expression, each its own", "CEL expression, all the same",
+            "CESQL, each its own", "CESQL with an equality")),
     ],
     "failing": [
         "all healthy: rate", "all healthy: p50", "all healthy: p99",
