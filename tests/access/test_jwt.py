@@ -269,7 +269,7 @@ async def test_a_gateway_with_an_issuer(start: Start) -> None:
             answer = await call(token("writer"))
             assert answer.status_code == 403
             challenge = answer.headers["www-authenticate"]
-            assert challenge == 'Bearer error="insufficient_scope", scope="webhooks:manage"'
+            assert challenge == 'Bearer error="insufficient_scope", scope="webhooks:read"'
             assert (await call(token("nobody"), "/v1/events", content=sent)).status_code == 403
             for wrong, told in (
                 (token("ops", aud="x"), "the token is not valid"),

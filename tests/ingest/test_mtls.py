@@ -71,7 +71,7 @@ async def test_a_certificate_is_what_a_rule_says_of_it(
         assert await _publish(alice) == (202, "")
         answer = await alice.get("/v1/webhooks")
         assert answer.status_code == 403
-        assert "webhooks:manage" in answer.json()["detail"]
+        assert "webhooks:read" in answer.json()["detail"]
         assert (await bob.get("/v1/webhooks")).status_code == 200
         assert (await _publish(bob))[0] == 403
         assert "no rule of auth.mtls fits" in (await _publish(carol))[1]
