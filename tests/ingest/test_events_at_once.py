@@ -83,6 +83,8 @@ SENT: dict[str, tuple[int, bytes, tuple[str, ...], str]] = {
     "a limited key": (202, event("lN"), (JSON,), "limited"),
     "a batch": (202, b"[%b]" % event("aN"), ("Content-Type: application/cloudevents-batch+json",),
                 "admin"),
+    "a batch in capitals": (202, b"[%b,%b]" % (event("dN"), event("eN")),
+                            ("Content-Type: Application/CloudEvents-Batch+JSON",), "admin"),
     "no key": (401, event("1"), (JSON,), ""),
     "a wrong key": (401, event("1"), (JSON,), "eg_wrong"),
     "a key that may not": (403, event("1"), (JSON,), "reader"),

@@ -50,7 +50,7 @@ class EventsAtOnce:
             return None
         known, content = known_headers(head.headers), exchange.body
         if (
-            b"batch" in known.get(b"content-type", b"")
+            b"batch" in known.get(b"content-type", b"").lower()
             or len(content) > endpoint.state.max_body
             or endpoint.state.draining
             or not endpoint.intake.takes_at_once
