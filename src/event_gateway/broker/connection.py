@@ -53,6 +53,10 @@ _REQUEST = re.compile(rb"H?PUB \S+ _INBOX\.")  # a message that names the inbox 
 # The exceptions that a call to NATS can raise while NATS is away or starting.
 BrokerError = (NatsError, OSError, asyncio.TimeoutError)
 
+# Those that a write can raise where the socket is closed and the client does not know it yet; the
+# second comes from uvloop, which has written nothing then.
+_CUT = (OSError, RuntimeError)
+
 Payload = bytes | Callable[[], bytes]  # a function is called just before the message is sent
 
 
@@ -284,7 +288,7 @@ class Broker:
         if self.connected:
             try:
                 await self.nc.flush(timeout=2)
-            except BrokerError:
+            except (*BrokerError, *_CUT):
                 log.warning("NATS went away during shutdown")
         try:
             await self.nc.close()
@@ -341,8 +345,12 @@ class Broker:
         )
         if not nc.is_connected and nc.pending_data_size + len(commands) > MAX_PENDING:
             raise OutboundBufferLimitError
-        await nc._send_command(commands)
-        await nc._flush_pending()
+        try:
+            await nc._send_command(commands)
+            await nc._flush_pending()
+        except _CUT as error:
+            # What uvloop has not written the client keeps, and sends it over the next connection.
+            log.debug("NATS went away while messages left", error=str(error))
 
 
 def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""Messages to NATS without confirmation: acknowledgements and lifecycle events."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+from event_gateway.broker.connection import Broker, connect
+from event_gateway.tasks import Supervisor
+from support.patience import PATIENCE
+
+BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+
+
+@BOTH_LOOPS
+async def test_a_cut_that_the_client_meets_in_writing_is_no_fault(
+    servers: tuple[str, str],
+    run: Callable[[Coroutine[Any, Any, None]], None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The socket is closed, and the client takes itself for connected until it reads."""
+    await asyncio.to_thread(run, _cut_and_closed(servers[0]))
+    if run is uvloop.run:  # asyncio drops what is written to a closed socket
+        await asyncio.to_thread(run, _cut_and_connected_again(servers[0]))
+    assert "messages cannot be published" not in "".join(capfd.readouterr())
+
+
+async def _cut_and_closed(url: str) -> None:
+    broker = await connect(url, Supervisor())
+    await _cut(broker)
+    await _post(broker, "s.cut")
+    await broker.close()
+
+
+async def _cut_and_connected_again(url: str) -> None:
+    broker, other = await connect(url, Supervisor()), await connect(url, Supervisor())
+    messages = await other.nc.subscribe("s.*")
+    await other.nc.flush()
+    await _cut(broker)
+    await _post(broker, "s.cut")
+    await broker.nc._process_op_err(OSError("cut"))  # as what reads does
+    assert (await messages.next_msg(PATIENCE)).subject == "s.cut"
+    await broker.close()
+    await other.close()
+
+
+async def _cut(broker: Broker) -> None:
+    """Closes the socket, which the client has not noted: what reads and writes for it has ended."""
+    nc: Any = broker.nc
+    tasks = [nc._flusher_task, nc._reading_task]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    nc._transport._io_writer.transport.abort()
+    async with asyncio.timeout(PATIENCE):
+        while not nc._transport._io_reader.at_eof():
+            await asyncio.sleep(0)
+    assert broker.connected
+
+
+async def _post(broker: Broker, subject: str) -> None:
+    """Posts a message, and waits until it has been written, or could not be."""
+    broker.post(subject, b"x")
+    async with asyncio.timeout(PATIENCE):
+        while broker._outbox:
+            await asyncio.sleep(0.01)
+    assert broker.dropped == 0
