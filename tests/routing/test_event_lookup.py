@@ -1,15 +1,20 @@
 """Where an event is, and what became of it: ``GET /v1/events``, and an event sent once more."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from event_gateway.api.routes import dead_letter_of_event
 from event_gateway.broker import log_search
+from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog, StoredDeadLetter
 from event_gateway.cli.process.serve import Running
 from event_gateway.lookup import backfill, finder, listing
+from event_gateway.replay.resend import Resend
 from support.client import Client, event
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
@@ -325,6 +330,51 @@ async def test_what_the_log_has_lost_is_resent_from_its_dead_letters(
     assert (await resend(webhooks=["dead"], source=sent["source"]))["queued"] == 1
     await client.until("dead", sent["id"], "succeeded")
     assert len(receiver.requests_to("/dead")) == 3
+
+
+async def test_a_resend_from_dead_letters_holds_few_of_them(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers["/"] = [500]
+    for name in ("a", "b"):
+        await client.webhook(id=name, url=f"{receiver.url}/", events=["user.a"],
+                             retry_policy={"max_attempts": 1})  # fmt: skip
+    sent = event("user.a", {"n": 1})
+    await client.send(sent)
+    for name in ("a", "b"):
+        await client.until(name, sent["id"], "dead_letter")
+    jetstream = client.nats.jetstream()
+    for _ in range(20):
+        other = DeadLetterBody(
+            webhook_id="a", url="http://127.0.0.1/", reason="ServerError", attempts=[],
+            stream="GATEWAY_EVENTS", seq=9, run=1, time="2026-01-01T00:00:00Z",
+            event=msgspec.Raw(msgspec.json.encode(event("user.a"))),
+        )  # fmt: skip
+        await jetstream.publish("eg.dead.a", msgspec.json.encode(other))
+    await jetstream.purge_stream("GATEWAY_EVENTS")
+    held: list[int] = []
+    resent: list[StoredDeadLetter] = []
+    latest, resend = DeadLetterLog.latest, Resend.resend_dead_letters
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        held.append(sum(isinstance(each, StoredDeadLetter) for each in gc.get_objects()))
+        return await latest(*arguments, **options)
+
+    async def noted(self: Resend, webhooks: Any, dead_letters: Any) -> Any:
+        resent.extend(dead_letters.values())
+        return await resend(self, webhooks, dead_letters)
+
+    monkeypatch.setattr(DeadLetterLog, "latest", counted)
+    monkeypatch.setattr(Resend, "resend_dead_letters", noted)
+    monkeypatch.setattr(dead_letter_of_event, "READ", 4)
+    answer = await client.http.post("/v1/events/none/resend", json={})
+    assert answer.status_code == 404, answer.text
+    assert len(held) > 3, held
+    assert max(held) - held[0] <= 1, held
+    answer = await client.http.post(f"/v1/events/{sent['id']}/resend", json={})
+    assert answer.json()["queued"] == 2, answer.text
+    assert len({id(each.event) for each in resent}) == 1
+    assert {bytes(each.body.event) for each in resent} == {b"null"}
 
 
 async def test_few_searches_read_the_log_at_once(

@@ -1,11 +1,14 @@
 """The dead letters of an event that the log does not hold any more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
 from event_gateway.broker.dead_letters import StoredDeadLetter
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.access.principal import Principal
+from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.webhook_account import WebhookAccount
 from event_gateway.replay.ownership import is_own
@@ -28,45 +31,57 @@ async def dead_letters_of(
     latest dead letters. Raises LogUnavailable, and the exceptions in StateError."""
     asked = list(webhooks.values())[:MAX_ASKED]
     records = await account.records_of(event_id, source, asked, own=is_narrowed(caller))
-    named = [
-        stored
-        for record in records.values()
-        if record.dead_letter
-        and (stored := await selection.log.read(record.dead_letter)) is not None
-    ]
+    latest: dict[str, StoredDeadLetter] = {}
+    events: dict[str, Event] = {}  # by source: the webhooks got the same bytes
 
-    def usable(found: Iterable[StoredDeadLetter]) -> dict[str, StoredDeadLetter]:
-        latest: dict[str, StoredDeadLetter] = {}
-        for stored in found:
-            webhook = webhooks.get(stored.body.webhook_id)
-            event = stored.event
-            if (
-                webhook is not None
-                and event.id == event_id
-                and source in (None, event.source)
-                and stored.has_event
-                and selection.may_see(caller, stored)
-                and is_own(webhook, stored)
-            ):
-                latest.setdefault(webhook.id, stored)
-        return latest
+    def add(stored: StoredDeadLetter) -> None:
+        webhook = webhooks.get(stored.body.webhook_id)
+        event = stored.event
+        if (
+            webhook is not None
+            and event.id == event_id
+            and source in (None, event.source)
+            and stored.has_event
+            and selection.may_see(caller, stored)
+            and is_own(webhook, stored)
+            and webhook.id not in latest
+        ):
+            shared = events.setdefault(event.source, event)
+            latest[webhook.id] = _slim(stored, shared if shared == event else event)
 
-    return usable(named) or usable(await _latest(selection, webhooks))
+    for record in records.values():
+        if record.dead_letter:
+            stored = await selection.log.read(record.dead_letter)
+            if stored is not None:
+                add(stored)
+    if not latest:
+        await _search(selection, webhooks, add)
+    return latest
 
 
-async def _latest(
-    selection: DeadLetterSelection, webhooks: Mapping[str, Webhook]
-) -> list[StoredDeadLetter]:
-    """The latest dead letters, the newest first; of a single webhook only its own."""
+def _slim(stored: StoredDeadLetter, event: Event) -> StoredDeadLetter:
+    """A dead letter without what a resend does not need: a thousand of them may be held."""
+    body = msgspec.structs.replace(
+        stored.body, attempts=[], event=msgspec.Raw(b"null"), webhook=msgspec.Raw(b"null")
+    )
+    return msgspec.structs.replace(stored, body=body, event=event)
+
+
+async def _search(
+    selection: DeadLetterSelection,
+    webhooks: Mapping[str, Webhook],
+    add: Callable[[StoredDeadLetter], None],
+) -> None:
+    """Calls ``add`` with the latest dead letters, the newest first; of a single webhook only with
+    its own. One passage of them is held at a time."""
     first, last = await selection.log.bounds()
     only = next(iter(webhooks)) if len(webhooks) == 1 else None
     end = last + 1
-    found: list[StoredDeadLetter] = []
     searched = 0
     while webhooks and end > first and searched < MAX_SEARCHED:
         letters, end = await selection.log.latest(
             webhook_id=only, before=end, floor=first, wanted=READ
         )
-        found += letters
         searched += max(len(letters), 1)
-    return found
+        while letters:
+            add(letters.pop(0))
