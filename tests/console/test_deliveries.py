@@ -67,3 +67,59 @@ async def test_all_deliveries_that_wait_are_cancelled(tmp_path: Path, receiver: 
         await shown.page.get_by_label("Status").select_option("cancelled")
         await shown.page.locator("tbody tr").nth(2).wait_for()
         shown.check_faultless()
+
+
+async def test_a_filter_with_a_wrong_value_says_so_in_place_and_can_be_corrected(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        shown.expected = ("422",)
+        await console.client.webhook(id="crm", url=f"{receiver.url}/crm", events=["user.>"])
+        sent = event("user.created", {"number": 1})
+        await console.client.send([sent])
+        await console.client.until("crm", sent["id"], "succeeded")
+        await shown.sign_in(console.key)
+        await shown.open("/deliveries?webhook=crm")
+        await shown.until(sent["id"])
+        for label, wrong, problem, right in (
+            ("Since", "7", "'7' is not an RFC 3339 time", "7d"),
+            ("Webhook", "cr", "there is no webhook cr", "crm"),
+        ):
+            await shown.page.get_by_label(label, exact=True).fill(wrong)
+            await shown.until(problem)
+            await shown.check_accessible()
+            await shown.page.get_by_label(label, exact=True).fill(right)
+            await shown.until(sent["id"])
+        shown.check_faultless()
+
+
+async def test_a_delivery_whose_event_has_an_odd_id_is_shown_live_and_retried(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.answers["/crm"] = [503]
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        await console.client.webhook(
+            id="crm", url=f"{receiver.url}/crm", events=["user.>"], enabled=False,
+            retry_policy={"max_attempts": 1},
+        )  # fmt: skip
+        sent = event("user.created", {"number": 1}) | {"id": "a/../b?c#d%41 e"}
+        await console.client.send([sent])
+        await shown.sign_in(console.key)
+        await shown.open("/deliveries?webhook=crm&status=pending")
+        await shown.page.get_by_role("link", name=sent["id"]).click()
+        await shown.until("There was no attempt yet.")
+        # The page brings itself up to date.
+        await console.client.http.post("/v1/webhooks/crm/enable")
+        await shown.until("Attempt 1")
+        await shown.page.reload()
+        await shown.page.get_by_role("button", name="Retry now").click()
+        await shown.until("The gateway attempts this delivery now.")
+        shown.check_faultless()

@@ -119,7 +119,10 @@ class Console:
         except GatewayError as error:
             if error.status == 401:
                 return self._failed(request, error)
-            return await visit.render("error.html", **described(error))
+            about = described(error)
+            if error.status == 404 and request.headers.get("hx-target") == "results":
+                about["status"] = 422  # a filter names what there is not: htmx shows that, too
+            return await visit.render("error.html", **about)
         except GatewayUnreachable as error:
             return self._failed(request, error)
 

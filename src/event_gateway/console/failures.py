@@ -43,7 +43,11 @@ def described(error: GatewayError | GatewayUnreachable) -> dict[str, Any]:
         "title": _TITLES.get(error.status, f"The gateway answered {error.status}"),
         "detail": error.detail,
         "remedy": remedy,
-        "errors": error.problem.get("errors") or [],
+        "errors": [
+            each
+            for each in error.problem.get("errors") or []
+            if each["detail"] not in error.detail  # which tells of one alone
+        ],
         "retry": error.status == 503,
     }
 

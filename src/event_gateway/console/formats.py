@@ -1,7 +1,7 @@
 """Values as people read them: the filters of the templates."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 NONE = "\u2013"  # where there is no value
+MAX_GROWTH = 10  # times, of JSON that is indented
+ALWAYS_INDENTED = 1000  # characters beside that
 
 
 def number(value: float | None) -> str:
@@ -59,15 +61,25 @@ def when(value: str | float | None) -> Markup:
         return Markup(NONE)  # noqa: S704
     text = str(value)
     try:
-        exact = f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
-    except ValueError:
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         return escape(text)
+    exact = f"{at:%Y-%m-%d %H:%M:%S} UTC"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(text, exact, exact)
 
 
 def pretty(value: Any) -> str:
-    """JSON, indented."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """JSON, indented; on one line where indenting makes it many times longer, as each level of
+    nesting moves all lines within it."""
+    line = json.dumps(value, ensure_ascii=False)
+    most, parts = MAX_GROWTH * len(line) + ALWAYS_INDENTED, []
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            return line
+    return "".join(parts)
 
 
 def segment(value: object) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from event_gateway.console.visit import Visit
 
+LIMITS = ("namespaces", "types", "streams")  # what may narrow a caller
 Handler = Callable[["Visit"], Awaitable[Response]]
 
 
@@ -47,6 +48,6 @@ class PageGroup:
 
     def allows(self, caller: Mapping[str, Any]) -> bool:
         """Whether the caller (as ``/v1/caller`` says it) may use the pages."""
-        if self.operator and not caller["operator"]:
+        if self.operator and any(caller[limit] is not None for limit in LIMITS):
             return False
         return not self.scope or self.scope in caller["scopes"]

@@ -40,6 +40,13 @@ class Visit:
     groups: Sequence[PageGroup]
     form: Mapping[str, list[str]]
 
+    @property
+    def address(self) -> str:
+        """The path of the page, encoded as the browser sent it: an id may have a ``%``, or ``..``
+        between slashes."""
+        path: bytes = self.request.scope["raw_path"]
+        return path.decode("latin-1")
+
     def path(self, name: str) -> str:
         """A part of the path, decoded."""
         return str(self.request.path_params[name])
@@ -63,13 +70,13 @@ class Visit:
     async def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Templates see ``values``, ``user`` (the caller), ``may(scope)``, ``csrf``,
         ``flash``, ``group``, ``nav`` and ``here`` (path and query of the page)."""
-        url = self.request.url
+        query = self.request.url.query
         response = render(
             self.templates, template, status,
             user=self.caller, csrf=self.session.csrf, group=self.group,
             nav=navigation(self.groups, self.caller),
             flash=self.sessions.shown_flash(self.request.cookies),
-            here=url.path + (f"?{url.query}" if url.query else ""),
+            here=self.address + (f"?{query}" if query else ""),
             may=self.may, **values,
         )  # fmt: skip
         self.sessions.take_flash(response, self.request.cookies)

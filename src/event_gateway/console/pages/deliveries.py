@@ -32,12 +32,23 @@ async def _of_a_webhook(visit: Visit, filters: dict[str, Any]) -> Response:
         filters["webhook"], limit=PAGE, cursor=visit.query("cursor"), **_narrowed(filters)
     )
     return await visit.render(
-        "deliveries/list.html", page=found, filters=filters, statuses=STATUSES, names=()
+        "deliveries/list.html",
+        page=found,
+        filters=filters,
+        statuses=STATUSES,
+        names=(),
+        unnamed=False,
     )
 
 
 async def _of_all(visit: Visit, filters: dict[str, Any]) -> Response:
-    """The latest deliveries of the first webhooks."""
+    """The latest deliveries of the first webhooks; none for a caller that may not list webhooks,
+    and has to name one."""
+    if not visit.may("webhooks:read"):
+        return await visit.render(
+            "deliveries/list.html", page={"items": [], "next": None}, filters=filters,
+            statuses=STATUSES, names=(), unnamed=True,
+        )  # fmt: skip
     times = _narrowed(filters)
     webhooks = await visit.gateway.list_webhooks(limit=MAX_WEBHOOKS)
     names = [each["id"] for each in webhooks["items"]]
@@ -47,7 +58,7 @@ async def _of_all(visit: Visit, filters: dict[str, Any]) -> Response:
     )
     return await visit.render(
         "deliveries/list.html", page={"items": latest, "next": None}, filters=filters,
-        statuses=STATUSES, names=names, more=bool(webhooks["next"]),
+        statuses=STATUSES, names=names, more=bool(webhooks["next"]), unnamed=False,
     )  # fmt: skip
 
 
@@ -160,7 +171,7 @@ async def _change(visit: Visit, *, dry_run: bool) -> dict[str, Any]:
 
 def _at(visit: Visit) -> str:
     """The page of the delivery of an action."""
-    return visit.request.url.path.rpartition("/")[0]
+    return visit.address.rpartition("/")[0]
 
 
 def _source(visit: Visit) -> dict[str, str]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from event_gateway.client import GatewayError
 from event_gateway.console.history import RANGES, WEBHOOK_RANGES, as_chart, asked
-from event_gateway.console.page_group import PageGroup, page
+from event_gateway.console.page_group import LIMITS, PageGroup, page
 from event_gateway.console.visit import Visit
 
 WEBHOOKS = "webhooks:read"
@@ -65,8 +65,8 @@ async def chart(visit: Visit) -> Response:
 
 def _ranges(visit: Visit) -> Mapping[str, tuple[int, str]]:
     """The ranges of the charts: a narrowed caller gets the sum of its webhooks' histories."""
-    limits = (visit.caller["namespaces"], visit.caller["types"], visit.caller["streams"])
-    return RANGES if all(limit is None for limit in limits) else WEBHOOK_RANGES
+    narrowed = any(visit.caller[limit] is not None for limit in LIMITS)
+    return WEBHOOK_RANGES if narrowed else RANGES
 
 
 async def _health(visit: Visit) -> Any:

@@ -6,6 +6,7 @@ import json
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.formats import pretty
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
 
@@ -50,7 +51,7 @@ def _shown(text: str | None, encoded: str | None) -> str:
     if text is None:
         return base64.b64decode(encoded or "").hex(" ", 2)
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        return pretty(json.loads(text))
     except (ValueError, RecursionError):
         return text
 

@@ -85,7 +85,7 @@ async def cancel(visit: Visit) -> Response:
 
 def _at(visit: Visit) -> str:
     """The page of the replay of an action."""
-    return visit.request.url.path.rpartition("/")[0]
+    return visit.address.rpartition("/")[0]
 
 
 PAGES = PageGroup(

@@ -17,6 +17,6 @@ PAGES = PageGroup(
     path="/system",
     section="Installation",
     scope="metrics:read",
-    operator=False,
+    operator=True,
     routes=[page("/system", show)],
 )

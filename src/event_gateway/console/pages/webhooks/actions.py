@@ -70,4 +70,4 @@ async def rotate_secret(visit: Visit) -> Response:
 
 def _at(visit: Visit) -> str:
     """The page of the webhook of an action."""
-    return visit.request.url.path.rpartition("/")[0]
+    return visit.address.rpartition("/")[0]
