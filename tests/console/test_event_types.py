@@ -77,3 +77,19 @@ async def test_an_event_type_from_its_form_to_its_end(tmp_path: Path) -> None:
         await shown.until("1 event types are registered.")
         await expect(page.get_by_role("link", name="shop.order.made")).to_be_visible()
         shown.check_faultless()
+
+
+async def test_a_type_with_odd_characters_has_its_page(tmp_path: Path) -> None:
+    name = "shop?order#1%41 made"
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        await shown.sign_in(console.key)
+        await shown.open("/event-types/new")
+        await shown.page.get_by_label("Type", exact=False).first.fill(name)
+        await shown.page.get_by_role("button", name="Register the type").click()
+        await shown.until(f"{name} is registered.")
+        await shown.page.get_by_role("heading", level=1, name=name).wait_for()
+        shown.check_faultless()

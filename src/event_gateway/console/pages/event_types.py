@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
 
@@ -70,7 +71,7 @@ async def save(visit: Visit) -> Response:
         if error.status not in (409, 422):
             raise
         return await _form(visit, _given(visit), _errors_of(error), former)
-    path = f"/event-types/{found['type']}"
+    path = f"/event-types/{segment(found['type'])}"
     return visit.redirect(path, f"{found['type']} is {'changed' if former else 'registered'}.")
 
 
