@@ -47,6 +47,12 @@ class Visit:
         path: bytes = self.request.scope["raw_path"]
         return path.decode("latin-1")
 
+    @property
+    def acted_on(self) -> str:
+        """The address of the page that an action belongs to: that of the action without its last
+        segment."""
+        return self.address.rpartition("/")[0]
+
     def path(self, name: str) -> str:
         """A part of the path, decoded."""
         return str(self.request.path_params[name])

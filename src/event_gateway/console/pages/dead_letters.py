@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.periods import moment
+from event_gateway.console.periods import moment, with_times
 from event_gateway.console.visit import PAGE, Visit
 
 FILTERS = ("webhook", "type", "reason", "since", "until")
@@ -21,7 +21,7 @@ async def list_dead_letters(visit: Visit) -> Response:
     cursor = visit.query("cursor")
     grouping = cursor is None and not (filters["webhook"] and filters["reason"])
     found = await visit.gateway.list_dead_letters(
-        limit=GROUPED if grouping else PAGE, cursor=cursor, **_narrowed(filters)
+        limit=GROUPED if grouping else PAGE, cursor=cursor, **with_times(filters)
     )
     groups: list[Any] = []
     looked = len(found["items"])
@@ -30,15 +30,10 @@ async def list_dead_letters(visit: Visit) -> Response:
             (each["webhook_id"], each["reason"]) for each in found["items"]
         ).most_common(20)
         if looked > PAGE:
-            found = await visit.gateway.list_dead_letters(limit=PAGE, **_narrowed(filters))
+            found = await visit.gateway.list_dead_letters(limit=PAGE, **with_times(filters))
     return await visit.render(
         "dead_letters/list.html", page=found, filters=filters, groups=groups, looked=looked
     )
-
-
-def _narrowed(filters: dict[str, Any]) -> dict[str, Any]:
-    """The filters as the API has them."""
-    return filters | {"since": moment(filters["since"]), "until": moment(filters["until"])}
 
 
 async def show_dead_letter(visit: Visit) -> Response:
@@ -93,7 +88,7 @@ def _chosen(visit: Visit) -> dict[str, str]:
 async def _purge(visit: Visit, *, dry_run: bool) -> tuple[int, bool]:
     """How many were deleted, or would be, and whether more are left."""
     chosen: dict[str, Any] = {name: value or None for name, value in _chosen(visit).items()}
-    narrowed = _narrowed(chosen)
+    narrowed = with_times(chosen)
     count, cursor = 0, None
     for _ in range(ROUNDS):
         found = await visit.gateway.purge_dead_letters(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from event_gateway.client import GatewayError
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.periods import moment
+from event_gateway.console.periods import moment, with_times
 from event_gateway.console.visit import PAGE, Visit
 
 STATUSES = (
@@ -64,11 +64,7 @@ async def _of_all(visit: Visit, filters: dict[str, Any]) -> Response:
 
 def _narrowed(filters: dict[str, Any]) -> dict[str, Any]:
     """The filters of a list of deliveries, as the API has them."""
-    return {
-        "status": filters["status"],
-        "since": moment(filters["since"]),
-        "until": moment(filters["until"]),
-    }
+    return with_times({name: filters[name] for name in ("status", "since", "until")})
 
 
 async def _first(visit: Visit, webhook_id: str, times: dict[str, Any]) -> list[Any]:
@@ -108,7 +104,9 @@ async def retry(visit: Visit) -> Response:
     await visit.gateway.retry_delivery(
         visit.path("webhook_id"), visit.path("event_id"), source=visit.field("source") or None
     )
-    return visit.redirect(_at(visit), "The gateway attempts this delivery now.", **_source(visit))
+    return visit.redirect(
+        visit.acted_on, "The gateway attempts this delivery now.", **_source(visit)
+    )
 
 
 async def cancel(visit: Visit) -> Response:
@@ -116,7 +114,7 @@ async def cancel(visit: Visit) -> Response:
     await visit.gateway.cancel_delivery(
         visit.path("webhook_id"), visit.path("event_id"), source=visit.field("source") or None
     )
-    return visit.redirect(_at(visit), "The delivery is cancelled.", **_source(visit))
+    return visit.redirect(visit.acted_on, "The delivery is cancelled.", **_source(visit))
 
 
 async def count(visit: Visit) -> Response:
@@ -167,11 +165,6 @@ async def _change(visit: Visit, *, dry_run: bool) -> dict[str, Any]:
         "matched": matched, "changed": changed, "failed": failed, "detail": detail,
         "more": found["next"] is not None,
     }  # fmt: skip
-
-
-def _at(visit: Visit) -> str:
-    """The page of the delivery of an action."""
-    return visit.address.rpartition("/")[0]
 
 
 def _source(visit: Visit) -> dict[str, str]:

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.periods import moment
+from event_gateway.console.periods import with_times
 from event_gateway.console.visit import PAGE, Visit
 
 
 async def list_events(visit: Visit) -> Response:
     """The events in the log that fit the filters, the newest first."""
     filters = visit.filters("type", "source", "subject", "since", "until")
-    given = filters | {"since": moment(filters["since"]), "until": moment(filters["until"])}
+    given = with_times(filters)
     found = await visit.gateway.list_events(limit=PAGE, cursor=visit.query("cursor"), **given)
     return await visit.render("events/list.html", page=found, filters=filters)
 

@@ -68,24 +68,19 @@ async def run(visit: Visit) -> Response:
 async def pause(visit: Visit) -> Response:
     """Pauses a replay."""
     await visit.gateway.pause_replay(visit.path("replay_id"))
-    return visit.redirect(_at(visit), "The replay is paused.")
+    return visit.redirect(visit.acted_on, "The replay is paused.")
 
 
 async def resume(visit: Visit) -> Response:
     """Resumes a paused replay."""
     await visit.gateway.resume_replay(visit.path("replay_id"))
-    return visit.redirect(_at(visit), "The replay goes on.")
+    return visit.redirect(visit.acted_on, "The replay goes on.")
 
 
 async def cancel(visit: Visit) -> Response:
     """Cancels a replay."""
     await visit.gateway.cancel_replay(visit.path("replay_id"))
-    return visit.redirect(_at(visit), "The replay is cancelled.")
-
-
-def _at(visit: Visit) -> str:
-    """The page of the replay of an action."""
-    return visit.address.rpartition("/")[0]
+    return visit.redirect(visit.acted_on, "The replay is cancelled.")
 
 
 PAGES = PageGroup(

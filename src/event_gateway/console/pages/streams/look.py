@@ -51,5 +51,5 @@ async def show_stream(visit: Visit) -> Response:
 async def disconnect(visit: Visit) -> Response:
     """Ends a subscription; its client may come again."""
     await visit.gateway.close_subscription(visit.field("subscription"))
-    path = visit.address.rpartition("/")[0]
-    return visit.redirect(path, "The subscription has ended. Its client may subscribe again.")
+    text = "The subscription has ended. Its client may subscribe again."
+    return visit.redirect(visit.acted_on, text)

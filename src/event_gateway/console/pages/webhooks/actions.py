@@ -14,7 +14,7 @@ async def pause(visit: Visit) -> Response:
     """Pauses a webhook: its deliveries wait."""
     name = visit.path("webhook_id")
     await visit.gateway.change_webhook(name, {"enabled": False})
-    return visit.redirect(_at(visit), f"{name} is paused. Its deliveries wait.")
+    return visit.redirect(visit.acted_on, f"{name} is paused. Its deliveries wait.")
 
 
 async def enable(visit: Visit) -> Response:
@@ -23,7 +23,7 @@ async def enable(visit: Visit) -> Response:
     discard = bool(visit.field("discard"))
     await visit.gateway.enable_webhook(name, discard=discard)
     what = " What waited is cancelled." if discard else ""
-    return visit.redirect(_at(visit), f"{name} is enabled.{what}")
+    return visit.redirect(visit.acted_on, f"{name} is enabled.{what}")
 
 
 async def delete(visit: Visit) -> Response:
@@ -37,9 +37,9 @@ async def verify(visit: Visit) -> Response:
     """Does the handshake with the receiver."""
     answer = await visit.gateway.verify_webhook(visit.path("webhook_id"))
     if answer["verified"]:
-        return visit.redirect(_at(visit), "The receiver allows deliveries.")
+        return visit.redirect(visit.acted_on, "The receiver allows deliveries.")
     why = answer["error_message"] or f"it answered {answer['status_code']} without allowing them"
-    return visit.redirect(_at(visit), f"The receiver does not allow deliveries: {why}", "error")
+    return visit.redirect(visit.acted_on, f"The receiver does not allow deliveries: {why}", "error")
 
 
 async def test(visit: Visit) -> Response:
