@@ -29,6 +29,8 @@ _CUT = "Eg-Cut"  # set if body or headers did not fit: the size of the original 
 # The header names that the NATS client accepts; it refuses a message with others.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 PASSAGE = 200  # messages that are read backwards at a time
+MAX_READ = 2_000  # messages that one page of the list reads
+MAX_BYTES = 16 * 1024 * 1024  # of their data, after which a page ends
 _UNAVAILABLE = (*BrokerError, APIError)
 
 
@@ -103,21 +105,28 @@ class RejectedInput:
         return [_rejected(message) for message in page.messages], page.remaining > 0
 
     async def latest(
-        self, before: int | None, limit: int
+        self, before: int | None, limit: int, fits: Callable[[Rejected], bool]
     ) -> tuple[list[Rejected], int | None, int]:
-        """At most ``limit`` rejected messages before a sequence, the newest first, the sequence
-        before which more follow, and how many there are in total. Raises LogUnavailable."""
+        """At most ``limit`` rejected messages that fit before a sequence, the newest first, the
+        sequence before which more follow, and how many there are of all kinds in total.
+
+        It reads at most :data:`MAX_READ` messages and about :data:`MAX_BYTES`, so a page may have
+        fewer and be followed by another. Raises LogUnavailable.
+        """
         found: list[Rejected] = []
+        read = size = 0
         try:
             state = (await self._broker.js.stream_info(REJECTED)).state
             first, end = max(state.first_seq, 1), state.last_seq + 1
             end = min(before or end, end)
-            while end > first and len(found) < limit:
+            while end > first and len(found) < limit and read < MAX_READ and size < MAX_BYTES:
                 passage = await read_back(
                     self._broker, REJECTED, before=end, floor=first,
-                    wanted=min(PASSAGE, limit - len(found)),
+                    wanted=min(PASSAGE, limit if not read else PASSAGE),
                 )  # fmt: skip
-                found += [_rejected(message) for message in reversed(passage.messages)]
+                read += max(len(passage.messages), 1)
+                size += sum(len(message.data) for message in passage.messages)
+                found += filter(fits, map(_rejected, reversed(passage.messages)))
                 end = passage.begin
         except _UNAVAILABLE as error:
             raise failure(self._broker, error) from None

@@ -6,6 +6,7 @@ EXAMPLES = {
     "schema": "event-gateway schema > gateway.schema.json",
     "apply": "event-gateway apply -c gateway.yaml --dry-run",
     "console": "event-gateway console --url https://gateway.example.com",
+    "config show": "event-gateway config show --json | jq .settings.server",
     "reload": "event-gateway reload --dry-run",
     "demo": "event-gateway demo --for 20s",
     "replay": "event-gateway replay --webhook crm --since 1h --type 'user.>' --dry-run",

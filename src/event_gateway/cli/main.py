@@ -17,6 +17,7 @@ COMMANDS = {
     "apply": "apply.apply",
     "console": "console.console",
     "reload": "reload.reload",
+    "config": "config",
     "demo": "demo.demo",
     "send": "send.send",
     "trigger": "send.trigger",

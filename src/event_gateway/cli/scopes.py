@@ -11,6 +11,7 @@ NEEDED = {
     "audit-log": scope.ADMIN,
     "catalog": scope.EVENTS_READ,
     "catalog import": scope.ADMIN,
+    "config": scope.ADMIN,
     "dead-letters": scope.DELIVERIES_READ,
     "dead-letters purge": scope.DELIVERIES_MANAGE,
     "dead-letters replay": scope.DELIVERIES_MANAGE,

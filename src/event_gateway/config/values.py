@@ -3,9 +3,17 @@
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
-from event_gateway.core.text.units import parse_duration, parse_size
+from event_gateway.core.text.units import exact_size, format_duration, parse_duration, parse_size
 
 MAX_LISTED = 1000  # entries of a list in the file
 
@@ -36,6 +44,7 @@ Duration = Annotated[
     float,
     BeforeValidator(_duration),
     Field(ge=0),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]}),
 ]
 Retention = Annotated[Duration, AfterValidator(_at_least_a_minute)]
@@ -44,6 +53,7 @@ Size = Annotated[
     int,
     BeforeValidator(_size),
     Field(ge=1),
+    PlainSerializer(exact_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
          "examples": ["64KiB", "1MiB", "10GB"]}

@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import Json
+from event_gateway.api.answers.common import Json, Time
 
 
 class PlannedDifference(TypedDict):
@@ -46,3 +46,15 @@ class Reloaded(TypedDict):
 
     reloaded: bool
     plan: PlanAnswer
+
+
+class ConfigurationAnswer(TypedDict):
+    """The configuration in force. ``settings``: by section, as the configuration file has it;
+    ``given``: the keys that were set, such as ``server.port``."""
+
+    version: str
+    in_force_since: Time
+    settings: dict[str, Json]
+    given: list[str]
+    webhooks: list[str]
+    streams: list[str]

@@ -23,6 +23,7 @@ from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Rea
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_members, page_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.config.request_bodies import InvalidBody
@@ -88,14 +89,21 @@ WholeEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body, optional=("ty
 async def list_event_types(
     parts: Parts,
     caller: ReadsEvents,
+    search: Searched,
     owner: str | None = None,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All event types by name, also the gateway's own. A page of large types may hold fewer than
-    ``limit`` items and have a next page."""
+    ``limit`` items and have a next page.
+
+    ``search``: in the type, the description and the owner.
+    """
     catalog = parts.catalog
-    names = _readable(caller, catalog.names(owner))
+    names = [
+        name for name in _readable(caller, catalog.names(owner))
+        if _fits(search, catalog.find(name))
+    ]  # fmt: skip
     page, more = page_of(names, limit, cursor)
     fitting = list(_fitting(catalog, page))
     if len(fitting) < len(page):
@@ -256,6 +264,10 @@ async def export_event_types(request: Request, parts: Parts, caller: ReadsEvents
 
 def _readable(caller: Principal, names: list[str]) -> list[str]:
     return [name for name in names if may_read_type(caller, name)]
+
+
+def _fits(search: Search, event_type: EventType) -> bool:
+    return search.fits(event_type.type, event_type.description, event_type.owner)
 
 
 def _document(body: bytes, content_type: str) -> Any:

@@ -18,6 +18,7 @@ from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import page_answer, page_of
+from event_gateway.api.server.search import Search, Searched
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -66,11 +67,15 @@ RotationRequest = Annotated[Annotated[dict[str, Any], SchemaOf(KeyRotation)] | N
 async def list_keys(
     parts: Parts,
     caller: Operator,
+    search: Searched,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Response:
-    """The keys by id, the admin key included, without their values."""
-    ids = list(parts.keys.ids())
+    """The keys by id, the admin key included, without their values.
+
+    ``search``: in the id, the name, the scopes, the namespaces, and who created it.
+    """
+    ids = [key_id for key_id in parts.keys.ids() if _fits(search, parts.keys.find(key_id))]
     page, more = page_of(ids, limit, cursor)
     used = await parts.keys.used_at(page)
     return page_answer(
@@ -178,6 +183,11 @@ def _with_value(
 
 def _warnings(parts: KeyParts, key: ApiKey) -> list[DefinitionWarning]:
     return list(key_warnings(key, parts.registry.streams))
+
+
+def _fits(search: Search, key: ApiKey) -> bool:
+    creator = None if key.id == ADMIN_ID else key.created_by
+    return search.fits(key.id, key.name, creator, *key.scopes, *(key.namespaces or ()))
 
 
 def _shown(parts: KeyParts, key: ApiKey, used: dict[str, float]) -> dict[str, Any]:

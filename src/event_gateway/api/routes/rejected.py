@@ -1,12 +1,13 @@
 """``/v1/rejected``: input that the gateway stored because it is not a valid event."""
 
 import base64
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
@@ -15,8 +16,18 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import RejectedAnswer, Taken
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import SeqCursor, SeqPath, cursor_of, page_members, read_cursor
+from event_gateway.api.server.pages import (
+    NOT_COUNTED,
+    SeqCursor,
+    SeqPath,
+    Total,
+    cursor_of,
+    is_whole,
+    page_answer,
+    read_cursor,
+)
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.rejected import NotCaptured, Rejected, RejectedInput
 from event_gateway.core.cloudevents.event import Event
@@ -47,16 +58,25 @@ Parts = Annotated[RejectedParts, Depends(provided(RejectedParts))]
 async def list_rejected(
     parts: Parts,
     caller: Operator,
+    search: Searched,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-) -> dict[str, Any]:
-    """Rejected input, the newest first, with its original bytes."""
+) -> Response:
+    """Rejected input, the newest first, with its original bytes.
+
+    ``search``: in the reason, the detail, the path, the NATS subject, the values of headers, and
+    the data as text. A request reads at most 2,000 messages and 16 MiB: a page may hold fewer than
+    ``limit`` items, or none, and have a next page.
+    """
     position = read_cursor(cursor, _Before)
-    entries, before, total = await parts.rejected.latest(
-        None if position is None else position.seq, limit
+    entries, before, count = await parts.rejected.latest(
+        None if position is None else position.seq, limit, functools.partial(_fits, search)
     )
     following = cursor_of(None if before is None else _Before(before))
-    return page_members([_shown(entry) for entry in entries], following, total)
+    total: Total | int = count
+    if search.text is not None:
+        total = len(entries) if is_whole(cursor, following) else NOT_COUNTED
+    return page_answer([_shown(entry) for entry in entries], following, total)
 
 
 @router.get("/{seq}", responses=answers(RejectedAnswer))
@@ -88,6 +108,11 @@ async def retry_rejected(
         raise Problem(422, error.detail, reason=error.reason, **path) from None
     except NotCaptured as error:
         raise Problem(409, str(error)) from None
+
+
+def _fits(search: Search, entry: Rejected) -> bool:
+    texts = (entry.reason, entry.detail, entry.path, entry.subject, *entry.headers.values())
+    return search.fits(*texts) or search.fits(entry.body.decode(errors="replace"))
 
 
 def _shown(entry: Rejected) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import page_members, page_of
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.search import Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import (
@@ -58,14 +59,22 @@ NextValue = Annotated[dict[str, Any], Body(), SchemaOf(Rotation)]
 async def list_secrets(
     parts: Parts,
     caller: ManagesSecrets,
+    search: Searched,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The secrets in the sealed store, those that webhooks name, and those outside the gateway that
-    namespaces may use: where each comes from, and which webhooks use it."""
+    namespaces may use: where each comes from, and which webhooks use it.
+
+    ``search``: in the name, the namespaces, and the ids of the webhooks that use it.
+    """
     users = _users(parts, caller)
     names = {*parts.registry.secrets, *users, *parts.secrets.configured()}
-    seen = [name for name in names if _sees(parts, caller, name)]
+    seen = [
+        name for name in names
+        if _sees(parts, caller, name)
+        and search.fits(name, *parts.secrets.namespaces(name), *users.get(name, ()))
+    ]  # fmt: skip
     page, more = page_of(seen, limit, cursor)
     items = [_shown(parts, name, users.get(name, [])) for name in page]
     return page_members(items, more, len(seen))

@@ -39,6 +39,7 @@ from event_gateway.api.server.pages import (
 )
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
+from event_gateway.api.server.search import Searched
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
 from event_gateway.broker.connection import Broker
@@ -95,13 +96,18 @@ StreamPatch = Annotated[dict[str, Any], Body(), SchemaOf(StreamBody, patch=True)
 async def list_streams(
     parts: Parts,
     caller: ReadsStreams,
+    search: Searched,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """All streams, by name; for a confined caller those that it may read, without their state."""
+    """All streams, by name; for a confined caller those that it may read, without their state.
+
+    ``search``: in the name and the subjects.
+    """
     names = [
         name for name in registered(parts.registry.streams)
-        if sees_stream(caller, parts.registry.streams[name])
+        if sees_stream(caller, stream := parts.registry.streams[name])
+        and search.fits(name, *may_touch(caller, stream.subjects))
     ]  # fmt: skip
     page, more = page_of(names, limit, cursor)
     if caller.confined:

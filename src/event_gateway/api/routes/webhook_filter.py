@@ -7,6 +7,7 @@ import msgspec
 from fastapi import Depends, Query
 
 from event_gateway.api.server.definitions import ANY_MANAGER
+from event_gateway.api.server.search import EVERY, MAX_SEARCH, Search
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.webhook.webhook import Webhook
@@ -24,15 +25,14 @@ ManagedBy = Annotated[
 class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
     """All that are given must hold. ``event``: an event type, or a pattern, which one of the
     webhook's patterns overlaps; ``owner``: a namespace that the webhook belongs to; ``metadata``:
-    texts that members of its metadata have; ``search``: a text in small letters that its id, URL or
-    description contains."""
+    texts that members of its metadata have; ``search``: in its id, URL and description."""
 
     state: State | None = None
     event: str | None = None
     owner: str | None = None
     managed_by: str | None = None
     metadata: dict[str, str] | None = None
-    search: str | None = None
+    search: Search = EVERY
 
     def check(self) -> None:
         """Raises InvalidDefinition if the pattern is none."""
@@ -48,13 +48,8 @@ class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.owner is None or self.owner in webhook.owner)
             and (self.event is None or any(overlaps(each, self.event) for each in webhook.events))
             and all(metadata.get(name) == value for name, value in (self.metadata or {}).items())
-            and (self.search is None or _contains(webhook, self.search))
+            and self.search.fits(webhook.id, webhook.url, webhook.description)
         )
-
-
-def _contains(webhook: Webhook, text: str) -> bool:
-    texts = (webhook.id, webhook.url, webhook.description or "")
-    return any(text in each.lower() for each in texts)
 
 
 async def _filter(
@@ -70,7 +65,7 @@ async def _filter(
     search: Annotated[
         str | None,
         Query(
-            max_length=200,
+            max_length=MAX_SEARCH,
             description="A text that its id, URL or description contains, in "
             "capital or small letters.",
         ),
@@ -84,7 +79,7 @@ async def _filter(
         members = {name: text}
     given = WebhookFilter(
         state=state, event=event, owner=owner, managed_by=managed_by, metadata=members,
-        search=search.lower() if search else None,
+        search=Search(search),
     )  # fmt: skip
     given.check()
     return given

@@ -64,6 +64,7 @@ class Total(NamedTuple):
 
 
 NOT_TOLD = Total(None, True)
+NOT_COUNTED = Total(None, True)  # only reading all of it would tell
 
 
 def at_most(count: int) -> Total:

@@ -9,6 +9,7 @@ from event_gateway.api.routes import (
     bulk_deliveries,
     bulk_webhooks,
     caller,
+    configuration,
     dead_letters,
     deliveries,
     event_lists,
@@ -59,6 +60,10 @@ def route_groups(
         _overview_group(stages),
         _history_group(stages),
         RouteGroup(reload.ReloadParts(reloads=stages.registrations.reloads), (reload.router,)),
+        RouteGroup(
+            configuration.ConfigurationParts(state=state, version=__version__),
+            (configuration.router,),
+        ),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 __all__ = [
+    "ConfigurationAnswer",
     "PlanAnswer",
     "PlannedDifference",
     "PlannedLoss",
@@ -15,6 +16,18 @@ __all__ = [
     "ReloadConfigurationBody",
     "Reloaded",
 ]
+
+
+class ConfigurationAnswer(TypedDict):
+    """The configuration in force. `settings`: by section, as the configuration file has it;
+    `given`: the keys that were set, such as `server.port`."""
+
+    version: str
+    in_force_since: str
+    settings: dict[str, Any]
+    given: list[str]
+    webhooks: list[str]
+    streams: list[str]
 
 
 class PlanAnswer(TypedDict):

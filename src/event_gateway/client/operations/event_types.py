@@ -83,14 +83,21 @@ class EventTypesOperations(Caller):
         )
 
     def list_event_types(
-        self, *, owner: str | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        owner: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        search: str | None = None,
     ) -> Page[EventTypeAnswer]:
         """All event types by name, also the gateway's own. A page of large types may hold
         fewer than `limit` items and have a next page."""
         return cast(
             "Page[EventTypeAnswer]",
             self._call(
-                "GET", "/v1/event-types", query={"owner": owner, "limit": limit, "cursor": cursor}
+                "GET",
+                "/v1/event-types",
+                query={"owner": owner, "limit": limit, "cursor": cursor, "search": search},
             ),
         )
 
@@ -179,14 +186,21 @@ class AsyncEventTypesOperations(AsyncCaller):
         )
 
     async def list_event_types(
-        self, *, owner: str | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        owner: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        search: str | None = None,
     ) -> Page[EventTypeAnswer]:
         """All event types by name, also the gateway's own. A page of large types may hold
         fewer than `limit` items and have a next page."""
         return cast(
             "Page[EventTypeAnswer]",
             await self._call(
-                "GET", "/v1/event-types", query={"owner": owner, "limit": limit, "cursor": cursor}
+                "GET",
+                "/v1/event-types",
+                query={"owner": owner, "limit": limit, "cursor": cursor, "search": search},
             ),
         )
 

@@ -54,11 +54,15 @@ class KeysOperations(Caller):
             self._call("POST", "/v1/keys", body, headers={"idempotency-key": idempotency_key}),
         )
 
-    def list_keys(self, *, limit: int | None = None, cursor: str | None = None) -> Page[KeyAnswer]:
+    def list_keys(
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
+    ) -> Page[KeyAnswer]:
         """The keys by id, the admin key included, without their values."""
         return cast(
             "Page[KeyAnswer]",
-            self._call("GET", "/v1/keys", query={"limit": limit, "cursor": cursor}),
+            self._call(
+                "GET", "/v1/keys", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     def revoke_key(
@@ -142,12 +146,14 @@ class AsyncKeysOperations(AsyncCaller):
         )
 
     async def list_keys(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[KeyAnswer]:
         """The keys by id, the admin key included, without their values."""
         return cast(
             "Page[KeyAnswer]",
-            await self._call("GET", "/v1/keys", query={"limit": limit, "cursor": cursor}),
+            await self._call(
+                "GET", "/v1/keys", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     async def revoke_key(

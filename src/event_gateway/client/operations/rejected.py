@@ -19,12 +19,14 @@ class RejectedOperations(Caller):
     """The operations of the tag `rejected`."""
 
     def list_rejected(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[RejectedAnswer]:
         """Rejected input, the newest first, with its original bytes."""
         return cast(
             "Page[RejectedAnswer]",
-            self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
+            self._call(
+                "GET", "/v1/rejected", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     def retry_rejected(self, seq: int) -> Taken:
@@ -41,12 +43,14 @@ class AsyncRejectedOperations(AsyncCaller):
     """The operations of the tag `rejected` as coroutines."""
 
     async def list_rejected(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[RejectedAnswer]:
         """Rejected input, the newest first, with its original bytes."""
         return cast(
             "Page[RejectedAnswer]",
-            await self._call("GET", "/v1/rejected", query={"limit": limit, "cursor": cursor}),
+            await self._call(
+                "GET", "/v1/rejected", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     async def retry_rejected(self, seq: int) -> Taken:

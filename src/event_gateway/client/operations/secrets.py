@@ -54,13 +54,15 @@ class SecretsOperations(Caller):
         )
 
     def list_secrets(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[SecretAnswer]:
         """The secrets in the sealed store, those that webhooks name, and those outside the
         gateway that namespaces may use: where each comes from, and which webhooks use it."""
         return cast(
             "Page[SecretAnswer]",
-            self._call("GET", "/v1/secrets", query={"limit": limit, "cursor": cursor}),
+            self._call(
+                "GET", "/v1/secrets", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     def reseal_secrets(self) -> Resealed:
@@ -151,13 +153,15 @@ class AsyncSecretsOperations(AsyncCaller):
         )
 
     async def list_secrets(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[SecretAnswer]:
         """The secrets in the sealed store, those that webhooks name, and those outside the
         gateway that namespaces may use: where each comes from, and which webhooks use it."""
         return cast(
             "Page[SecretAnswer]",
-            await self._call("GET", "/v1/secrets", query={"limit": limit, "cursor": cursor}),
+            await self._call(
+                "GET", "/v1/secrets", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     async def reseal_secrets(self) -> Resealed:

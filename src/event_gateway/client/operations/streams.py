@@ -115,13 +115,15 @@ class StreamsOperations(Caller):
         )
 
     def list_streams(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[StreamAnswer | StreamOutline]:
         """All streams, by name; for a confined caller those that it may read, without their
         state."""
         return cast(
             "Page[StreamAnswer | StreamOutline]",
-            self._call("GET", "/v1/streams", query={"limit": limit, "cursor": cursor}),
+            self._call(
+                "GET", "/v1/streams", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     def list_subscriptions(
@@ -252,13 +254,15 @@ class AsyncStreamsOperations(AsyncCaller):
         )
 
     async def list_streams(
-        self, *, limit: int | None = None, cursor: str | None = None
+        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[StreamAnswer | StreamOutline]:
         """All streams, by name; for a confined caller those that it may read, without their
         state."""
         return cast(
             "Page[StreamAnswer | StreamOutline]",
-            await self._call("GET", "/v1/streams", query={"limit": limit, "cursor": cursor}),
+            await self._call(
+                "GET", "/v1/streams", query={"limit": limit, "cursor": cursor, "search": search}
+            ),
         )
 
     async def list_subscriptions(

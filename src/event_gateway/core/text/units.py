@@ -68,6 +68,14 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _BYTES[match[2].lower()])
 
 
+def exact_size(size: int) -> str:
+    """A text such as ``64KiB`` from which :func:`parse_size` gives ``size`` back."""
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)
+
+
 def format_size(size: int) -> str:
     """A size as people read it, such as ``12 MiB``."""
     amount = float(size)
