@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from event_gateway.console import connections
-from event_gateway.console.server import serve
 from event_gateway.console.settings import ConsoleSettings
 from support.patience import PATIENCE
+from support.served_console import NO_GATEWAY, served_console
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: console\r\n\r\n"
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -20,15 +20,9 @@ Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 @contextlib.asynccontextmanager
 async def _console(directory: Path) -> AsyncIterator[int]:
     """A console without a gateway; its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    settings = ConsoleSettings(gateway_url="http://127.0.0.1:9", directory=str(directory))
-    end = asyncio.Event()
-    serving = asyncio.create_task(serve(settings, listener, end))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        end.set()
-        await serving
+    settings = ConsoleSettings(gateway_url=NO_GATEWAY, directory=str(directory))
+    async with served_console(settings) as url:
+        yield int(url.rpartition(":")[2])
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> bytes:

@@ -1,5 +1,6 @@
 """Sessions, forms and links of the console: what must not get through."""
 
+import dataclasses
 import secrets
 import time
 from pathlib import Path
@@ -13,8 +14,10 @@ from event_gateway.console import sealing
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.sealing import Sealer, sealer_in
 from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
+from event_gateway.console.settings import ConsoleSettings
 from event_gateway.private_file import write_private
 from support.console import gateway_with_console
+from support.served_console import NO_GATEWAY, served_console
 
 
 def _cookies(response: Response) -> dict[str, str]:
@@ -58,7 +61,15 @@ def test_a_link_signs_in_once(tmp_path: Path) -> None:
     token = links.create("egk_1").partition("token=")[2]
     assert "egk_1" not in token
     assert links.take("../../session.key") is None
-    assert OneTimeLinks(tmp_path, sealer).take(token) == "egk_1"
+    taken = OneTimeLinks(tmp_path, sealer).take(token)
+    assert taken is not None
+    assert taken.key == "egk_1"
+    assert "egk_1" not in repr(taken)
+    assert links.take(token) is None
+    taken.give_back()
+    taken = links.take(token)
+    assert taken is not None
+    taken.used()
     assert links.take(token) is None
     assert links.take(links.create("egk_2", lifetime=-1).partition("token=")[2]) is None
     assert list((tmp_path / "links").iterdir()) == []
@@ -165,3 +176,32 @@ async def test_a_link_is_not_used_up_by_whoever_only_asks_for_headers(tmp_path: 
             assert (await http.head(link)).status_code == 405
             assert (await http.get(link)).status_code == 303
             assert (await http.get(link)).status_code == 403
+
+
+async def test_a_link_is_not_used_up_while_the_gateway_is_away(tmp_path: Path) -> None:
+    async with gateway_with_console(tmp_path) as console:
+        beside = tmp_path / "beside"
+        link = OneTimeLinks(beside, sealer_in(beside)).create(console.key)
+        settings = ConsoleSettings(gateway_url=NO_GATEWAY, directory=str(beside))
+        async with served_console(settings) as url, httpx.AsyncClient(base_url=url) as http:
+            for _ in range(2):
+                answer = await http.get(link)
+                assert answer.status_code == 502
+                assert "does not answer" in answer.text
+        reached = dataclasses.replace(settings, gateway_url=str(console.client.http.base_url))
+        async with served_console(reached) as url, httpx.AsyncClient(base_url=url) as http:
+            assert (await http.get(link)).status_code == 303
+            assert (await http.get(link)).status_code == 403
+
+
+async def test_failed_attempts_count_for_the_browser_behind_a_proxy(tmp_path: Path) -> None:
+    trusted = {"server": {"trusted_proxies": ["127.0.0.0/8"]}}
+    async with (
+        gateway_with_console(tmp_path, trusted) as console,
+        httpx.AsyncClient(base_url=console.url) as http,
+    ):
+        for address, expected in (("203.0.113.7", 429), ("203.0.113.8", 401)):
+            headers = {"Origin": console.url, "X-Forwarded-For": address}
+            for _ in range(12 if expected == 429 else 1):
+                answer = await http.post("/sign-in", data={"key": "egk_0"}, headers=headers)
+            assert answer.status_code == expected, address

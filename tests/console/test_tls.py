@@ -1,10 +1,12 @@
 """The console over HTTPS, with the server's certificate."""
 
 import asyncio
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from support.certificates import IssuedFiles
 from support.patience import PATIENCE
@@ -62,6 +64,45 @@ async def test_the_console_has_the_servers_certificate(tmp_path: Path, issued: I
                     await asyncio.sleep(0.1)
                 while (await _status(http, "/webhooks")) != 200:
                     await asyncio.sleep(0.1)
+    finally:
+        assert await program.stop() == 0
+    assert "Traceback" not in program.output, program.output
+
+
+async def test_the_console_shows_a_client_certificate(tmp_path: Path, issued: IssuedFiles) -> None:
+    issued.issue("console")
+    program = Program(
+        tmp_path,
+        {
+            "secrets": {"dir": str(issued.directory)},
+            "server": {
+                "tls": {
+                    "cert": "server.pem", "key": "server.key", "client_ca": "ca.pem",
+                    "client_certificate": "required",
+                }
+            },
+            "console": {"client_certificate": {"cert": "console.pem", "key": "console.key"}},
+        },
+        "--console",
+    )  # fmt: skip
+    at = await program.start()
+    try:
+        # The gateway answers nobody without a certificate; browsers need none for the console.
+        async with httpx.AsyncClient(verify=issued.client(), timeout=PATIENCE) as http:
+            with pytest.raises((httpx.TransportError, ssl.SSLError)):
+                await http.get(f"{at['http']}/v1/overview")
+        async with httpx.AsyncClient(
+            base_url=at["console"], verify=issued.client(), timeout=PATIENCE, follow_redirects=True
+        ) as http:
+            page = await http.post(
+                "/sign-in", data={"key": at["key"]}, headers={"Origin": at["console"]}
+            )
+            assert "There is no webhook yet." in page.text
+            # Who has no key is nobody: the certificate is the console's, and not a caller.
+            page = await http.post(
+                "/sign-in", data={"key": "egk_wrong"}, headers={"Origin": at["console"]}
+            )
+            assert page.status_code == 401
     finally:
         assert await program.stop() == 0
     assert "Traceback" not in program.output, program.output

@@ -12,9 +12,9 @@ import pytest
 
 from event_gateway.api.http import limits, open_connections
 from event_gateway.api.http.limits import AddressBound, ConnectionLimits
-from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.cli.process.limits import OTHERS, attempts_within, connections_within
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 from event_gateway.observability.metrics import families
 from support.fixtures import Start
 from support.patience import PATIENCE

@@ -6,10 +6,10 @@ from urllib.parse import quote
 import pytest
 
 from event_gateway.api.http.peer import Peer
-from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.client_certificate import UnreadableCertificate
 from event_gateway.core.access.forwarded import MAX_READ, AddressHeader, Client, Header
 from event_gateway.core.access.forwarded_certificate import forwarded_certificate
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 from event_gateway.core.text.addresses import is_loopback
 from support.certificates import IssuedFiles
 from support.limited_work import limited_work

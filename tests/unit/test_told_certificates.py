@@ -3,9 +3,9 @@
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.api.http.peer import PEER, Peer
-from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.certificate_rule import CertificateRule
 from event_gateway.core.access.client_certificate import ClientCertificate
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 
 RULE = CertificateRule(name="orders", scopes=frozenset({"streams:read"}), uri="spiffe://x/orders")
 PROXIES = ["10.0.0.0/8"]

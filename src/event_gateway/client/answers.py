@@ -74,7 +74,7 @@ def error_of(response: httpx.Response) -> GatewayError:
     )
 
 
-def raise_unreachable(url: str, error: httpx.HTTPError) -> NoReturn:
+def raise_unreachable(url: str, error: httpx.HTTPError | ssl.SSLError) -> NoReturn:
     """Raises GatewayUnreachable with the reason that is nearest to the cause."""
     cause: BaseException | None = error
     reason = str(error) or type(error).__name__

@@ -63,5 +63,5 @@ class Endpoint:
         """Raises GatewayUnreachable for errors of the connection."""
         try:
             yield
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:  # the latter: an alert after a handshake
             raise_unreachable(self._url, error)

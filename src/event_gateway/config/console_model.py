@@ -45,6 +45,17 @@ class ConsoleOidcModel(Section):
     )
 
 
+class ConsoleCertificateModel(Section):
+    """A client certificate. Paths are relative to `secrets.dir`."""
+
+    cert: Annotated[str, Field(min_length=1)] = Field(
+        description="A PEM file with the certificate, and after it those between it and its root."
+    )
+    key: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="A PEM file with its private key; by default that of cert."
+    )
+
+
 class ConsoleModel(Section):
     """The console, which `serve` starts in a process of its own."""
 
@@ -70,6 +81,11 @@ class ConsoleModel(Section):
     )
     session: Annotated[Duration, Field(ge=60, le=30 * 86400)] = Field(
         12 * 3600.0, description="After which users sign in again; 1m to 30d."
+    )
+    client_certificate: ConsoleCertificateModel | None = Field(
+        None,
+        description="The certificate that the console shows to the gateway, where `server.tls` "
+        "requires one; by default none.",
     )
     oidc: ConsoleOidcModel | None = Field(
         None, description="By default none: users sign in with API keys."

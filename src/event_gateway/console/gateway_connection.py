@@ -38,10 +38,16 @@ def _context(settings: ConsoleSettings) -> ssl.SSLContext | bool:
     if not settings.gateway_url.startswith("https:"):
         return False
     if settings.ca is not None or settings.certificate is None:
-        return ssl.create_default_context(cafile=settings.ca)
-    # The gateway of this machine: its certificate, whatever name that is for.
-    leaf, end, _ = Path(settings.certificate).read_text("latin-1").partition(_END)
-    context = ssl.create_default_context(cadata=leaf + end)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
+        context = ssl.create_default_context(cafile=settings.ca)
+    else:
+        # The gateway of this machine: its certificate, whatever name that is for.
+        leaf, end, _ = Path(settings.certificate).read_text("latin-1").partition(_END)
+        context = ssl.create_default_context(cadata=leaf + end)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+    if settings.client_cert is not None:
+        try:
+            context.load_cert_chain(settings.client_cert, settings.client_key)
+        except ssl.SSLError as error:  # it is an OSError that names no file
+            raise OSError(f"{settings.client_cert} cannot be used: {error.reason}") from error
     return context

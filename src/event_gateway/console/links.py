@@ -1,6 +1,6 @@
 """One-time links, which sign in whoever opens them first.
 
-A link is a file in the data directory, named by the digest of its token; taking it removes the
+A link is a file in the data directory, named by the digest of its token; taking it renames the
 file, which succeeds once, whatever process tries.
 """
 
@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import secrets
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from event_gateway.console.sealing import Sealer
@@ -15,6 +16,24 @@ from event_gateway.private_file import write_private
 
 LIFETIME = 600.0  # seconds
 PATH = "/sign-in/once"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A link that nobody else can use now. ``key``: with which it signs in."""
+
+    key: str = field(repr=False)
+    _place: Path
+    _file: Path
+
+    def used(self) -> None:
+        """It has signed somebody in, or never can."""
+        self._file.unlink(missing_ok=True)
+
+    def give_back(self) -> None:
+        """It could not be tried: it may be used until its time is over."""
+        with contextlib.suppress(OSError):
+            self._file.rename(self._place)
 
 
 class OneTimeLinks:
@@ -34,18 +53,19 @@ class OneTimeLinks:
         write_private(self._directory / _digest(token), sealed)
         return f"{PATH}?token={token}"
 
-    def take(self, token: str) -> str | None:
-        """The key of a link that nobody has used yet; None for all others."""
+    def take(self, token: str) -> Taken | None:
+        """A link that nobody has used yet; None for all others."""
         path = self._directory / _digest(token)
         taken = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
             path.rename(taken)  # for one of several that try
-            sealed = taken.read_text()
-            taken.unlink()
+            content = self._sealer.open("link", taken.read_text())
+            if content is None:
+                taken.unlink()
+                return None
         except OSError:
             return None
-        content = self._sealer.open("link", sealed)
-        return None if content is None else str(content["key"])
+        return Taken(str(content["key"]), path, taken)
 
     def _sweep(self) -> None:
         """Removes links that nobody has used in time."""

@@ -1,13 +1,17 @@
 """Runs the console in a process of its own: ``python -m event_gateway.console FD``.
 
 The settings, with their secrets, come over standard input, and ``FD`` is the socket to answer on.
-When the input ends, the process ends: whoever started it is gone.
+When the input ends, the process ends: whoever started it is gone. A thread reads the input, so that
+a console whose pages hang ends, too.
 """
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
@@ -16,6 +20,8 @@ from event_gateway.console.application import Console
 from event_gateway.console.connections import BoundedConnection
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.observability.logs import LogSettings, configure_logs, log_uncaught
+
+END_TIMEOUT = 5.0  # seconds that a process may take to end
 
 
 class _Server(uvicorn.Server):
@@ -61,6 +67,16 @@ def main() -> int:
 
 
 async def _until_input_ends(settings: ConsoleSettings, listener: socket.socket) -> None:
-    end = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), end.set)
+    end, loop = asyncio.Event(), asyncio.get_running_loop()
+    threading.Thread(target=_watch_input, args=(loop, end), daemon=True).start()
     await serve(settings, listener, end)
+
+
+def _watch_input(loop: asyncio.AbstractEventLoop, end: asyncio.Event) -> None:
+    """Runs in a thread: sets ``end`` when the input ends, and ends a process that hangs."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed already
+        loop.call_soon_threadsafe(end.set)
+    time.sleep(END_TIMEOUT)
+    os._exit(1)

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from event_gateway.core.access.forwarded import AddressHeader
+
 SESSION = 12 * 3600.0  # seconds
 
 
@@ -26,7 +28,10 @@ class ConsoleSettings:
     gateway is believed to have, ``ca``: of an authority in place of the system's; ``directory``:
     where the key of the sessions and the one-time links are; ``name`` and ``logo``: what the pages
     show, a text and a file; ``public_url``: the console's address for browsers, where that is not
-    the one that they send; ``tls_cert`` and ``tls_key``: files, for HTTPS; ``session``: seconds.
+    the one that they send; ``tls_cert`` and ``tls_key``: files, for HTTPS; ``session``: seconds;
+    ``client_cert`` and ``client_key``: files of the certificate that the console shows to the
+    gateway; ``trusted_proxies``: networks (CIDR) of the proxies before the console, which name
+    their clients in ``client_address_header``.
     """
 
     gateway_url: str
@@ -39,6 +44,10 @@ class ConsoleSettings:
     tls_cert: str | None = None
     tls_key: str | None = None
     session: float = SESSION
+    client_cert: str | None = None
+    client_key: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    client_address_header: AddressHeader = "x-forwarded-for"
     log_level: str = "info"
     log_format: str = "auto"
     oidc: OidcSettings | None = None
@@ -53,4 +62,5 @@ class ConsoleSettings:
         values: dict[str, Any] = json.loads(text)
         if (oidc := values.pop("oidc")) is not None:
             oidc = OidcSettings(**(oidc | {"scopes": tuple(oidc["scopes"])}))
-        return cls(**values, oidc=oidc)
+        proxies = tuple(values.pop("trusted_proxies"))
+        return cls(**values, trusted_proxies=proxies, oidc=oidc)

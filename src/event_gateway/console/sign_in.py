@@ -19,6 +19,8 @@ from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.visit import FormRefused, check_token, read_form, render
 from event_gateway.core.access.failed_logins import FailedLogins
+from event_gateway.core.access.forwarded import Client
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FAILURES, PERIOD = 10, 60.0  # failed attempts of an address, and seconds
@@ -47,6 +49,7 @@ class SignIn:
         self._sessions = sessions
         self._links = links
         self._templates = templates
+        self._proxies = TrustedProxies(settings.trusted_proxies, settings.client_address_header)
         self._failed = FailedLogins(FAILURES, PERIOD)
 
     def routes(self) -> list[Route]:
@@ -93,8 +96,7 @@ class SignIn:
             return self._page(None, f"Refused: {error}.", 400)
         key = form.get("key", [""])[0].strip()
         target = form.get("next", [""])[0]
-        address = request.client.host if request.client else ""
-        wait = self._failed.wait(address, time.monotonic())
+        wait = self._failed.wait(self._address(request), time.monotonic())
         if wait > 0:
             text = f"Too many attempts have failed. Try again in {wait:.0f} s."
             return self._page(target, text, 429)
@@ -107,11 +109,16 @@ class SignIn:
         not use it up."""
         if request.method != "GET":
             return Response(status_code=405, headers={"Allow": "GET"})
-        key = self._links.take(request.query_params.get("token", ""))
-        if key is None:
+        link = self._links.take(request.query_params.get("token", ""))
+        if link is None:
             text = "This link was used already, or its time is over. Sign in with an API key."
             return self._page(None, text, 403)
-        return await self._enter(request, key, None)
+        response = await self._enter(request, link.key, None)
+        if response.status_code >= 500:  # the gateway could not be asked
+            link.give_back()
+        else:
+            link.used()
+        return response
 
     async def with_provider(self, request: Request) -> Response:
         """Leads to the provider of OpenID Connect."""
@@ -158,8 +165,8 @@ class SignIn:
         try:
             caller = await self._connection.client(key).show_caller()
         except GatewayError as error:
-            if error.status == 401 and request.client is not None:
-                self._failed.failed(request.client.host, time.monotonic())
+            if error.status == 401:
+                self._failed.failed(self._address(request), time.monotonic())
             text = f"The gateway does not know {what}." if error.status == 401 else None
             return self._page(target, text or in_a_line(error), error.status)
         except GatewayUnreachable as error:
@@ -174,6 +181,13 @@ class SignIn:
         except SessionTooLarge:
             return self._page(target, "The token is too large for the cookies of a session.", 413)
         return response
+
+    def _address(self, request: Request) -> str:
+        """Whose failures are counted: the browser's address, behind proxies that are trusted."""
+        if request.client is None:
+            return ""
+        peer = Client(request.client.host, request.url.scheme)
+        return self._proxies.client(peer, request.headers.raw).address
 
     def _page(self, target: str | None, message: str | None, status: int) -> Response:
         return render(

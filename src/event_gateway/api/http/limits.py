@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
 
-from event_gateway.api.http.trusted_proxies import TrustedProxies
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 from event_gateway.core.text.addresses import Address, read_address
 
 # Seconds.

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 
-from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.core.access.client_certificate import ClientCertificate, certificate_from_der
 from event_gateway.core.access.forwarded import Client, Header
 from event_gateway.core.access.forwarded_certificate import forwarded_certificate
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 
 PEER = "event_gateway.peer"  # the key of the ASGI scope under which a request's Peer is
 NO_PROXIES = TrustedProxies()

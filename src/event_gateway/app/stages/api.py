@@ -14,7 +14,6 @@ from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.http.server_tls import ServerTls
-from event_gateway.api.http.trusted_proxies import TrustedProxies
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
@@ -30,6 +29,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.access.certificate_rule import CertificateRule
 from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.access.forwarded import AddressHeader
+from event_gateway.core.access.trusted_proxies import TrustedProxies
 from event_gateway.observability.metrics import HttpMetrics
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.state.idempotent_answers import IdempotentAnswers

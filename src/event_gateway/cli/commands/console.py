@@ -1,6 +1,7 @@
 """``event-gateway console``: the pages for people, beside any gateway."""
 
 import asyncio
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,20 @@ def console(
     public_url: Annotated[
         str | None, typer.Option(help="The address for browsers, if a proxy is before it.")
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network (CIDR) of proxies before it, which name their clients in "
+            "X-Forwarded-For; may be repeated."
+        ),
+    ] = None,
+    client_cert: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file with the certificate that it shows to the gateway."),
+    ] = None,
+    client_key: Annotated[
+        Path | None, typer.Option(help="The private key of it; by default in the same file.")
+    ] = None,
 ) -> None:
     """Run a console for a gateway, here or elsewhere.
 
@@ -45,6 +60,10 @@ def console(
             public_url = origin(public_url)
         except ValueError as error:
             fail(f"--public-url {public_url}: {error}", 2)
+    try:
+        proxies = tuple(str(ip_network(each)) for each in trusted_proxy or ())
+    except ValueError as error:
+        fail(f"--trusted-proxy: {error}", 2)
     gateway = locate_gateway(url, key)
     found = place()
     own = found.data_dir if found.in_directory and found.data_dir is not None else None
@@ -57,6 +76,9 @@ def console(
         name=name,
         logo=logo,
         public_url=public_url,
+        client_cert=None if client_cert is None else str(client_cert.absolute()),
+        client_key=None if client_key is None else str(client_key.absolute()),
+        trusted_proxies=proxies,
     )
 
     async def main() -> None:

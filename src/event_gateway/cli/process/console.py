@@ -17,7 +17,6 @@ from event_gateway.config.model import Config
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.sealing import sealer_in
 from event_gateway.console.settings import ConsoleSettings, OidcSettings
-from event_gateway.embedded.process import killed_with_parent
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.tasks import Supervisor, end
 
@@ -45,7 +44,7 @@ def console_settings(config: Config, hosted: Hosted, data_dir: Path) -> ConsoleS
             client_secret=_secret(config, console.oidc.secret_name),
             scopes=tuple(dict.fromkeys(("openid", *console.oidc.scopes))),
         )
-    folder = Path(config.secrets.dir)
+    folder, shown = Path(config.secrets.dir), console.client_certificate
     return ConsoleSettings(
         gateway_url=_reachable(hosted.http_url),
         certificate=None if hosted.certificate is None else str(hosted.certificate),
@@ -56,6 +55,12 @@ def console_settings(config: Config, hosted: Hosted, data_dir: Path) -> ConsoleS
         tls_cert=None if tls is None else str((folder / tls.cert).absolute()),
         tls_key=None if tls is None or tls.key is None else str((folder / tls.key).absolute()),
         session=console.session,
+        client_cert=None if shown is None else str((folder / shown.cert).absolute()),
+        client_key=None
+        if shown is None or shown.key is None
+        else str((folder / shown.key).absolute()),
+        trusted_proxies=tuple(config.server.trusted_proxies),
+        client_address_header=config.server.client_address_header,
         log_level=config.telemetry.logs.level,
         log_format=config.telemetry.logs.format,
         oidc=oidc,
@@ -137,7 +142,6 @@ class _ConsoleProcess:
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             # Ctrl-C in the terminal is for the gateway, which ends the console.
             start_new_session=True,
-            preexec_fn=_prepare,
         )  # fmt: skip
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -145,9 +149,12 @@ class _ConsoleProcess:
             self._process.stdin.flush()
 
     def _changed_at(self) -> list[float | None]:
-        """When each file of the certificate has changed; None for one that is missing."""
+        """When each file of the certificates has changed; None for one that is missing."""
         settings = self._settings
-        names = (settings.tls_cert, settings.tls_key, settings.certificate)
+        names = (
+            settings.tls_cert, settings.tls_key, settings.certificate, settings.client_cert,
+            settings.client_key,
+        )  # fmt: skip
         return [_changed_at(Path(name)) for name in names if name is not None]
 
     async def stop(self) -> None:
@@ -170,14 +177,6 @@ def _changed_at(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _prepare() -> None:
-    """Runs in the new process: it has less of the processor than deliveries, and ends with the
-    gateway."""
-    os.nice(5)
-    if sys.platform == "linux":
-        killed_with_parent()
 
 
 def _reachable(url: str) -> str:

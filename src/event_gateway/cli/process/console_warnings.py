@@ -19,6 +19,16 @@ def console_warnings(config: Config, external: ExternalSecrets) -> Iterator[tupl
             check_logo(Path(console.logo))
         except OSError as error:
             yield "console.logo", f"the console cannot start: {error}"
+    tls, shown = config.server.tls, console.client_certificate
+    if tls is not None and tls.client_certificate == "required" and shown is None:
+        yield (
+            "console",
+            "the gateway refuses the console, as server.tls requires client certificates: set "
+            "console.client_certificate, or console.enabled: false",
+        )
+    for name in () if shown is None else filter(None, (shown.cert, shown.key)):
+        if not (path := Path(config.secrets.dir) / name).is_file():
+            yield "console.client_certificate", f"the console cannot start: {path} is missing"
     if (oidc := console.oidc) is None:
         return
     if oidc.issuer not in {each.issuer for each in config.auth.jwt}:

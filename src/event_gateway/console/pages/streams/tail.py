@@ -1,6 +1,7 @@
 """The live tail of a stream: an event stream from the gateway through the console to the page."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,26 +11,30 @@ from event_gateway.client import GatewayError, GatewayUnreachable
 from event_gateway.console.visit import Visit
 
 MAX_TAILS = 50  # of a console, as each holds a connection to the gateway
+MAX_OF_A_USER = 10
 STARTS = ("new", "first")
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class Tails:
-    """How many tails are open."""
+    """The tails that are open, by the id of their user. ``most``: of all users; ``each``: of one,
+    so that nobody takes all."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, each: int) -> None:
         self._most = most
-        self._open = 0
+        self._each = each
+        self._open: Counter[str] = Counter()
 
     async def follow(
         self, visit: Visit, name: str, start: str | int, expression: str | None
     ) -> AsyncIterator[str]:
         """The blocks of an event stream. One of the type ``refused`` is the last: the page does
         not try again after it."""
-        if self._open >= self._most:
-            yield _block("refused", {"detail": f"{self._most} tails are open in this console."})
+        user = str(visit.caller["id"])
+        if refusal := self._refusal(user):
+            yield _block("refused", {"detail": refusal})
             return
-        self._open += 1
+        self._open[user] += 1
         try:
             yield "retry: 2000\n\n"
             async for seq, event in visit.gateway.follow_stream(
@@ -42,10 +47,20 @@ class Tails:
         except GatewayUnreachable:
             pass  # the page connects again, from where it was
         finally:
-            self._open -= 1
+            self._open[user] -= 1
+            if not self._open[user]:
+                del self._open[user]
+
+    def _refusal(self, user: str) -> str | None:
+        """Why a user cannot open one more; None if that is possible."""
+        if self._open[user] >= self._each:
+            return f"you have {self._each} tails open. Close one, then load this page again."
+        if self._open.total() >= self._most:
+            return f"{self._most} tails are open in this console. Try again later."
+        return None
 
 
-_tails = Tails(MAX_TAILS)
+_tails = Tails(MAX_TAILS, MAX_OF_A_USER)
 
 
 async def show(visit: Visit) -> Response:

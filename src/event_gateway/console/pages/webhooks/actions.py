@@ -66,8 +66,3 @@ async def rotate_secret(visit: Visit) -> Response:
     overlap = visit.field("overlap") or "24h"
     await visit.gateway.rotate_signing_key(name, {"value": value, "overlap": overlap})
     return await visit.render("webhooks/rotated.html", name=name, value=value, overlap=overlap)
-
-
-def _at(visit: Visit) -> str:
-    """The page of the webhook of an action."""
-    return visit.address.rpartition("/")[0]
