@@ -131,6 +131,11 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks/reused/deliveries", 200, None),
         ("/v1/webhooks/mine/deliveries", 200, None),
     ],
+    "GET /v1/deliveries": [
+        ("/v1/deliveries", 200, None), ("/v1/deliveries?status=pending", 200, None),
+        ("/v1/deliveries?webhook={other}", 404, None),
+        ("/v1/deliveries?type=shop.>", 200, None),
+    ],
     "GET /v1/deliveries/{webhook_id}/{event_id}": [
         ("/v1/deliveries/{other}/{otherevent}", 404, None),
         ("/v1/deliveries/reused/{oldevent}", 404, None),
@@ -180,7 +185,8 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks/{other}/stats", 404, None), ("/v1/webhooks/reused/stats", 200, None),
         ("/v1/webhooks/mine/stats", 200, None),
     ],
-    "GET /v1/secrets": [("/v1/secrets", 200, None), ("/v1/secrets?limit=1", 200, None)],
+    "GET /v1/secrets": [("/v1/secrets", 200, None), ("/v1/secrets?limit=1", 200, None),
+                        ("/v1/secrets?search=canary", 200, None)],  # fmt: skip
     "POST /v1/reload": [("/v1/reload", OPERATORS, {})],
     "POST /v1/secrets/reseal": [("/v1/secrets/reseal", OPERATORS, None)],
     "GET /v1/secrets/{name}": [
@@ -290,6 +296,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "GET /readyz": [("/readyz", 200, None)],
     "GET /metrics": [("/metrics", OPERATORS, None)],
     "GET /v1/health": [("/v1/health", OPERATORS, None)],
+    "GET /v1/config": [("/v1/config", OPERATORS, None)],
     "GET /openapi.json": [("/openapi.json", 200, None)],
     "GET /docs": [("/docs", 200, None)],
     "GET /docs/{name}": [("/docs/none", 404, None)],

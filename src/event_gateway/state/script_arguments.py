@@ -193,6 +193,36 @@ class HistoryWrite(msgspec.Struct, array_like=True):
     incomplete: bool
 
 
+class ListPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a list of a webhook's deliveries goes on, for ``deliveries/list.lua``.
+
+    ``bound``: the score from which on, ``(`` before it: after which (empty: from the begin).
+    ``member``: the delivery with that score after which it goes on (empty: all with it).
+    ``since``: only deliveries that changed at this time or later.
+    """
+
+    webhook: str
+    bound: str = ""
+    member: str = ""
+    since: int | None = None
+
+
+class ListRequest(msgspec.Struct, frozen=True, array_like=True):
+    """Which deliveries are listed, for ``deliveries/list.lua`` and ``deliveries/heads.lua``.
+
+    ``queued``: those in the queue, else those that changed last. ``status``: empty for any.
+    ``until``: only deliveries that changed before. ``count``: how many entries are read for each
+    place. ``unless_recent``: only those in the queue that are not among the ones that changed last.
+    """
+
+    queued: bool
+    status: str
+    until: int | None
+    count: int
+    unless_recent: bool
+    places: list[ListPlace]
+
+
 class LeasedRecord(NamedTuple):
     """The fields of a record that a process needs to deliver, as Redis returns them."""
 
@@ -232,6 +262,8 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "LOOKUP": Lookup.__struct_fields__,
     "MOVED_DELIVERY": MovedDelivery.__struct_fields__,
     "LIMIT": Limit._fields,
+    "LIST_PLACE": ListPlace.__struct_fields__,
+    "LIST_REQUEST": ListRequest.__struct_fields__,
     "LEASE_REQUEST": LeaseRequest.__struct_fields__,
     "NEW_RUN": PackedRun.__struct_fields__,
     "REPLAY_STEP": ReplayStep.__struct_fields__,

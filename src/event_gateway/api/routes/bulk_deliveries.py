@@ -19,14 +19,15 @@ from event_gateway.api.server.problems import HANDLED, problem_of
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.webhook.delivery import Status
+from event_gateway.lookup.deliveries import Position, Wanted
 from event_gateway.registration.visible import webhook_of
-from event_gateway.state.tracking import Listed, ListPosition
+from event_gateway.state.tracking import Listed
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)
 
 MAX_DELIVERIES = 1000  # that one request changes
 MAX_FAILED = 100  # that an answer names
-MAX_PAGES = 32  # of the list that one request reads: a page looks at a thousand deliveries
+MAX_PAGES = 2  # of the list that one request reads: a page looks at 20,000 deliveries
 AT_ONCE = 32
 _StatusName = Literal[
     "pending", "in_progress", "retrying", "failed", "succeeded", "dead_letter", "cancelled"
@@ -38,7 +39,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     """Where to go on: which of the statuses, and after which of its deliveries."""
 
     at: int
-    after: ListPosition | None
+    after: Position | None
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -103,13 +104,13 @@ async def change_deliveries(
     for _ in range(MAX_PAGES):
         if at == len(statuses) or matched == given.limit:
             break
-        listed, following, _ = await parts.tracking.deliveries(
-            webhook.id, status=statuses[at], since=since, until=until,
-            limit=given.limit - matched, after=after, ordered=webhook.ordered,
+        page = await parts.listing.page(
+            {webhook.id: webhook}, Wanted(statuses[at], since=since, until=until),
+            given.limit - matched, after,
         )  # fmt: skip
-        matched += len(listed)
-        changed += sum(await asyncio.gather(*map(change, listed)))
-        at, after = (at, following) if following is not None else (at + 1, None)
+        matched += len(page.deliveries)
+        changed += sum(await asyncio.gather(*map(change, page.deliveries)))
+        at, after = (at, page.next) if page.next is not None else (at + 1, None)
     outcome = {
         "action": given.action, "webhook": webhook.id, "dry_run": given.dry_run,
         "matched": matched, "changed": changed,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.lookup.backfill import Backfill
+from event_gateway.lookup.deliveries import DeliveryList
 from event_gateway.lookup.finder import Finder
 from event_gateway.lookup.listing import EventList
 from event_gateway.lookup.log_state import LogStates
@@ -13,6 +14,7 @@ from event_gateway.lookup.webhook_account import WebhookAccount
 from event_gateway.routing.explain import explain
 from event_gateway.state.order import Order
 from event_gateway.state.queue_places import QueuePlaces
+from event_gateway.state.tracking import Tracking
 from event_gateway.tasks import TaskGroup
 
 
@@ -22,6 +24,7 @@ class Lookup:
 
     finder: Finder
     listing: EventList
+    deliveries: DeliveryList
     states: LogStates
     relations: Relations
     account: WebhookAccount
@@ -43,6 +46,7 @@ def build_lookup(adapters: Adapters) -> Lookup:
     return Lookup(
         finder=Finder(broker, log, index, states),
         listing=EventList(broker, log, index, states),
+        deliveries=DeliveryList(Tracking(adapters.redis), log),
         states=states,
         relations=Relations(log, index),
         account=WebhookAccount(

@@ -41,7 +41,6 @@ from event_gateway.api.server.application import RouteGroup
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
-from event_gateway.state.tracking import Tracking
 
 
 def route_groups(
@@ -172,7 +171,7 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
     )
     delivery_parts = deliveries.DeliveryParts(
         registry=adapters.registry,
-        tracking=Tracking(adapters.redis),
+        listing=stages.lookup.deliveries,
         ledger=adapters.ledger,
         reader=adapters.reader,
         manual_retry=replaying.manual_retry,

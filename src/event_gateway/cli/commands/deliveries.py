@@ -9,6 +9,7 @@ from event_gateway.cli.client.attempt_table import attempt_table
 from event_gateway.cli.client.bulk_changes import DryRunOption, change_deliveries, change_many
 from event_gateway.cli.client.completion import complete_deliveries, complete_webhooks
 from event_gateway.cli.client.confirmation import YesOption
+from event_gateway.cli.client.listing import Cell, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -17,8 +18,8 @@ from event_gateway.cli.client.options import (
     UntilOption,
     UrlOption,
 )
-from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import Line, fail, fields, print_answer
+from event_gateway.cli.client.requests import call, quoted
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.webhook.delivery import Status
 
@@ -29,6 +30,15 @@ WebhookArgument = Annotated[
 ]
 EventArgument = Annotated[
     str, typer.Argument(help="The event's id.", autocompletion=complete_deliveries)
+]
+OneWebhookArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="The webhook's id; none: the deliveries of all.", autocompletion=complete_webhooks
+    ),
+]
+TypeOption = Annotated[
+    str | None, typer.Option("--type", help="Only deliveries of events of this type, or pattern.")
 ]
 StatusOption = Annotated[Status | None, typer.Option(help="Only deliveries of this status.")]
 SomeEventArgument = Annotated[
@@ -48,11 +58,17 @@ SourceOption = Annotated[
     str | None, typer.Option(help="The event's source, if several sources have events of this id.")
 ]
 
+_COLUMNS: dict[str, Cell] = {
+    "UPDATED": "updated_at", "STATUS": "status", "ATTEMPTS": "attempts", "EVENT": "event_id",
+    "SOURCE": "source", "LAST ERROR": "last_error",
+}  # fmt: skip
+
 
 @app.command("list")
 def list_deliveries(
-    webhook: WebhookArgument,
+    webhook: OneWebhookArgument = None,
     status: StatusOption = None,
+    pattern: TypeOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = 100,
@@ -60,12 +76,12 @@ def list_deliveries(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the deliveries of a webhook, the last changed first."""
-    deliveries = list_items(
-        url, key, f"/v1/webhooks/{quoted(webhook)}/deliveries", limit,
+    """List the deliveries of a webhook, or of all, the last changed first."""
+    print_list(
+        url, key, "/v1/deliveries", _COLUMNS if webhook else {"WEBHOOK": "webhook_id"} | _COLUMNS,
+        as_json=as_json, limit=limit, webhook=webhook, type=pattern,
         status=status and status.value, **time_range(since, until),
     )  # fmt: skip
-    print_answer(as_json, deliveries, _rows)
 
 
 @app.command()
@@ -191,18 +207,3 @@ def _details(delivery: dict[str, Any]) -> Sequence[Line]:
         "dead letter": delivery["dead_letter"],
     })  # fmt: skip
     return [*lines, *attempt_table(attempts)]
-
-
-def _rows(deliveries: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            delivery["updated_at"],
-            delivery["status"],
-            str(delivery["attempts"]),
-            delivery["event_id"],
-            delivery["source"],
-            delivery["last_error"] or "-",
-        ]
-        for delivery in deliveries
-    ]
-    return table(["UPDATED", "STATUS", "ATTEMPTS", "EVENT", "SOURCE", "LAST ERROR"], rows)

@@ -50,6 +50,37 @@ class DeliveriesOperations(Caller):
             ),
         )
 
+    def list_all_deliveries(
+        self,
+        *,
+        webhook: list[str] | None = None,
+        type: str | None = None,
+        status: DeliveryStatus | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[ListedDelivery]:
+        """The deliveries to all webhooks, or some: of each the last 1,000 that changed,
+        merged, the latest first; after them the others that wait, in the order in which
+        they are attempted."""
+        return cast(
+            "Page[ListedDelivery]",
+            self._call(
+                "GET",
+                "/v1/deliveries",
+                query={
+                    "webhook": webhook,
+                    "type": type,
+                    "status": status,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
     def list_deliveries(
         self,
         webhook_id: str,
@@ -60,7 +91,8 @@ class DeliveriesOperations(Caller):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[ListedDelivery]:
-        """The last 1,000 deliveries of a webhook that changed, the latest first."""
+        """The last 1,000 deliveries of a webhook that changed, the latest first; after them
+        the others that wait, in the order in which they are attempted."""
         return cast(
             "Page[ListedDelivery]",
             self._call(
@@ -138,6 +170,37 @@ class AsyncDeliveriesOperations(AsyncCaller):
             ),
         )
 
+    async def list_all_deliveries(
+        self,
+        *,
+        webhook: list[str] | None = None,
+        type: str | None = None,
+        status: DeliveryStatus | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[ListedDelivery]:
+        """The deliveries to all webhooks, or some: of each the last 1,000 that changed,
+        merged, the latest first; after them the others that wait, in the order in which
+        they are attempted."""
+        return cast(
+            "Page[ListedDelivery]",
+            await self._call(
+                "GET",
+                "/v1/deliveries",
+                query={
+                    "webhook": webhook,
+                    "type": type,
+                    "status": status,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "cursor": cursor,
+                },
+            ),
+        )
+
     async def list_deliveries(
         self,
         webhook_id: str,
@@ -148,7 +211,8 @@ class AsyncDeliveriesOperations(AsyncCaller):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[ListedDelivery]:
-        """The last 1,000 deliveries of a webhook that changed, the latest first."""
+        """The last 1,000 deliveries of a webhook that changed, the latest first; after them
+        the others that wait, in the order in which they are attempted."""
         return cast(
             "Page[ListedDelivery]",
             await self._call(

@@ -1,91 +1,95 @@
--- Lists deliveries of a webhook.
--- ARGV: webhook, status ('': any), begin and end of the time of the last change (ms, '': any),
--- limit, score and member of the delivery after which the page begins ('': the first page), the
--- longest lease in ms, 1 if the webhook is ordered. Reads at most MAX_RECENT deliveries.
--- Returns {{member, record}, …}, {score, member} after which the next page begins ('', '': there
--- is none), and {the number of deliveries on all pages, 1 if there may be fewer}.
--- Deliveries that are pending, retrying or in progress are read from their queue, in the order of
--- their attempts; those that are pending or in progress have none later than the longest lease.
--- Other deliveries are read from `recent`, the latest first.
+-- Lists deliveries of one or more webhooks.
+-- ARGV: a packed LIST_REQUEST, the longest lease in ms.
+-- Returns for each place of the request: {{{member, score, record}, …}, {score, member} of the last
+-- entry that was read, 1 if others follow it, how many were read}.
+-- A list of what waits is read from the queue, in the order of the attempts: those that are pending
+-- or in progress have none later than the longest lease. Other deliveries are read from `recent`,
+-- the latest first.
 -- include shared/clock.lua
 -- include shared/timestamp.lua
--- include shared/recent.lua
-local webhook, status, from, till, limit, after, after_member, longest_lease, ordered = unpack(ARGV)
-limit, after = tonumber(limit), tonumber(after)
-from = from ~= '' and iso8601(tonumber(from))
-till = till ~= '' and iso8601(tonumber(till))
-local latest = now + tonumber(longest_lease)
--- Deliveries of ordered webhooks are not queued.
-local waiting = status == 'pending' or status == 'in_progress' or status == 'retrying'
-local queued = waiting and ordered == '0'
-local list = queued and queue_key(webhook) or recent_key(webhook)
-local least = status == 'in_progress' and '(' .. now or '-inf'
-local most = queued and status ~= 'retrying' and latest or '+inf'
-local entries, rank
-if queued then
-  -- A delivery that has moved in the queue since the last page (it was leased, or failed) gives no
-  -- rank to continue from.
-  local moved = after and tonumber(redis.call('ZSCORE', list, after_member) or '') ~= after
-  rank = after and not moved and redis.call('ZRANK', list, after_member)
-  if rank then
-    entries = redis.call('ZRANGE', list, rank + 1, rank + MAX_RECENT, 'WITHSCORES')
-  else
-    -- The score of a delivery in progress is the end of its lease, which is in the future.
-    entries = redis.call('ZRANGEBYSCORE', list, after or least, '+inf', 'WITHSCORES',
-      'LIMIT', 0, MAX_RECENT)
+local request = cmsgpack.unpack(ARGV[1])
+local latest = now + tonumber(ARGV[2])
+local status, count = request[LIST_REQUEST_STATUS], request[LIST_REQUEST_COUNT]
+local queued, unless_recent = request[LIST_REQUEST_QUEUED], request[LIST_REQUEST_UNLESS_RECENT]
+local till = request[LIST_REQUEST_UNTIL] and iso8601(request[LIST_REQUEST_UNTIL])
+local any_time = not till
+
+-- Whether a text comes before another one, by their bytes, as in sorted sets.
+local function precedes(text, other)
+  for index = 1, math.min(#text, #other) do
+    local byte, other_byte = string.byte(text, index), string.byte(other, index)
+    if byte ~= other_byte then return byte < other_byte end
   end
-else
-  entries = redis.call('ZREVRANGEBYSCORE', list, after or '+inf', '-inf', 'WITHSCORES',
-    'LIMIT', 0, MAX_RECENT)
+  return #text < #other
 end
 
--- Whether a delivery is one of those to list; nil if its record has expired.
-local function is_listed(member)
-  -- Two fields first: most of the deliveries may have another status or time.
-  local key = delivery_key(webhook, member)
-  local recorded, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
-  if not recorded then return nil end
-  at = at and timestamp_text(at)
-  return (status == '' or recorded == status) and (not from or at >= from)
-    and (not till or at < till)
-end
-
--- How many deliveries are listed, and 1 if there may be fewer. Looks at MAX_RECENT at most.
-local function count_all()
-  local size = redis.call('ZCOUNT', list, least, most)
-  if size > MAX_RECENT then return { size, 1 } end
-  local total = 0
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', list, least, most)) do
-    if is_listed(member) then total = total + 1 end
-  end
-  return { total, 0 }
-end
-
-local rows, last, read, beyond_leases = {}, {}, 0, false
-for index = 1, #entries, 2 do
-  local member, score = entries[index], tonumber(entries[index + 1])
-  local before = false
-  if after and not rank and score == after then
-    before = queued and member <= after_member or not queued and member >= after_member
-  end
-  if queued and status ~= 'retrying' and score > latest then
-    beyond_leases = true   -- this delivery and all after it wait for their next attempt
-    break
-  end
-  if not before and #rows == limit then break end
-  read = index
-  last = { entries[index + 1], member }
-  if not before then
-    local listed = is_listed(member)
-    if listed == nil then
-      if not queued then redis.call('ZREM', list, member) end   -- its record has expired
-    elseif listed then
-      local key = delivery_key(webhook, member)
-      rows[#rows + 1] = { member, redis.call('HMGET', key, unpack(LISTED_FIELDS)) }
+-- The entries from a place on, one more than are asked for, and the member that they follow, where
+-- entries of its score may be before it.
+local function entries_from(list, bound, member)
+  local command = queued and 'ZRANGE' or 'ZREVRANGE'
+  if member ~= '' then
+    -- A delivery that has moved since the last page (it was leased, or failed) gives no rank.
+    local moved = tonumber(redis.call('ZSCORE', list, member) or '') ~= tonumber(bound)
+    local rank = not moved and redis.call(queued and 'ZRANK' or 'ZREVRANK', list, member)
+    if rank then
+      return redis.call(command, list, rank + 1, rank + 1 + count, 'WITHSCORES')
     end
   end
+  local first = bound
+  if queued then
+    if first == '' then first = status == 'in_progress' and '(' .. now or '-inf' end
+    return redis.call('ZRANGEBYSCORE', list, first, '+inf', 'WITHSCORES', 'LIMIT', 0, count + 1),
+      member
+  end
+  if first == '' then first = '+inf' end
+  return redis.call('ZREVRANGEBYSCORE', list, first, '-inf', 'WITHSCORES', 'LIMIT', 0, count + 1),
+    member
 end
-local more = read > 0 and not beyond_leases
-  and (read + 1 < #entries or #entries == 2 * MAX_RECENT)
-local total = (after or more) and count_all() or { #rows, 0 }
-return { rows, more and last or { '', '' }, total }
+
+-- The record of a delivery if it is to be listed; nil if it has expired, false if it is another.
+local function listed_record(webhook, member, from)
+  local key = delivery_key(webhook, member)
+  if status ~= '' or from or not any_time then
+    -- Two fields first: most of the deliveries may have another status or time.
+    local recorded, at = unpack(redis.call('HMGET', key, 'status', 'timestamp'))
+    if not recorded then return nil end
+    at = at and timestamp_text(at)
+    if status ~= '' and recorded ~= status or from and at < from or till and at >= till then
+      return false
+    end
+  end
+  local record = redis.call('HMGET', key, unpack(LISTED_FIELDS))
+  return record[LISTED_STATUS] and record or nil
+end
+
+local function read_place(place)
+  local webhook, from = place[LIST_PLACE_WEBHOOK], place[LIST_PLACE_SINCE]
+  from = from and iso8601(from)
+  local recent = recent_key(webhook)
+  local list = queued and queue_key(webhook) or recent
+  local entries, after = entries_from(list, place[LIST_PLACE_BOUND], place[LIST_PLACE_MEMBER])
+  local rows, last, ended, read = {}, { '', '' }, #entries <= 2 * count, 0
+  for index = 1, math.min(#entries, 2 * count), 2 do
+    local member, score = entries[index], entries[index + 1]
+    if queued and status ~= '' and status ~= 'retrying' and tonumber(score) > latest then
+      ended = true   -- this delivery and all after it wait for their next attempt
+      break
+    end
+    last, read = { score, member }, read + 1
+    local before = after and after ~= '' and tonumber(score) == tonumber(place[LIST_PLACE_BOUND])
+      and (member == after or precedes(member, after) == queued)
+    if not before and not (unless_recent and redis.call('ZSCORE', recent, member)) then
+      local record = listed_record(webhook, member, from)
+      if record then
+        rows[#rows + 1] = { member, score, record }
+      elseif record == nil and not queued then
+        redis.call('ZREM', list, member)   -- its record has expired
+      end
+    end
+  end
+  return { rows, last, ended and 0 or 1, read }
+end
+
+local pages = {}
+for index, place in ipairs(request[LIST_REQUEST_PLACES]) do pages[index] = read_place(place) end
+return pages
