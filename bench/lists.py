@@ -9,6 +9,7 @@ checkout is measured beside this one, in turns, so that other load affects both 
 
 import argparse
 import asyncio
+import base64
 import statistics
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,24 @@ CONFIG: dict[str, Any] = {
 }
 LISTS = {
     "webhooks": "/v1/webhooks", "keys": "/v1/keys", "deliveries": "/v1/webhooks/dead/deliveries",
-    "dead letters": "/v1/dead-letters", "audit log": "/v1/audit-log", "events": "/v1/events",
+    "all deliveries": "/v1/deliveries", "dead letters": "/v1/dead-letters",
+    "dead letters of one": "/v1/dead-letters?webhook=dead", "audit log": "/v1/audit-log",
+    "events": "/v1/events", "event types": "/v1/event-types", "secrets": "/v1/secrets",
+    "streams": "/v1/streams",
 }  # fmt: skip
+SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+SEALING_KEY = base64.b64encode(bytes(32)).decode()
 AT_ONCE = 32
+STREAMS = 200  # each is a stream of NATS: a gateway has tens of them
 
 
 async def fill(http: httpx.AsyncClient, items: int) -> None:
-    """Registers webhooks and keys, and makes as many dead letters."""
+    """Registers webhooks, keys, event types, secrets and streams, and makes dead letters."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def post(path: str, body: dict[str, Any]) -> None:
+    async def post(path: str, body: dict[str, Any], method: str = "POST") -> None:
         async with gate:
-            answer = await http.post(path, json=body)
+            answer = await http.request(method, path, json=body)
             if answer.status_code >= 400:
                 raise RuntimeError(answer.text)
 
@@ -48,10 +55,15 @@ async def fill(http: httpx.AsyncClient, items: int) -> None:
             "circuit_breaker": {"failure_threshold": 10_000}}  # fmt: skip
     await post("/v1/webhooks", dead)
     one = {"url": NOWHERE, "events": ["another.*"], "metadata": {"team": "bench"}}
+    schema = {"description": "Made by the benchmark", "owner": "bench", "schema": SCHEMA}
+    stream = {"subjects": ["another.>"], "retention": "1d"}
     key = {"scopes": ["events:publish"], "namespaces": ["customer"]}
     await asyncio.gather(
         *(post("/v1/webhooks", one | {"id": f"w{n}"}) for n in range(items)),
         *(post("/v1/keys", key | {"name": f"k{n}"}) for n in range(items)),
+        *(post("/v1/event-types", schema | {"type": f"another.t{n}"}) for n in range(items)),
+        *(post(f"/v1/secrets/s{n}", {"value": "v"}, "PUT") for n in range(items)),
+        *(post("/v1/streams", stream | {"name": f"s{n}"}) for n in range(min(items, STREAMS))),
     )
     event = {"specversion": "1.0", "source": "bench", "type": "bench.made", "data": {"n": 1}}
     headers = {"Content-Type": "application/cloudevents+json"}
@@ -65,7 +77,7 @@ async def fill(http: httpx.AsyncClient, items: int) -> None:
 async def cost(running: Program, http: httpx.AsyncClient, path: str) -> float:
     """CPU milliseconds of one request."""
     before = cpu_seconds(running.pid)
-    answer = await http.get(path, params={"limit": 1000})
+    answer = await http.get(f"{path}{'&' if '?' in path else '?'}limit=1000")
     answer.raise_for_status()
     return (cpu_seconds(running.pid) - before) * 1000
 
@@ -75,6 +87,7 @@ async def measure(sources: list[Path], items: int, requests: int) -> None:
     taken: dict[tuple[str, str], list[float]] = {}
     for source in sources:
         programs.ENVIRON["PYTHONPATH"] = f"{source}/src:{source}"
+        programs.ENVIRON["EVENT_GATEWAY_SECRET_SEALING_KEY"] = SEALING_KEY
         async with program("gateway", CONFIG) as running, httpx.AsyncClient(
             base_url=running.http_url, headers={"Authorization": f"Bearer {running.key}"},
             timeout=60,
@@ -86,7 +99,7 @@ async def measure(sources: list[Path], items: int, requests: int) -> None:
                     taken.setdefault((name, str(source)), []).append(milliseconds)
     for name in LISTS:
         costs = [statistics.median(taken[name, str(source)]) for source in sources]
-        print(f"{name:<14}" + "".join(f"{each:9.1f} ms" for each in costs))
+        print(f"{name:<20}" + "".join(f"{each:9.1f} ms" for each in costs))
 
 
 def main() -> None:

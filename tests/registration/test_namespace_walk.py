@@ -185,8 +185,10 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/webhooks/{other}/stats", 404, None), ("/v1/webhooks/reused/stats", 200, None),
         ("/v1/webhooks/mine/stats", 200, None),
     ],
-    "GET /v1/secrets": [("/v1/secrets", 200, None), ("/v1/secrets?limit=1", 200, None),
-                        ("/v1/secrets?search=canary", 200, None)],  # fmt: skip
+    "GET /v1/secrets": [
+        ("/v1/secrets", 200, None), ("/v1/secrets?limit=1", 200, None),
+        ("/v1/secrets?search=canary", 200, None),
+    ],
     "POST /v1/reload": [("/v1/reload", OPERATORS, {})],
     "POST /v1/secrets/reseal": [("/v1/secrets/reseal", OPERATORS, None)],
     "GET /v1/secrets/{name}": [
