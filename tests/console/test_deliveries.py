@@ -28,8 +28,14 @@ async def test_a_failed_delivery_is_retried_once_its_receiver_works(
         await console.client.send([sent])
         await console.client.until("crm", sent["id"], "dead_letter")
         await shown.sign_in(console.key)
-        # From the list to the delivery, with its attempts, their responses and requests.
-        await shown.open("/deliveries?webhook=crm&status=dead_letter&since=1h")
+        # The list of all webhooks is narrowed, and leads to the delivery, with its attempts, their
+        # responses and requests.
+        await shown.open("/deliveries?status=dead_letter&since=1h")
+        await shown.page.get_by_label("Event type").fill("shop.>")
+        await shown.until("No delivery fits these filters.")
+        await shown.page.get_by_label("Event type").fill("user.*")
+        await shown.page.get_by_label("Webhook").fill("crm")
+        await shown.page.wait_for_url("**webhook=crm**")
         await shown.page.get_by_role("link", name=sent["id"]).click()
         await shown.until("Attempt 2")
         await shown.page.get_by_text("Request", exact=True).first.click()

@@ -46,6 +46,11 @@ async def test_a_key_from_its_form_to_its_end(tmp_path: Path) -> None:
         row = page.get_by_role("row", name="reader")
         await expect(row).to_contain_text("shop.>")
         assert key not in await page.content()
+        await page.get_by_label("Search").fill("nothing-has-this")
+        await shown.until("No key fits this search.")
+        await page.get_by_label("Search").fill("STREAMS:read")
+        await expect(row).to_be_visible()
+        await expect(page.get_by_role("row")).to_have_count(2)  # with that of the heads
 
         await row.get_by_role("button", name="Rotate").click()
         await shown.check_accessible()
@@ -84,6 +89,10 @@ async def test_a_secret_is_set_rotated_and_deleted(tmp_path: Path, receiver: Rec
         await expect(row).to_contain_text("the sealed store")
         await expect(row.get_by_role("link", name="siem")).to_be_visible()
         assert "first-value-of-it" not in await page.content()
+        await page.get_by_label("Search").fill("nothing-has-this")
+        await shown.until("No secret fits this search.")
+        await page.get_by_label("Search").fill("siem")
+        await expect(row).to_be_visible()
         await row.get_by_role("button", name="Rotate").click()
         await shown.check_accessible()
         dialog = page.locator("dialog[open]")

@@ -38,6 +38,7 @@ PATHS = (
     "/replays",
     "/replays/new",
     "/system",
+    "/system/configuration",
     "/nothing",
 )
 

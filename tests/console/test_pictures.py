@@ -27,7 +27,9 @@ PAGES = {
     "webhook": "/webhooks/crm_orders",
     "webhook-form": "/webhooks/crm_orders/edit",
     "deliveries": "/deliveries",
+    "delivery": "/deliveries/analytics/e-49",
     "events": "/events",
+    "event": "/events/e-49",
     "streams": "/streams",
     "stream": "/streams/audit_stream",
     "tail": "/streams/audit_stream/tail?from=first",
@@ -45,8 +47,10 @@ PAGES = {
     "key-form": "/keys/new",
     "secrets": "/secrets",
     "dead-letters": "/dead-letters",
+    "dead-letter": "/dead-letters/1",
     "replays": "/replays",
     "system": "/system",
+    "configuration": "/system/configuration?set=yes",
 }
 SCHEMA = {
     "type": "object",

@@ -31,6 +31,9 @@ async def test_a_stream_is_followed_live(tmp_path: Path) -> None:
         await shown.sign_in(console.key)
         await page.locator("nav.nav").get_by_role("link", name="Streams").click()
         await shown.check_accessible()
+        await page.get_by_label("Search").fill("nothing-has-this")
+        await shown.until("No stream fits this search.")
+        await page.get_by_label("Search").fill("USER.")
         await page.get_by_role("link", name="users", exact=True).click()
         await shown.reloaded_until("user.made")
         await shown.until("Nobody is subscribed now.")
@@ -80,6 +83,12 @@ async def test_subscribers_are_shown_and_disconnected(tmp_path: Path) -> None:
         await shown.open("/streams/users")
         await shown.until("reports")
         await shown.check_accessible()
+        await shown.open("/streams")
+        row = shown.page.get_by_role("row", name="users")
+        await expect(row.get_by_role("cell")).to_contain_text(
+            ["user.*", "0", "0 B", "no limit", "0/s", "1", "0", "Follow"]
+        )
+        await shown.open("/streams/users")
         await shown.page.get_by_role("button", name="Disconnect").click()
         await shown.page.locator("dialog[open]").get_by_role("button", name="Disconnect").click()
         await shown.until("The subscription has ended.")

@@ -1,5 +1,6 @@
 """Rejected input, alerts and the audit log in a real browser."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ async def test_rejected_input_is_shown_and_taken_in_again(tmp_path: Path) -> Non
         await client.nats.publish("user.made", b'{"namespace": "<script>alert(1)</script>"}')
         await shown.reloaded_until("Number 1")
         await shown.check_accessible()
+        await page.get_by_label("Search").fill("nothing-has-this")
+        await shown.until("No rejected input fits this search.")
+        await page.get_by_label("Search").fill("ALERT(1)")
         await page.get_by_role("link", name="Number 1").click()
         await shown.until("<script>alert(1)</script>")
         await shown.check_accessible()
@@ -108,6 +112,12 @@ async def test_the_audit_log_says_what_was_changed(tmp_path: Path, receiver: Rec
         await page.get_by_label("Operation").fill("webhooks.create")
         await expect(page.get_by_role("row").filter(has_text="webhooks.change")).to_have_count(0)
         assert "operation=webhooks.create" in page.url
+        await page.get_by_label("Since").fill("1h")
+        await expect(page.get_by_role("row").filter(has_text="webhooks.create")).to_have_count(1)
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Export these").click()
+        lines = (await (await download.value).path()).read_text().splitlines()
+        assert [json.loads(line)["operation"] for line in lines] == ["webhooks.create"]
         await shown.open("/audit-log?principal=nobody")
         await shown.until("No call fits these filters.")
         await shown.open("/audit-log?since=yesterday")

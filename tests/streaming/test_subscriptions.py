@@ -65,7 +65,11 @@ async def test_the_events_of_a_stream_in_pages(client: Client) -> None:
             shown = (await client.http.get("/v1/streams/work")).json()
             if shown["state"]["messages"] == 6:
                 break
-    assert shown["rate"] == 0.1
+    assert 0 < shown["rate"] <= 0.6
+    asked: dict[str, Any] = {"rates": True, "search": "work"}
+    (listed,) = (await client.http.get("/v1/streams", params=asked)).json()["items"]
+    assert 0 < listed["rate"] <= 0.6
+    assert "rate" not in (await client.http.get("/v1/streams")).json()["items"][0]
     path = "/v1/streams/work/messages"
     result: list[Any] = []
     query: dict[str, Any] = {"limit": 2}

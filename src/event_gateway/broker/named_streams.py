@@ -177,25 +177,6 @@ async def stream_contents(broker: Broker, name: str) -> StreamContents:
     return StreamContents(state.messages, state.bytes, state.first_seq, state.last_seq, first_time)
 
 
-async def message_rate(broker: Broker, name: str) -> float:
-    """Messages per second that a named stream received in the last minute; 0 if it does not exist.
-
-    Raises the exceptions in BrokerError.
-    """
-    consumer = f"rate-{secrets.token_hex(6)}"
-    config = ConsumerConfig(
-        name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
-        num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
-        opt_start_time=datetime.fromtimestamp(time.time() - MINUTE, UTC),
-    )  # fmt: skip
-    try:
-        pending = (await broker.js.add_consumer(stream_name(name), config)).num_pending or 0
-        await broker.js.delete_consumer(stream_name(name), consumer)
-    except NotFoundError:
-        return 0.0
-    return round(pending / MINUTE, 3)
-
-
 def _sources(
     definition: StreamDefinition, external: Sequence[ExternalStream]
 ) -> list[StreamSource]:

@@ -23,6 +23,15 @@ def number(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else number(round(value))
 
 
+def per_second(value: float | None) -> str:
+    """How many a second; what is rare, a minute."""
+    if value is None:
+        return NONE
+    if 0 < value < 0.1:
+        return f"{value * 60:.2g}/min"
+    return f"{number(float(f'{value:.2g}') if value < 100 else round(value))}/s"
+
+
 def percent(value: float | None) -> str:
     """A part of 1 as per cent."""
     if value is None:
@@ -109,6 +118,8 @@ def member(value: Any, name: str) -> str:
     if value is None:
         return NONE
     if isinstance(value, (int, float)):
+        if name.endswith("max_bytes") and not value:
+            return "no limit"
         if name.endswith("bytes"):
             return size(value)
         return seconds(value) if name.endswith("seconds") else number(value)
@@ -117,5 +128,17 @@ def member(value: Any, name: str) -> str:
 
 FILTERS = {
     each.__name__: each
-    for each in (number, percent, seconds, size, when, pretty, segment, query, marked, member)
+    for each in (
+        number,
+        per_second,
+        percent,
+        seconds,
+        size,
+        when,
+        pretty,
+        segment,
+        query,
+        marked,
+        member,
+    )
 }

@@ -40,9 +40,10 @@ class StreamContents(TypedDict):
 
 
 class StreamAnswer(StreamDefinitionAnswer):
-    """A stream, and what it holds."""
+    """A stream, and what it holds; with ``rates``, what it receives, in messages a second."""
 
     state: StreamContents
+    rate: NotRequired[float]
 
 
 _From = TypedDict("_From", {"from": Json})
@@ -87,9 +88,8 @@ class StreamOutline(TypedDict):
 
 
 class WholeStream(StreamAnswer):
-    """A stream, what it holds, its rate in events a second, and its first subscribers."""
+    """A stream, what it holds, its rate in messages a second, and its first subscribers."""
 
-    rate: float | None
     subscribers: Subscribers
 
 

@@ -47,12 +47,12 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import (
     UnknownStream,
     bounds,
-    message_rate,
     stream_contents,
     stream_name,
 )
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stream_page import read_page
+from event_gateway.broker.stream_rates import MessageRates
 from event_gateway.config.request_bodies import StreamBody, stream_from_json
 from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.access.narrowing import is_narrowed, may_read, may_touch
@@ -60,7 +60,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import Unknown
 from event_gateway.core.streams.capture_warnings import capture_warnings
-from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.definition import StreamContents, StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
@@ -83,6 +83,7 @@ class StreamParts:
     registration: StreamRegistration
     events: EventLog
     broker: Broker
+    rates: MessageRates
     directory: SubscriptionDirectory
     batches: MessageBatches
 
@@ -97,12 +98,14 @@ async def list_streams(
     parts: Parts,
     caller: ReadsStreams,
     search: Searched,
+    rates: bool = False,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All streams, by name; for a confined caller those that it may read, without their state.
 
-    ``search``: in the name and the subjects.
+    ``search``: in the name and the subjects. ``rates``: each item with a state has its ``rate``
+    too, in messages a second.
     """
     names = [
         name for name in registered(parts.registry.streams)
@@ -113,7 +116,7 @@ async def list_streams(
     if caller.confined:
         items = [_outline(caller, parts.registry.streams[name]) for name in page]
     else:
-        items = await _shown(parts, page)
+        items = await _shown(parts, page, rates=rates)
     return page_members(items, more, len(names))
 
 
@@ -146,10 +149,8 @@ async def show_stream(
     if caller.confined:
         return _outline(caller, definition)
     set_tag(response, stream_to_json(definition))
-    (subscribers, count, complete), shown, rate = await asyncio.gather(
-        parts.directory.subscribers(stream=name, limit=MAX_SHOWN),
-        _shown(parts, [name]),
-        message_rate(parts.broker, name),
+    (subscribers, count, complete), shown = await asyncio.gather(
+        parts.directory.subscribers(stream=name, limit=MAX_SHOWN), _shown(parts, [name], rates=True)
     )
     if not shown:
         raise Problem(404, f"there is no stream {name}")  # it has just been deleted
@@ -160,7 +161,6 @@ async def show_stream(
     ]
     stream: dict[str, Any] = shown[0]
     return stream | {
-        "rate": rate,
         "subscribers": {"count": count, "complete": complete, "items": items},
     }
 
@@ -286,10 +286,21 @@ def _changed(
     return with_warnings(stream_to_json(definition), warnings)
 
 
-async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
-    holding = await asyncio.gather(*(stream_contents(parts.broker, name) for name in names))
+async def _shown(
+    parts: StreamParts, names: list[str], *, rates: bool = False
+) -> list[dict[str, Any]]:
+    """What the streams are and hold. ``rates``: and what they receive."""
+
+    async def contents(name: str) -> tuple[StreamContents, dict[str, float]]:
+        content = await stream_contents(parts.broker, name)
+        if not rates:
+            return content, {}
+        return content, {"rate": await parts.rates.rate(name, content.last_seq)}
+
+    holding = await asyncio.gather(*(contents(name) for name in names))
     return [
         stream_to_json(parts.registry.streams[name])
+        | rate
         | {
             "state": {
                 "messages": content.messages,
@@ -299,7 +310,7 @@ async def _shown(parts: StreamParts, names: list[str]) -> list[dict[str, Any]]:
                 "first_time": rfc3339_or_none(content.first_time),
             }
         }
-        for name, content in zip(names, holding, strict=True)
+        for name, (content, rate) in zip(names, holding, strict=True)
         if name in parts.registry.streams
     ]
 

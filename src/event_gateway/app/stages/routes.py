@@ -41,6 +41,7 @@ from event_gateway.api.server.application import RouteGroup
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
+from event_gateway.broker.stream_rates import MessageRates
 
 
 def route_groups(
@@ -134,6 +135,7 @@ def _stream_groups(
         registration=stages.registrations.streams,
         events=adapters.events,
         broker=adapters.broker,
+        rates=MessageRates(adapters.broker),
         directory=streaming.directory,
         batches=streaming.hub.batches,
     )

@@ -127,7 +127,7 @@ class NewToken(TypedDict):
 
 
 class StreamAnswer(TypedDict):
-    """A stream, and what it holds."""
+    """A stream, and what it holds; with `rates`, what it receives, in messages a second."""
 
     name: str
     subjects: list[str]
@@ -140,6 +140,7 @@ class StreamAnswer(TypedDict):
     managed_by: str
     created_at: str
     state: StreamContents
+    rate: NotRequired[float]
 
 
 class StreamContents(TypedDict):
@@ -238,7 +239,7 @@ class TokenIssuer(TypedDict):
 
 
 class WholeStream(TypedDict):
-    """A stream, what it holds, its rate in events a second, and its first subscribers."""
+    """A stream, what it holds, its rate in messages a second, and its first subscribers."""
 
     name: str
     subjects: list[str]
@@ -251,5 +252,5 @@ class WholeStream(TypedDict):
     managed_by: str
     created_at: str
     state: StreamContents
-    rate: float | None
+    rate: NotRequired[float]
     subscribers: Subscribers

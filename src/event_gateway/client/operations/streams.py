@@ -115,14 +115,21 @@ class StreamsOperations(Caller):
         )
 
     def list_streams(
-        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
+        self,
+        *,
+        rates: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        search: str | None = None,
     ) -> Page[StreamAnswer | StreamOutline]:
         """All streams, by name; for a confined caller those that it may read, without their
         state."""
         return cast(
             "Page[StreamAnswer | StreamOutline]",
             self._call(
-                "GET", "/v1/streams", query={"limit": limit, "cursor": cursor, "search": search}
+                "GET",
+                "/v1/streams",
+                query={"rates": rates, "limit": limit, "cursor": cursor, "search": search},
             ),
         )
 
@@ -254,14 +261,21 @@ class AsyncStreamsOperations(AsyncCaller):
         )
 
     async def list_streams(
-        self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
+        self,
+        *,
+        rates: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        search: str | None = None,
     ) -> Page[StreamAnswer | StreamOutline]:
         """All streams, by name; for a confined caller those that it may read, without their
         state."""
         return cast(
             "Page[StreamAnswer | StreamOutline]",
             await self._call(
-                "GET", "/v1/streams", query={"limit": limit, "cursor": cursor, "search": search}
+                "GET",
+                "/v1/streams",
+                query={"rates": rates, "limit": limit, "cursor": cursor, "search": search},
             ),
         )
 

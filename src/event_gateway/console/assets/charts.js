@@ -6,8 +6,8 @@ const drawn = new Map();
 const FORMATS = {
   number: (value) => compact(value),
   per_second: (value) => `${compact(value)}/s`,
-  percent: (value) => `${(value * 100).toFixed(value === 0 || value === 1 ? 0 : 1)} %`,
-  seconds: (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${+value.toPrecision(3)} s`),
+  percent: (value) => `${+(value * 100).toFixed(1)} %`,
+  seconds: (value) => (value === 0 ? "0 s" : value < 1 ? `${Math.round(value * 1000)} ms` : `${+value.toPrecision(3)} s`),
   bytes: (value) => {
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let step = 0;
@@ -22,6 +22,10 @@ function compact(value) {
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function stroke(series, index) {
+  return series && colour(series.bad ? "--chart-bad" : COLOURS[index % COLOURS.length]);
 }
 
 function note(figure, text) {
@@ -42,6 +46,9 @@ async function draw(figure) {
     return;
   }
   const all = answer.series.flatMap((series) => series.values).filter((value) => value !== null);
+  // Without a cursor in the chart its legend shows the latest figures.
+  const latest = (values) => values.findLast((value) => value !== null);
+  const newest = answer.time.findLast((_, index) => answer.series.some((series) => series.values[index] !== null));
   note(figure, all.length ? "" : "There are no figures yet for this time.");
   const format = FORMATS[figure.dataset.unit] ?? FORMATS.number;
   const grid = { stroke: colour("--line"), width: 1 };
@@ -58,19 +65,25 @@ async function draw(figure) {
     width: Math.max(place.clientWidth, 200),
     height: Number(figure.dataset.height),
     cursor: { y: false, points: { size: 6 } },
-    legend: { live: true },
+    legend: { live: true, markers: { width: 0, fill: (_, index) => stroke(answer.series[index - 1], index - 1) } },
     scales: { y: { range: (_, low, high) => range ?? [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
     axes: [{ ...axis, size: 28, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
     series: [
-      { label: "At", value: (_, at) => (at == null ? "–" : `${moment(at, day)}, ${moment(at, clock)}`) },
+      {
+        label: "",
+        value: (_, at) => ((at ??= newest) == null ? "" : `${moment(at, day)}, ${moment(at, clock)}`),
+      },
       ...answer.series.map((series, index) => ({
         label: series.label,
-        stroke: colour(series.bad ? "--chart-bad" : COLOURS[index % COLOURS.length]),
+        stroke: stroke(series, index),
         width: 2,
         fill: answer.series.length === 1 ? colour("--chart-fill") : undefined,
         points: { show: series.values.filter((value) => value !== null).length < 40, size: 4 },
         spanGaps: false,
-        value: (_, value) => (value === null || value === undefined ? "–" : format(value)),
+        value: (plot, value) => {
+          const shown = plot.cursor.idx == null ? latest(series.values) : value;
+          return shown == null ? "–" : format(shown);
+        },
       })),
     ],
   };

@@ -3,6 +3,12 @@
 const banner = document.getElementById("connection");
 const due = new WeakMap();
 
+// A region, and those that the same answer renews.
+function renewed(region) {
+  const others = region.getAttribute("hx-select-oob");
+  return others ? [region, ...document.querySelectorAll(others)] : [region];
+}
+
 function busy(region) {
   const selection = getSelection();
   return (
@@ -18,7 +24,7 @@ setInterval(() => {
     const now = Date.now();
     if (!due.has(region)) {
       due.set(region, now + Number(region.dataset.live) * 1000);
-    } else if (due.get(region) <= now && !busy(region)) {
+    } else if (due.get(region) <= now && !renewed(region).some(busy)) {
       due.set(region, now + Number(region.dataset.live) * 1000);
       htmx.trigger(region, "refresh");
     }

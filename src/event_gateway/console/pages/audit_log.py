@@ -1,25 +1,30 @@
 """The audit log: who changed what, and who was refused."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from event_gateway.client import GatewayError
 from event_gateway.console.page_group import PageGroup, page
+from event_gateway.console.periods import with_times
 from event_gateway.console.visit import PAGE, Visit
 
+FILTERS = ("principal", "operation", "resource", "outcome", "since", "until")
 OUTCOMES = ("succeeded", "refused", "failed", "unknown")
 MAX_CHANGES = 200  # members of a definition that are compared
+EXPORTED = 1000  # calls that an export reads at a time
+MAX_EXPORTED = 100_000  # calls of an export, the newest
 
 
 async def list_calls(visit: Visit) -> Response:
     """A page of the audit log, the newest first."""
-    filters = visit.filters("principal", "operation", "resource", "outcome", "since", "until")
+    filters = visit.filters(*FILTERS)
     problem, found = "", None
     try:
         found = await visit.gateway.list_audit_log(
-            limit=PAGE, cursor=visit.query("cursor"), **filters
+            limit=PAGE, cursor=visit.query("cursor"), **with_times(filters)
         )
     except GatewayError as error:
         if error.status != 422:
@@ -36,6 +41,32 @@ async def list_calls(visit: Visit) -> Response:
         outcomes=OUTCOMES,
         problem=problem,
     )
+
+
+async def export(visit: Visit) -> Response:
+    """The calls that fit the filters as a file of JSON lines, the newest first."""
+    filters = with_times(visit.filters(*FILTERS))
+    first = await visit.gateway.list_audit_log(limit=EXPORTED, **filters)  # or why it is refused
+
+    async def lines() -> AsyncIterator[str]:
+        page, count = first, 0
+        while True:
+            yield "".join(f"{json.dumps(each)}\n" for each in page["items"])
+            count += EXPORTED
+            if page["next"] is None:
+                return
+            if count >= MAX_EXPORTED:
+                cut = f"the export ends after {MAX_EXPORTED} calls: narrow it by since and until"
+                yield f"{json.dumps({'incomplete': cut})}\n"
+                return
+            page = await visit.gateway.list_audit_log(
+                limit=EXPORTED, cursor=page["next"], **filters
+            )
+
+    return StreamingResponse(
+        lines(), media_type="application/jsonl",
+        headers={"Content-Disposition": 'attachment; filename="audit-log.jsonl"'},
+    )  # fmt: skip
 
 
 def changes(before: Any, after: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -58,5 +89,5 @@ PAGES = PageGroup(
     section="Watch",
     scope="admin",
     operator=True,
-    routes=[page("/audit-log", list_calls)],
+    routes=[page("/audit-log", list_calls), page("/audit-log/export", export)],
 )

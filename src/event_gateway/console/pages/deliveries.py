@@ -1,7 +1,5 @@
-"""Deliveries: those of a webhook, one with its attempts, and what may be done with them."""
+"""Deliveries: to all webhooks or to one, a single one with its attempts, and bulk changes."""
 
-import asyncio
-import heapq
 from typing import Any
 
 from starlette.responses import Response
@@ -14,67 +12,20 @@ from event_gateway.console.visit import PAGE, Visit
 STATUSES = (
     "pending", "in_progress", "retrying", "failed", "succeeded", "dead_letter", "cancelled",
 )  # fmt: skip
-MAX_WEBHOOKS = 20  # of which the page without a webhook shows deliveries
 ROUNDS = 200  # requests of one bulk change, of up to a thousand deliveries each
 
 
 async def list_deliveries(visit: Visit) -> Response:
-    """The deliveries of a webhook; without one, the latest of the first webhooks."""
-    filters = visit.filters("webhook", "status", "since", "until")
-    if filters["webhook"]:
-        return await _of_a_webhook(visit, filters)
-    return await _of_all(visit, filters)
-
-
-async def _of_a_webhook(visit: Visit, filters: dict[str, Any]) -> Response:
-    """A page of the deliveries of one webhook, with what may be done to all that fit."""
-    found = await visit.gateway.list_deliveries(
-        filters["webhook"], limit=PAGE, cursor=visit.query("cursor"), **_narrowed(filters)
+    """A page of the deliveries to all webhooks, or to one, with what may be done to all of that
+    one that fit."""
+    filters = visit.filters("webhook", "status", "type", "since", "until")
+    asked = with_times(filters) | {"webhook": [filters["webhook"]] if filters["webhook"] else None}
+    found = await visit.gateway.list_all_deliveries(
+        limit=PAGE, cursor=visit.query("cursor"), **asked
     )
     return await visit.render(
-        "deliveries/list.html",
-        page=found,
-        filters=filters,
-        statuses=STATUSES,
-        names=(),
-        unnamed=False,
+        "deliveries/list.html", page=found, filters=filters, statuses=STATUSES
     )
-
-
-async def _of_all(visit: Visit, filters: dict[str, Any]) -> Response:
-    """The latest deliveries of the first webhooks; none for a caller that may not list webhooks,
-    and has to name one."""
-    if not visit.may("webhooks:read"):
-        return await visit.render(
-            "deliveries/list.html", page={"items": [], "next": None}, filters=filters,
-            statuses=STATUSES, names=(), unnamed=True,
-        )  # fmt: skip
-    times = _narrowed(filters)
-    webhooks = await visit.gateway.list_webhooks(limit=MAX_WEBHOOKS)
-    names = [each["id"] for each in webhooks["items"]]
-    pages = await asyncio.gather(*(_first(visit, name, times) for name in names))
-    latest = heapq.nlargest(
-        PAGE, (each for items in pages for each in items), key=lambda each: each["updated_at"]
-    )
-    return await visit.render(
-        "deliveries/list.html", page={"items": latest, "next": None}, filters=filters,
-        statuses=STATUSES, names=names, more=bool(webhooks["next"]), unnamed=False,
-    )  # fmt: skip
-
-
-def _narrowed(filters: dict[str, Any]) -> dict[str, Any]:
-    """The filters of a list of deliveries, as the API has them."""
-    return with_times({name: filters[name] for name in ("status", "since", "until")})
-
-
-async def _first(visit: Visit, webhook_id: str, times: dict[str, Any]) -> list[Any]:
-    """The first deliveries of a webhook; none if the webhook was deleted meanwhile."""
-    try:
-        return (await visit.gateway.list_deliveries(webhook_id, limit=PAGE, **times))["items"]
-    except GatewayError as error:
-        if error.status != 404:
-            raise
-        return []
 
 
 async def show_delivery(visit: Visit) -> Response:

@@ -17,9 +17,9 @@ FIELDS = ("type", "description", "owner", "dataschema", "enforce", "schema", "ex
 
 async def list_event_types(visit: Visit) -> Response:
     """A page of the catalog."""
-    filters = visit.filters("owner")
+    filters = visit.filters("search", "owner")
     found = await visit.gateway.list_event_types(
-        limit=PAGE, cursor=visit.query("cursor"), owner=filters["owner"]
+        limit=PAGE, cursor=visit.query("cursor"), **filters
     )
     return await visit.render("event_types/list.html", page=found, filters=filters)
 

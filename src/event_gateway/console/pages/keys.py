@@ -27,8 +27,9 @@ NARROWINGS = ("namespaces", "types", "streams")
 
 async def list_keys(visit: Visit) -> Response:
     """A page of keys, without their values."""
-    found = await visit.gateway.list_keys(limit=PAGE, cursor=visit.query("cursor"))
-    return await visit.render("keys/list.html", page=found)
+    filters = visit.filters("search")
+    found = await visit.gateway.list_keys(limit=PAGE, cursor=visit.query("cursor"), **filters)
+    return await visit.render("keys/list.html", page=found, filters=filters)
 
 
 async def new(visit: Visit) -> Response:

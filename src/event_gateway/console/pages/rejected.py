@@ -13,8 +13,9 @@ from event_gateway.console.visit import PAGE, Visit
 
 async def list_rejected(visit: Visit) -> Response:
     """A page of rejected input, the newest first."""
-    found = await visit.gateway.list_rejected(limit=PAGE, cursor=visit.query("cursor"))
-    return await visit.render("rejected/list.html", page=found)
+    filters = visit.filters("search")
+    found = await visit.gateway.list_rejected(limit=PAGE, cursor=visit.query("cursor"), **filters)
+    return await visit.render("rejected/list.html", page=found, filters=filters)
 
 
 async def show_rejected(visit: Visit) -> Response:

@@ -52,11 +52,13 @@ async def _refused(visit: Visit, error: GatewayError) -> Response:
 
 
 async def _list(visit: Visit, problem: str) -> Response:
-    found = await visit.gateway.list_secrets(limit=PAGE, cursor=visit.query("cursor"))
+    filters = visit.filters("search")
+    found = await visit.gateway.list_secrets(limit=PAGE, cursor=visit.query("cursor"), **filters)
     return await visit.render(
         "secrets/list.html",
         status=422 if problem else 200,
         page=found,
+        filters=filters,
         problem=problem,
         given=visit.field("name"),
     )

@@ -1,5 +1,8 @@
 """System: versions, processes, health, and the configuration in force."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from starlette.responses import Response
 
 from event_gateway.console.page_group import PageGroup, page
@@ -11,6 +14,39 @@ async def show(visit: Visit) -> Response:
     return await visit.render("system/show.html", health=await visit.gateway.show_health())
 
 
+async def show_configuration(visit: Visit) -> Response:
+    """Every key of the configuration with the value in force, by section."""
+    found = await visit.gateway.show_configuration()
+    filters = visit.filters("search", "set")
+    given = tuple(f"{key}." for key in found["given"])
+    sections = {}
+    for name, settings in found["settings"].items():
+        keys = [
+            (key, value, is_set)
+            for key, value in keys_of(settings, name)
+            if (filters["search"] or "").lower() in key.lower()
+            and ((is_set := f"{key}.".startswith(given)) or filters["set"] is None)
+        ]
+        if keys:
+            sections[name] = keys
+    return await visit.render(
+        "system/configuration.html",
+        found=found,
+        sections=sections,
+        filters=filters,
+        whole=not any(filters.values()),
+    )
+
+
+def keys_of(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """The keys below a section, such as ``server.port``, with their values; a list is a value."""
+    if isinstance(value, Mapping) and value:
+        for name, each in value.items():
+            yield from keys_of(each, f"{key}.{name}")
+    else:
+        yield key, value
+
+
 PAGES = PageGroup(
     name="system",
     title="System",
@@ -18,5 +54,5 @@ PAGES = PageGroup(
     section="Installation",
     scope="metrics:read",
     operator=True,
-    routes=[page("/system", show)],
+    routes=[page("/system", show), page("/system/configuration", show_configuration)],
 )

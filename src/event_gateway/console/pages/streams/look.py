@@ -13,16 +13,22 @@ LATEST = 10  # messages on the page of a stream
 
 
 async def list_streams(visit: Visit) -> Response:
-    """A page of streams, each with the number of its subscribers."""
+    """A page of streams, each with its rate and with what its subscribers lag behind."""
+    filters = visit.filters("search")
     found, subscriptions = await asyncio.gather(
-        visit.gateway.list_streams(limit=PAGE, cursor=visit.query("cursor")),
+        visit.gateway.list_streams(limit=PAGE, cursor=visit.query("cursor"), rates=True, **filters),
         visit.gateway.list_subscriptions(limit=MANY),
     )
     subscribers = Counter(each["stream"] for each in subscriptions["items"])
+    lags: dict[str | None, int] = {}
+    for each in subscriptions["items"]:
+        lags[each["stream"]] = max(lags.get(each["stream"], 0), each["lag"] or 0)
     return await visit.render(
         "streams/list.html",
         page=found,
+        filters=filters,
         subscribers=subscribers,
+        lags=lags,
         complete=subscriptions["complete"] and subscriptions["next"] is None,
     )
 

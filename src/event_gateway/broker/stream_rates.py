@@ -1,0 +1,67 @@
+"""How many messages a second named streams receive."""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.named_streams import stream_name
+
+MINUTE = 60.0  # seconds over which a rate is
+STEP = 10.0  # seconds between two sequences that are kept
+MAX_STREAMS = 10_000  # of which sequences are kept; those asked for longest ago are dropped
+AT_ONCE = 8  # streams of which JetStream is asked at a time
+
+
+class MessageRates:
+    """Rates of streams in this process. Who asks again within a minute gets the difference of the
+    sequences meanwhile; the first time JetStream counts, which takes it a consumer. ``clock``: in
+    seconds."""
+
+    def __init__(self, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._seen: dict[str, deque[tuple[float, int]]] = {}  # times and last sequences
+        self._asking = asyncio.Semaphore(AT_ONCE)
+
+    async def rate(self, name: str, last_seq: int) -> float:
+        """Messages per second of the last minute, or of the part of it that is known; 0 for a
+        stream that does not exist. ``last_seq``: the stream's, now.
+
+        Raises the exceptions in BrokerError.
+        """
+        now = self._clock()
+        seen = self._seen.pop(name, None) or deque()
+        self._seen[name] = seen
+        if len(self._seen) > MAX_STREAMS:
+            del self._seen[next(iter(self._seen))]
+        while seen and (now - seen[0][0] > MINUTE or seen[0][1] > last_seq):  # it was made anew
+            seen.popleft()
+        if not seen or now - seen[-1][0] >= STEP:
+            seen.append((now, last_seq))
+        since, former = seen[0]
+        if now - since >= STEP:
+            return round((last_seq - former) / (now - since), 3)
+        async with self._asking:
+            return await self._counted(name)
+
+    async def _counted(self, name: str) -> float:
+        consumer = f"rate-{secrets.token_hex(6)}"
+        config = ConsumerConfig(
+            name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
+            num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
+            opt_start_time=datetime.fromtimestamp(time.time() - MINUTE, UTC),
+        )  # fmt: skip
+        js = self._broker.js
+        try:
+            pending = (await js.add_consumer(stream_name(name), config)).num_pending or 0
+            await js.delete_consumer(stream_name(name), consumer)
+        except NotFoundError:
+            return 0.0
+        return round(pending / MINUTE, 3)
