@@ -113,6 +113,41 @@ async def restart_source(broker: Broker, name: str, source: str, from_seq: int) 
             await ensure(broker, config)
 
 
+async def reattach_sources(
+    broker: Broker, stream: str, sources: Sequence[StreamSource], last_at: float
+) -> None:
+    """Gives a restored JetStream stream, which has none, its sources again: each continues behind
+    the last message that came from it, whatever the server knows of the source. ``last_at``: when
+    the stream got its last message (Unix time), which may have expired.
+
+    Raises ProvisionError, and the exceptions in BrokerError.
+    """
+    info = await broker.js.stream_info(stream)
+    config, last = info.config, info.state.last_seq
+    copied = (
+        await read_page(
+            broker, stream, from_seq=max(1, last - LOOK_BACK + 1), limit=LOOK_BACK
+        )
+    ).messages  # fmt: skip
+    reached = dict(
+        position for message in copied if (position := copied_from(message.headers)) is not None
+    )
+    for source in sources:
+        if source.name in reached:
+            start = reached[source.name] + 1
+            source.opt_start_seq, source.opt_start_time = start, None
+        elif last:
+            start = time.time_ns()
+            began = datetime.fromtimestamp(copied[0].time if copied else last_at, UTC)
+            source.opt_start_seq, source.opt_start_time = None, began
+        else:
+            continue  # nothing has come from it yet
+        source.subject_transforms = _subjects(source)
+        _add_marker(source, start)
+    config.sources = list(sources)
+    await ensure(broker, config)
+
+
 async def delete_named(broker: Broker, name: str) -> None:
     """Deletes a named stream with its messages, if it exists."""
     with contextlib.suppress(NotFoundError):

@@ -7,6 +7,7 @@ the health of the process is degraded, so that the leader knows it of all.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -26,6 +27,7 @@ SUBJECT = "eg.process"
 INTERVAL = 1.0  # seconds between two heartbeats
 DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as dead
 LOST_FOR = 30.0  # seconds for which a process that has vanished without a farewell is remembered
+LISTENING = 2.5  # seconds in which every live process is heard
 HEARD_ALONE = 2.0  # seconds of own heartbeats without the other's: else NATS was away
 MAX_LOST = 20
 DIFFERENT_FOR = 3.0  # seconds after which different files are no reload that goes on
@@ -234,3 +236,21 @@ class Peers:
                 host=heartbeat.host,
                 pid=heartbeat.pid,
             )
+
+
+async def heard_processes(broker: Broker) -> list[str]:
+    """The live processes of a gateway on this NATS, as ``host/process id``. It listens for
+    LISTENING seconds. Raises the exceptions in BrokerError."""
+    heard: dict[str, str] = {}
+
+    async def on_heartbeat(msg: Msg) -> None:
+        with contextlib.suppress(msgspec.DecodeError):
+            heartbeat = _decode(msg.data)
+            heard[heartbeat.process] = heartbeat.place
+            if heartbeat.gone:
+                del heard[heartbeat.process]
+
+    subscription = await broker.nc.subscribe(f"{SUBJECT}.*", cb=on_heartbeat)
+    await asyncio.sleep(LISTENING)
+    await subscription.unsubscribe()
+    return sorted(heard.values())

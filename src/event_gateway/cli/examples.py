@@ -15,6 +15,8 @@ EXAMPLES = {
     "health": "event-gateway health --json | jq -r .status",
     "mcp": "event-gateway mcp --context prod",
     "doctor": "event-gateway doctor -c gateway.yaml",
+    "backup": "event-gateway backup -c gateway.yaml /backups/2026-11-29.tar",
+    "restore": "event-gateway restore -c gateway.yaml /backups/2026-11-29.tar",
     "send":
         "event-gateway send --type user.created --data '{\"n\": {{n}}}' --count 1000 "
         "--rate 100/s",

@@ -26,6 +26,8 @@ COMMANDS = {
     "top": "top.top",
     "health": "health.health",
     "doctor": "doctor.doctor",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
     "mcp": "mcp.mcp",
     "context": "context",
     "events": "events",

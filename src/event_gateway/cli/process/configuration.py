@@ -176,6 +176,10 @@ def _security(config: Config) -> Iterator[tuple[str, Security]]:
             yield f"webhooks.{name}.security", method
 
 
-def external_secrets(config: Config) -> ExternalSecrets:
-    """The secrets in the environment and in files."""
-    return ExternalSecrets(os.environ, config.secrets.env_prefix, Path(config.secrets.dir))
+def external_secrets(config: Config, sealing_key: Path | None = None) -> ExternalSecrets:
+    """The secrets in the environment and in files. ``sealing_key``: the file of the data directory
+    that has the sealing key if these have none."""
+    return ExternalSecrets(
+        os.environ, config.secrets.env_prefix, Path(config.secrets.dir),
+        sealing_key_file=sealing_key,
+    )  # fmt: skip

@@ -59,6 +59,11 @@ class SealingKeys:
         """The id of the key that seals."""
         return next(iter(self._ciphers))
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all keys."""
+        return frozenset(self._ciphers)
+
     def seal(
         self, name: str, content: bytes, updated_at: float, namespaces: tuple[str, ...] = ()
     ) -> Sealed:

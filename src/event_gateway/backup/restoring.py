@@ -1,0 +1,154 @@
+"""Makes an installation from a backup, on servers that have nothing of a gateway yet.
+
+Everything is checked before anything is written. If it fails all the same, what was written is
+deleted again, so that it can be repeated.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from nats.js.api import StreamSource
+from redis.asyncio import Redis
+
+from event_gateway.backup.archive import Archive, UnusableBackup
+from event_gateway.backup.making import LOG, Progress, rank
+from event_gateway.backup.manifest import Manifest, Part, StreamCopy
+from event_gateway.broker import stream_copies
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.named_streams import reattach_sources
+from event_gateway.broker.peers import heard_processes
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.broker.restored_logs import adopt_restored_logs
+from event_gateway.broker.stream_copies import CopiedStream, CopyFailed
+from event_gateway.core.text.times import parse_time
+from event_gateway.state import key_copies
+from event_gateway.state.connection import StateError
+from event_gateway.state.key_copies import KeyCopy
+from event_gateway.state.records import FORMAT as RECORDS_FORMAT
+
+_decode = msgspec.msgpack.Decoder(list[KeyCopy]).decode
+
+
+class NotRestored(Exception):
+    """The servers cannot take the backup; the text says why."""
+
+
+async def restore_backup(
+    archive: Archive,
+    broker: Broker,
+    client: Redis,
+    *,
+    external: Sequence[str],
+    replicas: int | None,
+    progress: Progress,
+) -> Manifest:
+    """Writes a backup to the servers; returns its manifest. No gateway may be running.
+
+    External streams that exist already stay as they are. Raises UnusableBackup, NotRestored,
+    CopyFailed, and the exceptions in BrokerError and StateError.
+    """
+    manifest = archive.manifest
+    if manifest.records_format > RECORDS_FORMAT:
+        raise UnusableBackup(
+            f"the backup has records of format {manifest.records_format}, this version of the "
+            f"gateway knows {RECORDS_FORMAT}: restore it with version {manifest.gateway_version} "
+            "or a newer one"
+        )
+    await _check_servers(manifest, broker, client, external)
+    _check_parts(archive, manifest.parts, progress)
+    present = await stream_copies.streams_to_copy(broker, external)
+    # The logs first, of which the named streams are copies.
+    streams = [stream for stream in manifest.streams if stream.name not in present]
+    streams.sort(key=lambda stream: (rank(stream.name)[0] != LOG, rank(stream.name)))
+    written: list[str] = []
+    try:
+        await _write_redis(archive, client, manifest, progress)
+        for stream in streams:
+            written.append(stream.name)
+            await _write_stream(archive, broker, stream, replicas, progress)
+        await adopt_restored_logs(broker)
+    except BaseException as error:
+        with contextlib.suppress(*StateError):
+            await key_copies.delete_all(client)
+        for name in written:
+            with contextlib.suppress(CopyFailed, *BrokerError):
+                await stream_copies.delete_stream(broker, name)
+        if isinstance(error, ProvisionError):
+            raise NotRestored(str(error)) from None
+        raise
+    return manifest
+
+
+async def _check_servers(
+    manifest: Manifest, broker: Broker, client: Redis, external: Sequence[str]
+) -> None:
+    present = await stream_copies.streams_to_copy(broker, external)
+    own = sorted(name for name in present if name not in external)
+    if own:
+        raise NotRestored(
+            f"NATS has streams of a gateway already ({', '.join(own[:3])}"
+            f"{', …' if len(own) > 3 else ''}): a backup is restored onto empty servers"
+        )
+    if not await key_copies.is_empty(client):
+        raise NotRestored(
+            "Redis has keys of a gateway already: a backup is restored onto empty servers"
+        )
+    running = await heard_processes(broker)
+    if running:
+        raise NotRestored(f"a gateway is running ({', '.join(running)}): stop it first")
+
+
+def _check_parts(archive: Archive, parts: Sequence[Part], progress: Progress) -> None:
+    done, total = 0, sum(part.bytes for part in parts)
+    for part in parts:
+        archive.read(part)
+        done += part.bytes
+        progress("bytes checked", done, total)
+
+
+async def _write_redis(
+    archive: Archive, client: Redis, manifest: Manifest, progress: Progress
+) -> None:
+    done, total = 0, sum(manifest.keys.values())
+    for part in manifest.redis:
+        for copies in _copies_in(archive.read(part)):
+            await key_copies.copy_in(client, copies)
+            done += len(copies)
+            progress("keys in Redis", done, total)
+    await key_copies.complete(client)
+
+
+def _copies_in(content: bytes) -> Iterator[list[KeyCopy]]:
+    position = 0
+    while position < len(content):
+        size = int.from_bytes(content[position : position + 4], "big")
+        position += 4
+        yield _decode(zlib.decompress(content[position : position + size]))
+        position += size
+
+
+async def _write_stream(
+    archive: Archive,
+    broker: Broker,
+    stream: StreamCopy,
+    replicas: int | None,
+    progress: Progress,
+) -> None:
+    total = sum(part.bytes for part in stream.parts)
+
+    def chunks() -> Iterator[bytes]:
+        done = 0
+        for part in stream.parts:
+            yield archive.read(part)
+            done += part.bytes
+            progress(f"bytes of {stream.name}", done, total)
+
+    copied = CopiedStream(stream.config, stream.state)
+    await stream_copies.copy_in(broker, copied, chunks(), replicas)
+    if sources := stream.config.get("sources"):
+        await reattach_sources(
+            broker, stream.name, [StreamSource.from_response(source) for source in sources],
+            parse_time(stream.state["last_ts"]),
+        )  # fmt: skip
