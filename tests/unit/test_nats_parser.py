@@ -23,6 +23,7 @@ class _Client:
     def __init__(self) -> None:
         self.got: list[Any] = []
         self.takes = dict.fromkeys(range(0, 99, 2))  # every other subscription is taken
+        self.raw_takes: dict[int, object] = {}
 
     def give(self, *message: Any) -> None:
         self.got.append(message)

@@ -128,6 +128,7 @@ class Gateway:
         stages.ingest.start(tasks)
         await stages.alerts.start(tasks)
         stages.history.start(tasks)
+        stages.compliance.start(tasks)
         self.api.start(tasks)
         stages.observability.start(tasks)
         tasks.start("gauges", self._gauges.run)

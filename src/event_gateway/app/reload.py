@@ -23,6 +23,7 @@ FIXED = (
     "ingest.streams",
     "secrets.env_prefix",
     "secrets.dir",
+    "compliance",
     "console",
 )
 

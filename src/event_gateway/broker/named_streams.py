@@ -25,7 +25,7 @@ from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
-from event_gateway.broker.provision import ensure, existing
+from event_gateway.broker.provision import ensure, ensure_same, existing
 from event_gateway.broker.stream_page import LATEST, read_page
 from event_gateway.core.cloudevents.type_subject import log_subjects, spellings
 from event_gateway.core.streams.definition import (
@@ -72,7 +72,9 @@ async def ensure_named(
     former = await existing(broker, name)
     if former is not None:
         sources = await _resumed(broker, former, sources)
-    await ensure(
+    limits = definition.limits
+    apply = ensure_same if definition.compliance else ensure
+    await apply(
         broker,
         StreamConfig(
             name=name,
@@ -81,9 +83,9 @@ async def ensure_named(
             storage=StorageType.FILE,
             compression=StoreCompression(definition.compression),
             num_replicas=definition.replicas,
-            max_age=definition.retention,
-            max_msgs=definition.max_messages or -1,
-            max_bytes=definition.max_bytes or -1,
+            max_age=limits.retention,
+            max_msgs=limits.max_messages or -1,
+            max_bytes=limits.max_bytes or -1,
             discard=DiscardPolicy.OLD,
             deny_delete=definition.compliance,
             deny_purge=definition.compliance,

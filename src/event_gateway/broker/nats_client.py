@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 # Takes a message: its subject, the subject for a reply, its payload, and its headers.
 Take = Callable[[bytes, bytes, bytes, Mapping[str, str] | None], None]
 
+# As Take, with the block of headers as it came: none if it is empty.
+TakeRaw = Callable[[bytes, bytes, bytes, bytes], None]
+
 # Errors of one call, after which the server keeps the connection.
 _OF_A_CALL = ("permissions violation", "invalid subject", "invalid publish subject")
 
@@ -50,6 +53,7 @@ class NatsClient(Client):
         self._login = login
         self._ps = MessageParser(self)
         self.takes: dict[int, Take] = {}  # by subscription
+        self.raw_takes: dict[int, TakeRaw] = {}
 
     async def take(self, subject: str, take: Take) -> Subscription:
         """Subscribes. ``take`` is called as soon as a message has been read."""
@@ -57,9 +61,16 @@ class NatsClient(Client):
         self.takes[subscription._id] = take
         return subscription
 
+    async def take_raw(self, subject: str, take: TakeRaw) -> Subscription:
+        """As :meth:`take`, with the headers as they came, byte by byte."""
+        subscription = await self.subscribe(subject)
+        self.raw_takes[subscription._id] = take
+        return subscription
+
     async def end(self, subscription: Subscription) -> None:
-        """Ends a subscription of :meth:`take`."""
+        """Ends a subscription of :meth:`take` or :meth:`take_raw`."""
         self.takes.pop(subscription._id, None)
+        self.raw_takes.pop(subscription._id, None)
         if not self.is_closed:
             await subscription.unsubscribe()
 
@@ -77,6 +88,15 @@ class NatsClient(Client):
         """Gives a message to who takes those of its subscription."""
         try:
             self.takes[sid](subject, reply, data, read_headers(headers) if headers else None)
+        except Exception:  # it would end the client
+            _log_fault(subject)
+
+    def give_raw(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        """As :meth:`give`, for those of :meth:`take_raw`."""
+        try:
+            self.raw_takes[sid](subject, reply, data, headers or b"")
         except Exception:  # it would end the client
             _log_fault(subject)
 

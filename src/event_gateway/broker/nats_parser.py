@@ -63,6 +63,9 @@ class MessageParser(Parser):
                 if sid in takes:
                     give(sid, words[1], reply, data[body:stop], headers)
                     continue  # who takes it cannot have made another connection
+                if sid in self.nc.raw_takes:
+                    self.nc.give_raw(sid, words[1], reply, data[body:stop], headers)
+                    continue
                 await self.nc._process_msg(sid, words[1], reply, data[body:stop], headers)
             if self._resets != resets:
                 return  # what is left came from the former connection

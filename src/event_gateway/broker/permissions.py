@@ -50,6 +50,7 @@ _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
     ),
     ("$JS.API.STREAM.MSG.DELETE.*", "$JS.API.STREAM.MSG.DELETE.GATEWAY_DEAD_LETTERS", _REFUSED),
     ("eg.tally.*", f"eg.tally.{_NONE}", b""),
+    ("eg.chain.*.*", f"eg.chain.{_NONE}.{_NONE}", b""),
     ("$KV.GATEWAY_STATUS.>", f"$KV.GATEWAY_STATUS.{_NONE}", b""),
 )
 _SUBSCRIBED = ("eg.process.*", "eg.subscribers", "eg.tally.*")

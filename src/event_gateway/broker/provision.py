@@ -256,6 +256,34 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
         ) from None
 
 
+async def ensure_same(broker: Broker, config: StreamConfig) -> None:
+    """As :func:`ensure`, and leaves a stream alone that is as it should be: where a user may not
+    update a stream for compliance, the gateway still starts. Raises ProvisionError."""
+    assert config.name
+    former = await existing(broker, config.name)
+    if former is None or not _is_same(former, config, broker.replicas):
+        await ensure(broker, config)
+
+
+_LIMITS = ("max_age", "max_msgs", "max_bytes")  # nothing, zero and -1 are no limit
+
+
+def _is_same(former: StreamConfig, config: StreamConfig, replicas: int | None) -> bool:
+    wanted, present = config.as_dict(), former.as_dict()
+    del wanted["duplicate_window"]  # that of the server, if none is named
+    if config.num_replicas is None and replicas is not None:
+        wanted["num_replicas"] = replicas
+    for name in _LIMITS:
+        for settings in (wanted, present):
+            limit = settings.get(name)
+            settings[name] = limit if isinstance(limit, int) and limit > 0 else 0
+    return all(
+        present.get(name) == value or (not present.get(name) and not value)
+        for name, value in wanted.items()
+        if value is not None
+    )
+
+
 async def _rescale(broker: Broker, config: StreamConfig) -> None:
     """Changes a stream's number of replicas, and waits until its servers have elected a leader.
 

@@ -1,7 +1,9 @@
 """What NATS does not allow the gateway's user: reported by the server beside the failed call."""
 
+import contextlib
 import re
 import time
+from collections.abc import Iterable, Iterator
 
 import structlog
 
@@ -40,6 +42,7 @@ _PERMISSIONS = tuple(
         ("eg.audit.", ".*", "eg.audit.*"),
         ("eg.process.", ".*", "eg.process.*"),
         ("eg.tally.", ".*", "eg.tally.*"),
+        ("eg.chain.", ".*", "eg.chain.*.*"),
     )
 )
 _ALLOWED = {"publish": "publish to", "subscription": "subscribe to"}
@@ -50,6 +53,7 @@ class Violations:
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}  # on the monotonic clock
+        self._tried: dict[str, bool] = {}  # subjects in lower case, and whether NATS refused them
 
     def note(self, error: str) -> None:
         """Takes an error of the server; others than violations are ignored. Logs each once."""
@@ -57,6 +61,9 @@ class Violations:
         if found is None:
             return
         subject = found[2]
+        if subject.lower() in self._tried:
+            self._tried[subject.lower()] = True
+            return
         for pattern, permission in _PERMISSIONS:
             if pattern.fullmatch(subject.lower()):
                 subject = permission
@@ -71,6 +78,17 @@ class Violations:
         """Those of the last so many seconds, in the order in which they first happened."""
         since = time.monotonic() - seconds
         return [text for text, at in self._last.items() if at >= since]
+
+    @contextlib.contextmanager
+    def trying(self, subjects: Iterable[str]) -> Iterator[dict[str, bool]]:
+        """What NATS does not allow of these subjects is no fault in here: gives the subjects in
+        lower case, and whether NATS has refused them."""
+        tried = dict.fromkeys((subject.lower() for subject in subjects), False)
+        self._tried = tried
+        try:
+            yield tried
+        finally:
+            self._tried = {}
 
     def during_call(self) -> str | None:
         """Why a call that has just timed out was not answered; None where nothing is known."""

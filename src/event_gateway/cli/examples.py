@@ -80,6 +80,13 @@ EXAMPLES = {
     "streams list": "event-gateway streams list",
     "streams show": "event-gateway streams show audit_stream",
     "streams tail": "event-gateway streams tail audit_stream --since 1h --filter data.user=ada",
+    "streams verify": "event-gateway streams verify audit_stream --anchors anchors.ndjson",
+    "streams export": "event-gateway streams export audit_stream --output audit.ndjson",
+    "streams anchors": "event-gateway streams anchors audit_stream --json > anchors.json",
+    "streams chain": "event-gateway streams chain audit_stream",
+    "streams hold": "event-gateway streams hold audit_stream --reason 'case 4711'",
+    "streams holds": "event-gateway streams holds audit_stream",
+    "streams release": "event-gateway streams release audit_stream h-18f2a --yes",
     "alerts list": "event-gateway alerts list --state firing",
     "alerts history": "event-gateway alerts history --webhook crm",
     "alerts silence":

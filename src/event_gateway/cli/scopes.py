@@ -37,6 +37,8 @@ NEEDED = {
     "secrets": scope.SECRETS_MANAGE,
     "secrets reseal": scope.ADMIN,
     "streams": scope.STREAMS_READ,
+    "streams hold": scope.ADMIN,
+    "streams release": scope.ADMIN,
     "tokens": scope.STREAMS_READ,
     "top": scope.METRICS_READ,
     "webhooks": scope.WEBHOOKS_MANAGE,

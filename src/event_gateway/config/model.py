@@ -135,6 +135,24 @@ class AuditModel(Section):
     )
 
 
+class ComplianceModel(Section):
+    """The hash chains of streams with ``compliance: true``."""
+
+    chain_every: Annotated[Duration, Field(ge=0.1, le=600)] = Field(
+        5.0,
+        description="How long messages gather for a record of the chain, 100ms to 10m; a record is "
+        "full with 1000.",
+    )
+    anchor_every: Annotated[Duration, Field(ge=1, le=7 * 86400)] = Field(
+        300.0, description="How often a chain that grew gets an anchor, 1s to 7d."
+    )
+    anchor_key: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        "anchor_key",
+        description="The secret with the private key that signs anchors (whsk_…); the gateway "
+        "makes one if there is none, and seals it.",
+    )
+
+
 class CatalogModel(Section):
     """Event types with their schemas, and how the gateway treats events that do not conform."""
 
@@ -171,6 +189,7 @@ class Config(Section):
     delivery: DeliveryModel = DeliveryModel()
     dead_letters: DeadLettersModel = DeadLettersModel()
     audit: AuditModel = AuditModel()
+    compliance: ComplianceModel = ComplianceModel()
     alerts: AlertsModel = AlertsModel()
     catalog: CatalogModel = CatalogModel()
     telemetry: TelemetryModel = TelemetryModel()

@@ -20,7 +20,7 @@ Shown = Mapping[str, Any]  # a definition as the API shows it
 # happened once, and is looked at by itself.
 _NOT_COMPARED = frozenset((
     "id", "name", "managed_by", "owner", "created_at", "state", "disabled", "verification",
-    "expression_errors", "rate", "subscribers", "warnings", "renamed_from",
+    "expression_errors", "rate", "subscribers", "warnings", "renamed_from", "holds",
 ))  # fmt: skip
 
 

@@ -56,6 +56,7 @@ _READ_ONLY = (
     "rate",
     "subscribers",
     "warnings",
+    "holds",
 )  # members of the API's responses that are not part of the definition
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.matching.selection import selection_values
-from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import format_duration
 from event_gateway.core.webhook.webhook import Webhook
@@ -86,6 +86,16 @@ def _as_json(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
+def hold_to_json(hold: Hold) -> dict[str, Any]:
+    """A legal hold as the API shows it."""
+    return {
+        "id": hold.id,
+        "reason": hold.reason,
+        "placed_at": rfc3339(hold.placed_at),
+        "placed_by": hold.placed_by,
+    }
+
+
 def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
     """A stream as the API shows it."""
     retention = definition.retention
@@ -96,6 +106,7 @@ def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
         "max_messages": definition.max_messages,
         "max_bytes": definition.max_bytes,
         "compliance": definition.compliance,
+        "holds": [hold_to_json(hold) for hold in definition.holds],
         "compression": definition.compression,
         "replicas": definition.replicas,
         "managed_by": definition.managed_by,

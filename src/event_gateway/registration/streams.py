@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
+from nats.errors import TimeoutError as NatsTimeout
 
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.broker.connection import Broker, BrokerError
@@ -23,8 +24,14 @@ from event_gateway.broker.named_streams import (
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.config.response_bodies import stream_to_json
-from event_gateway.core.errors import AlreadyExists, BeingDeleted, ChangedInBetween, Conflict
-from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.errors import (
+    AlreadyExists,
+    BeingDeleted,
+    ChangedInBetween,
+    Conflict,
+    Unknown,
+)
+from event_gateway.core.streams.definition import MAX_HOLDS, Hold, StreamDefinition
 from event_gateway.core.text.units import format_duration
 from event_gateway.observability.lifecycle import Lifecycle
 
@@ -99,6 +106,9 @@ class StreamRegistration:
         former = self._registry.stream(definition.name)
         if former.deleting:
             raise BeingDeleted(f"the stream {former.name} is being deleted")
+        definition = msgspec.structs.replace(
+            definition, created_at=former.created_at, holds=former.holds
+        )
         refusal = definition.change_refusal(former)
         if refusal is None and not force:
             present = await stream_contents(self._broker, former.name)
@@ -106,7 +116,6 @@ class StreamRegistration:
             refusal = refusal and f"it would drop events: {refusal}; force=true drops them"
         if refusal is not None:
             raise Conflict(f"the stream {former.name} is not changed: {refusal}")
-        definition = msgspec.structs.replace(definition, created_at=former.created_at)
         await self._events.capture_for(definition.subjects)
         await ensure_named(self._broker, definition, self._events.external)
         try:
@@ -151,6 +160,7 @@ class StreamRegistration:
         Raises ProvisionError if NATS refuses a stream, or, without ``force``, if a change would
         drop stored events; then no new stream remains.
         """
+        definitions = [self._with_holds(definition) for definition in definitions]
         for definition in definitions:
             await self._check_change(definition, force=force)
         in_file = {definition.name for definition in definitions}
@@ -168,6 +178,65 @@ class StreamRegistration:
                             "be changed and deleted over the API",
                             stream=definition.name)  # fmt: skip
                 await self._put(definition)
+
+    async def place_hold(self, name: str, hold: Hold) -> StreamDefinition:
+        """Suspends the limits of a compliance stream until the hold is released.
+
+        Raises Unknown, Conflict, ProvisionError, and the exceptions in BrokerError: then NATS may
+        have got the change, and the registry not.
+        """
+        former = self._held(name)
+        if len(former.holds) >= MAX_HOLDS:
+            raise Conflict(f"the stream {name} has {MAX_HOLDS} holds already")
+        return await self._hold(former, (*former.holds, hold))
+
+    async def release_hold(self, name: str, hold_id: str) -> StreamDefinition:
+        """Ends a hold. With the last one the limits are in force again, and what is beyond them
+        leaves the stream, the oldest first. Raises as :meth:`place_hold`."""
+        former = self._held(name)
+        holds = tuple(hold for hold in former.holds if hold.id != hold_id)
+        if holds == former.holds:
+            raise Unknown(f"the stream {name} has no hold {hold_id}")
+        return await self._hold(former, holds)
+
+    def _held(self, name: str) -> StreamDefinition:
+        definition = self._registry.stream(name)
+        if not definition.compliance:
+            raise Conflict(f"the stream {name} does not store records for compliance")
+        return definition
+
+    async def _hold(self, former: StreamDefinition, holds: tuple[Hold, ...]) -> StreamDefinition:
+        changed = msgspec.structs.replace(former, holds=holds)
+        tightens = bool(former.holds) and not holds
+        if not tightens:  # NATS first: what the registry promises, holds
+            await self._ensure_held(changed)
+        try:
+            await self._registry.put_stream(changed, former)
+        except RegistryConflict:
+            await self._apply(former.name)
+            raise ChangedInBetween(f"the stream {former.name} was changed in between") from None
+        if tightens:
+            await self._ensure_held(changed)
+        self._publish("updated", changed)
+        return changed
+
+    async def _ensure_held(self, definition: StreamDefinition) -> None:
+        try:
+            await ensure_named(self._broker, definition, self._events.external)
+        except (TimeoutError, NatsTimeout) as error:
+            if self._broker.violations.during_call() is None:
+                raise
+            raise Conflict(
+                f"the limits of {stream_name(definition.name)} are not changed: NATS does not let "
+                "the gateway's user update the stream. Change them as the guide on compliance "
+                'streams says, "Hold a stream for a court", and place the hold again'
+            ) from error
+
+    def _with_holds(self, definition: StreamDefinition) -> StreamDefinition:
+        """A stream of the file, which cannot name holds, with those that are registered."""
+        known = self._registry.streams.get(definition.name)
+        holds = () if known is None or known.deleting else known.holds
+        return msgspec.structs.replace(definition, holds=holds)
 
     async def _begin(
         self, definition: StreamDefinition, recorded: contextlib.AsyncExitStack

@@ -8,6 +8,15 @@ from typing_extensions import TypedDict
 from event_gateway.api.answers.common import CloudEvent, Duration, Json, Manager, Time, Warned
 
 
+class HoldAnswer(TypedDict):
+    """A legal hold on a stream."""
+
+    id: str
+    reason: str
+    placed_at: Time
+    placed_by: str
+
+
 class StreamDefinitionAnswer(TypedDict):
     """A named stream as it is registered."""
 
@@ -17,6 +26,7 @@ class StreamDefinitionAnswer(TypedDict):
     max_messages: int | None
     max_bytes: int | None
     compliance: bool
+    holds: list[HoldAnswer]
     compression: str
     replicas: int | None
     managed_by: Manager
@@ -117,6 +127,71 @@ class StreamMessages(TypedDict):
     total: int | None
     total_is_estimate: bool
     missed: NotRequired[Missed]
+
+
+class AnchorAnswer(TypedDict):
+    """A signed statement of how far the chain of a stream went, and which link it had there.
+
+    ``signature``: ed25519, of the bytes of ``statement``, in base64; ``digest``: the SHA-256 of the
+    statement, in hexadecimal.
+    """
+
+    stream: str
+    sequence: int
+    link: str
+    time: Time
+    statement: str
+    signature: str
+    public_key: str
+    digest: str
+
+
+class AppendOnly(TypedDict):
+    """Whether a compliance stream can only grow, as far as the gateway's own user may tell.
+
+    ``allowed``: subjects of the JetStream API that would change or empty the stream, on which this
+    user may publish; ``settings``: what is wrong with the settings of the JetStream streams.
+    """
+
+    holds: bool
+    allowed: list[str]
+    settings: list[str]
+
+
+class ChainAnswer(TypedDict):
+    """How far the hash chain of a compliance stream is. ``lag``: messages that have no record yet;
+    ``public_key``: that of the next anchors, null if there is no key."""
+
+    stream: str
+    last_seq: int
+    chained_to: int
+    lag: int
+    link: str | None
+    problem: str | None
+    anchor: AnchorAnswer | None
+    public_key: str | None
+    append_only: AppendOnly
+
+
+class StampAnswer(TypedDict):
+    """What somebody outside confirms of an anchor; ``value`` in base64, as its issuer made it."""
+
+    sequence: int
+    kind: str
+    value: str
+    time: Time
+
+
+class Stamps(TypedDict):
+    """The stamps of an anchor."""
+
+    items: list[StampAnswer]
+
+
+class Holds(TypedDict):
+    """The legal holds on a stream."""
+
+    items: list[HoldAnswer]
 
 
 class SubscriptionPage(TypedDict):

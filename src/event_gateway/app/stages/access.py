@@ -61,6 +61,7 @@ class Access:
         self.hmac.configure(clients)
         names = [model.secret_name for model in config.auth.jwt]
         names += [model.secret_name for model in config.auth.hmac.values()]
+        names.append(config.compliance.anchor_key)  # no webhook may send it to its receiver
         self.secrets.keep_for_callers(name for name in names if name is not None)
 
     def start(self, tasks: TaskGroup) -> None:

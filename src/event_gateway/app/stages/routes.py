@@ -9,6 +9,7 @@ from event_gateway.api.routes import (
     bulk_deliveries,
     bulk_webhooks,
     caller,
+    compliance,
     configuration,
     dead_letters,
     deliveries,
@@ -139,6 +140,12 @@ def _stream_groups(
         directory=streaming.directory,
         batches=streaming.hub.batches,
     )
+    compliance_parts = compliance.ComplianceParts(
+        registry=adapters.registry,
+        registration=stages.registrations.streams,
+        broker=adapters.broker,
+        chains=stages.compliance.chains,
+    )
     sse_parts = sse.SseParts(
         subscriptions=streaming.subscriptions,
         connections=connections,
@@ -147,6 +154,7 @@ def _stream_groups(
     )
     subscription_parts = subscriptions.SubscriptionParts(directory=streaming.directory)
     return [
+        RouteGroup(compliance_parts, (compliance.router,)),
         RouteGroup(stream_parts, (streams.router,)),
         RouteGroup(sse_parts, (sse.router, websocket.router)),
         RouteGroup(subscription_parts, (subscriptions.router,)),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from event_gateway.app.stages.adapters import Adapters, Storage, open_adapters
 from event_gateway.app.stages.alerts import Alerts, build_alerts
+from event_gateway.app.stages.compliance import Compliance, build_compliance
 from event_gateway.app.stages.delivery import Deliveries, build_delivery
 from event_gateway.app.stages.history import History, build_history
 from event_gateway.app.stages.ingest import Ingest, build_ingest
@@ -64,6 +65,7 @@ class Stages:
     telemetry: Telemetry
     alerts: Alerts
     history: History
+    compliance: Compliance
     supervisor: Supervisor
 
 
@@ -121,6 +123,8 @@ async def build_stages(
     )
     observability.health.add(lambda: routing.repair.reasons)
     observability.health.add(lambda: routing.lag.reasons)
+    compliance = build_compliance(config, adapters, observability, requests, supervisor)
+    observability.health.add_wide(lambda: compliance.chains.reasons)
     observability.health.add_figures("routing", lambda: _routing_figures(routing))
     return Stages(
         adapters=adapters,
@@ -136,6 +140,7 @@ async def build_stages(
         telemetry=telemetry,
         alerts=build_alerts(config, adapters, observability, deliveries, routing),
         history=build_history(adapters, routing, streaming),
+        compliance=compliance,
         supervisor=supervisor,
     )
 

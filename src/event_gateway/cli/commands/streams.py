@@ -15,8 +15,11 @@ from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption,
 from event_gateway.cli.client.output import Line, fail, fields, print_answer, printable, table
 from event_gateway.cli.client.requests import call, quoted
 from event_gateway.cli.client.times import time_option
+from event_gateway.cli.commands import stream_proofs
 
-app = typer.Typer(no_args_is_help=True, help="Named streams: list, show, tail.")
+app = typer.Typer(
+    no_args_is_help=True, help="Named streams: list, show, tail; verify, export, anchors, holds."
+)
 
 # Escaped characters in JSON, with the escaped backslashes before them.
 _ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*(?:\\u[0-9a-fA-F]{4})+")
@@ -115,6 +118,13 @@ def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
     parts = [str(frame["seq"]), texts.get("time", "-"), texts["type"], texts["source"], texts["id"]]
     shown = _ESCAPES.sub(lambda match: json.loads(f'"{match[0]}"'), _one_line(data))
     return printable("  ".join([*parts, shown]))
+
+
+for proof in (
+    stream_proofs.verify, stream_proofs.export, stream_proofs.anchors, stream_proofs.chain,
+    stream_proofs.hold, stream_proofs.holds, stream_proofs.release,
+):  # fmt: skip
+    app.command()(proof)
 
 
 def _one_line(text: bytes) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from event_gateway.app.server_logins import nats_login
+from event_gateway.broker.append_only import allowed_changes
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.named_streams import is_named, stream_name
 from event_gateway.cli.doctor.finding import (
     Area,
     ClockReading,
@@ -34,6 +36,7 @@ _REMEDIES = (
     ("has no JetStream", "Enable JetStream on the server, and for the gateway's account."),
     ("nats.", "Correct this key of the configuration, or the user on the server."),
 )  # fmt: skip
+COMPLIANCE_GUIDE = "docs/guides/compliance.md"
 _AWAY = "Start NATS, mend the network to it, or correct nats.url."
 
 
@@ -87,6 +90,7 @@ async def _examine_streams(broker: Broker, installation: Installation) -> AsyncI
     streams = (await _ask(broker, "$JS.API.STREAM.LIST", b"{}")).get("streams") or []
     own = [stream for stream in streams if "GATEWAY_" in stream["config"]["name"]]
     faults = [finding for stream in own for finding in faults_of_stream(stream)]
+    faults += [finding async for finding in _examine_compliance(broker, own)]
     for finding in faults:
         yield finding
     if not faults:
@@ -95,6 +99,24 @@ async def _examine_streams(broker: Broker, installation: Installation) -> AsyncI
             f"{len(own)} streams, stored in files; {EVENTS} holds {state['messages']} events "
             f"({format_size(state['bytes'])})"
         )
+
+
+async def _examine_compliance(
+    broker: Broker, streams: list[dict[str, Any]]
+) -> AsyncIterator[Finding]:
+    """Whether compliance streams can only grow, by what the gateway's user may do."""
+    for stream in streams:
+        config = stream["config"]
+        if not (is_named(config["name"]) and config.get("deny_delete")):
+            continue
+        name = config["name"].removeprefix(stream_name(""))
+        allowed = await allowed_changes(broker, name)
+        if allowed:
+            yield _area.warning(
+                f"the compliance stream {name} is not append-only: the gateway's user may publish "
+                f"on {', '.join(allowed)}",
+                f"Deny these subjects to every user but an administrator's ({COMPLIANCE_GUIDE}).",
+            )
 
 
 def faults_of_stream(stream: dict[str, Any]) -> Iterator[Finding]:

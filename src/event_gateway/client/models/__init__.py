@@ -5,6 +5,7 @@ Generated from the OpenAPI document by ``make docs``; do not change it by hand.
 
 from event_gateway.client.models.alerts import *
 from event_gateway.client.models.audit_log import *
+from event_gateway.client.models.compliance import *
 from event_gateway.client.models.configuration import *
 from event_gateway.client.models.dead_letters import *
 from event_gateway.client.models.deliveries import *

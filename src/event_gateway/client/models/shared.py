@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 __all__ = [
     "CloudEvent",
     "FailedCondition",
+    "HoldAnswer",
     "Page",
     "PreviewedRequest",
     "ReplayAnswer",
@@ -54,6 +55,15 @@ class FailedCondition(TypedDict):
 
     condition: str
     detail: str
+
+
+class HoldAnswer(TypedDict):
+    """A legal hold on a stream."""
+
+    id: str
+    reason: str
+    placed_at: str
+    placed_by: str
 
 
 class PreviewedRequest(TypedDict):

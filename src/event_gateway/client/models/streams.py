@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from event_gateway.client.models.shared import CloudEvent, Warned
+from event_gateway.client.models.shared import CloudEvent, HoldAnswer, Warned
 
 __all__ = [
     "ChangeStreamBody",
@@ -51,6 +51,7 @@ class ChangeStreamBody(TypedDict):
     rate: NotRequired[Any | None]
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
+    holds: NotRequired[Any | None]
 
 
 class ChangedStream(TypedDict):
@@ -62,6 +63,7 @@ class ChangedStream(TypedDict):
     max_messages: int | None
     max_bytes: int | None
     compliance: bool
+    holds: list[HoldAnswer]
     compression: str
     replicas: int | None
     managed_by: str
@@ -90,6 +92,7 @@ class CreateStreamBody(TypedDict):
     rate: NotRequired[Any]
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
+    holds: NotRequired[Any]
 
 
 class CreateTokenBody(TypedDict):
@@ -135,6 +138,7 @@ class StreamAnswer(TypedDict):
     max_messages: int | None
     max_bytes: int | None
     compliance: bool
+    holds: list[HoldAnswer]
     compression: str
     replicas: int | None
     managed_by: str
@@ -247,6 +251,7 @@ class WholeStream(TypedDict):
     max_messages: int | None
     max_bytes: int | None
     compliance: bool
+    holds: list[HoldAnswer]
     compression: str
     replicas: int | None
     managed_by: str

@@ -130,6 +130,7 @@ class ChangeWebhookBody(TypedDict):
     rate: NotRequired[Any | None]
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
+    holds: NotRequired[Any | None]
 
 
 class ChangeWebhooksBody(TypedDict):
@@ -375,6 +376,7 @@ class ReplaceWebhookBody(TypedDict):
     rate: NotRequired[Any]
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
+    holds: NotRequired[Any]
 
 
 class RetryPolicyAnswer(TypedDict):
@@ -584,6 +586,7 @@ class WebhookBody(TypedDict):
     rate: NotRequired[Any]
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
+    holds: NotRequired[Any]
 
 
 class WebhookStats(TypedDict):

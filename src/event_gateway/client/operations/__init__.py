@@ -5,6 +5,10 @@ Generated from the OpenAPI document by ``make docs``; do not change it by hand.
 
 from event_gateway.client.operations.alerts import AlertsOperations, AsyncAlertsOperations
 from event_gateway.client.operations.audit_log import AsyncAuditLogOperations, AuditLogOperations
+from event_gateway.client.operations.compliance import (
+    AsyncComplianceOperations,
+    ComplianceOperations,
+)
 from event_gateway.client.operations.configuration import (
     AsyncConfigurationOperations,
     ConfigurationOperations,
@@ -41,6 +45,7 @@ from event_gateway.client.operations.webhooks import AsyncWebhooksOperations, We
 class Operations(
     AlertsOperations,
     AuditLogOperations,
+    ComplianceOperations,
     ConfigurationOperations,
     DeadLettersOperations,
     DeliveriesOperations,
@@ -64,6 +69,7 @@ class Operations(
 class AsyncOperations(
     AsyncAlertsOperations,
     AsyncAuditLogOperations,
+    AsyncComplianceOperations,
     AsyncConfigurationOperations,
     AsyncDeadLettersOperations,
     AsyncDeliveriesOperations,

@@ -34,6 +34,8 @@ STREAM_WENT_BACK = "stream_went_back"
 STREAM_WITHOUT_LEADER = "stream_without_leader"
 REGISTRY_ENTRY = "registry_entry"
 REGISTRY_STALLED = "registry_stalled"
+CHAIN_BEHIND = "chain_behind"
+CHAIN_BROKEN = "chain_broken"
 DISK_FULL = "disk_full"
 DISK_NEARLY_FULL = "disk_nearly_full"
 MEMORY = "memory"
@@ -116,6 +118,21 @@ CODES: dict[str, ReasonCode] = {
         "lowers what it knows of its sequences.",
         "Wait: it takes seconds. If it stays, the text says what hinders it.",
         "When a stream is deleted",
+    ),
+    CHAIN_BEHIND: ReasonCode(
+        "streams",
+        "A message of a compliance stream has waited for more than a minute for its record in the "
+        "hash chain. Events are taken, routed and streamed as ever.",
+        "Do what the text says of NATS. Without such a text the leading process has too little "
+        "time: look at its load.",
+        "Compliance streams in operation",
+    ),
+    CHAIN_BROKEN: ReasonCode(
+        "streams",
+        "A compliance stream, or its hash chain, has lost messages that it had: it was deleted, "
+        "emptied, or restored from an older copy.",
+        "Run `event-gateway streams verify`, which says what is missing; find out who did it.",
+        "Compliance streams in operation",
     ),
     STREAM_WITHOUT_LEADER: ReasonCode(
         "streams",

@@ -68,6 +68,11 @@ _KNOWN: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("stream.created", "A named stream was created.", _DEFINITION, {}),
     ("stream.updated", "A named stream was changed.", _DEFINITION, {}),
     ("stream.deleted", "A named stream was deleted with its messages.", _DEFINITION, {}),
+    ("stream.anchored", "The hash chain of a compliance stream got a signed anchor.",
+     _STREAM | {
+         "sequence": _NUMBER, "link": _TEXT, "time": _AT, "statement": _TEXT,
+         "signature": _TEXT, "public_key": _TEXT, "digest": _TEXT,
+     }, {}),
     ("stream.subscribed", "A subscription to a named stream started.",
      _SUBSCRIPTION | {"principal": _TEXT, "from": {}}, {}),
     ("gateway.health.degraded",

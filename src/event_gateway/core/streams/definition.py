@@ -19,6 +19,7 @@ MAX_SUBJECTS = 64
 MAX_REPLICAS = 5
 COMPRESSIONS = ("s2", "none")
 LIMITS = ("retention", "max_messages", "max_bytes")
+MAX_HOLDS = 100
 MAX_LIMIT = 2**63 - 1  # what JetStream counts to
 
 
@@ -30,6 +31,24 @@ class StreamContents(msgspec.Struct, frozen=True):
     first_seq: int = 0
     last_seq: int = 0
     first_time: float | None = None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A legal hold: while a stream has one, no event leaves it. ``placed_at`` in seconds (epoch),
+    ``placed_by``: the name of the principal."""
+
+    id: str
+    reason: str
+    placed_at: float
+    placed_by: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """At which the oldest events leave a stream: seconds, messages, bytes; None: no limit."""
+
+    retention: float | None = None
+    max_messages: int | None = None
+    max_bytes: int | None = None
 
 
 class StreamDefinition(msgspec.Struct, frozen=True):
@@ -46,6 +65,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
     deleting: bool = False
     compression: str = "s2"
     replicas: int | None = None  # None: as many as the gateway's other streams have
+    holds: tuple[Hold, ...] = ()
 
     def check(self) -> None:
         """Raises InvalidDefinition naming the key that is wrong."""
@@ -96,6 +116,8 @@ class StreamDefinition(msgspec.Struct, frozen=True):
 
     def would_drop(self, contents: StreamContents, now: float) -> str | None:
         """Which limit would drop stored events, as text for users; None where none would."""
+        if self.holds:
+            return None
         if self.max_messages is not None and contents.messages > self.max_messages:
             return (
                 f"max_messages {self.max_messages} is less than the {contents.messages} that it has"
@@ -110,6 +132,13 @@ class StreamDefinition(msgspec.Struct, frozen=True):
             oldest = format_duration(round(now - contents.first_time))
             return f"its oldest event is {oldest} old, more than {format_duration(self.retention)}"
         return None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force: none while there is a legal hold."""
+        if self.holds:
+            return Limits()
+        return Limits(self.retention, self.max_messages, self.max_bytes)
 
     @property
     def of_lifecycle(self) -> bool:

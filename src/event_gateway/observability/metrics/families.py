@@ -115,6 +115,13 @@ STREAM_SENT = _counter("stream_messages_sent", "Events sent to live subscribers.
 STREAM_SLOW = _counter(
     "stream_slow_consumers", "Subscribers that fell behind the live feed, and read the stream."
 )
+CHAIN_MESSAGES = _counter(
+    "chain_messages", "Messages of a compliance stream that its hash chain has covered.", "stream"
+)
+CHAIN_ANCHORS = _counter("chain_anchors", "Signed anchors of a compliance stream.", "stream")
+CHAIN_LAG = _leader(
+    "chain_lag", "Messages of a compliance stream that its hash chain does not cover yet.", "stream"
+)
 STREAM_MESSAGES = _leader(
     "stream_messages", "Messages in a JetStream stream of the gateway.", "stream"
 )
@@ -226,7 +233,7 @@ SECTIONS: dict[str, tuple[Family, ...]] = {
     ),
     "Streams": (
         STREAM_SUBSCRIBERS, STREAM_SENT, STREAM_SLOW, STREAM_MESSAGES, STREAM_BYTES,
-        STREAM_LIMIT_BYTES,
+        STREAM_LIMIT_BYTES, CHAIN_MESSAGES, CHAIN_ANCHORS, CHAIN_LAG,
     ),
     "The gateway and its servers": (
         BUILD_INFO, PROCESSES, LEADER, SERVER_CONNECTED, NATS_RECONNECTS, HEALTH_DEGRADED,

@@ -40,6 +40,22 @@ class StreamMetrics:
         """Counts a subscriber that fell behind."""
         self._figures.add(families.STREAM_SLOW)
 
+    def chained(self, stream: str, count: int) -> None:
+        """Counts messages that a chain has covered."""
+        self._figures.add(families.CHAIN_MESSAGES, self.label_of(stream), by=count)
+
+    def anchored(self, stream: str) -> None:
+        """Counts an anchor."""
+        self._figures.add(families.CHAIN_ANCHORS, self.label_of(stream))
+
+    def chain_lags(self, lags: Mapping[str, int]) -> None:
+        """Sets how many messages wait for their chain, of all streams."""
+        values: dict[tuple[str, ...], float] = {}
+        for stream, lag in lags.items():
+            label = (self.label_of(stream),)
+            values[label] = values.get(label, 0) + lag
+        self._figures.replace(families.CHAIN_LAG, values)
+
     def forget_deleted(self, registered: Container[str], before: float) -> None:
         """Drops the series of streams that were last registered before a time of the monotonic
         clock."""
@@ -49,4 +65,6 @@ class StreamMetrics:
                 self._labels[label] = now
             elif seen < before:
                 del self._labels[label]
-                self._figures.remove(families.STREAM_SENT, label)
+                for family in (families.STREAM_SENT, families.CHAIN_MESSAGES,
+                               families.CHAIN_ANCHORS):  # fmt: skip
+                    self._figures.remove(family, label)

@@ -1,0 +1,1 @@
+"""Compliance streams: chains, anchors, exports, holds, the check that they only grow."""

@@ -1,0 +1,127 @@
+"""Writes an export: the messages that a stream has left, with their chain and its anchors."""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from event_gateway.broker.chain_log import ChainLog
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.named_streams import bounds, stream_name
+from event_gateway.broker.stored_messages import stored_messages, unsilenced
+from event_gateway.core.compliance.anchor import Anchor
+from event_gateway.core.compliance.chain import ChainRecord, StoredMessage
+from event_gateway.core.compliance.export import (
+    Begin,
+    End,
+    decode_entry,
+    encode,
+    message_line,
+)
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.times import rfc3339
+
+
+async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
+    """The export as lines, some of them at a time. What comes into the stream after its beginning
+    is left out.
+
+    Raises UnknownStream, StreamGone, Silent and what BrokerError names: before the first line, or
+    on the way, if NATS goes away; then the export has no end.
+    """
+    name = definition.name
+    chain = ChainLog(broker, name)
+    # First the chain's end, so that the messages which it covers are there.
+    chain_last = await chain.last_seq()
+    held = await bounds(broker, stream_name(name))
+    start = await _start(chain, held.first)
+    messages = _Messages(broker, stream_name(name), held.first, held.last)
+    records = 0
+    try:
+        first = await messages.begin()  # from here on it cannot leave before it is written
+        limits = definition.limits
+        begin = Begin(
+            stream=name, first=first, last=held.last, retention=limits.retention,
+            max_messages=limits.max_messages, max_bytes=limits.max_bytes,
+            exported_at=rfc3339(time.time()),
+        )  # fmt: skip
+        yield encode(begin) + b"\n"
+        async with contextlib.aclosing(chain.read(start, chain_last)) as entries:
+            async for entry in entries:
+                yield entry.data + b"\n"
+                decoded = decode_entry(entry.data)
+                if isinstance(decoded, ChainRecord):
+                    records += 1
+                    async for lines in messages.up_to(min(decoded.last, held.last)):
+                        yield lines
+        async for lines in messages.up_to(held.last):
+            yield lines
+        yield encode(End(messages.count, records)) + b"\n"
+    finally:
+        await messages.close()
+
+
+async def anchors(broker: Broker, name: str) -> AsyncGenerator[Anchor, None]:
+    """The anchors of a chain, the oldest first. Raises as :func:`export`."""
+    chain = ChainLog(broker, name)
+    async with contextlib.aclosing(_anchor_entries(chain)) as entries:
+        async for _, anchor in entries:
+            yield anchor
+
+
+async def _start(chain: ChainLog, first_message: int) -> int:
+    """Where to begin in the chain: at the last anchor that a message which has left follows, so
+    that a verification can tell when that message came; else at the first entry."""
+    start = 1
+    if first_message > 2:
+        async with contextlib.aclosing(_anchor_entries(chain)) as entries:
+            async for seq, anchor in entries:
+                if anchor.read().sequence >= first_message - 1:
+                    break
+                start = seq
+    return start
+
+
+async def _anchor_entries(chain: ChainLog) -> AsyncGenerator[tuple[int, Anchor], None]:
+    """The anchors, and their sequences in the chain's stream."""
+    last = await chain.last_seq_of("anchor")
+    async with contextlib.aclosing(chain.read(1, last, "anchor")) as entries:
+        async for entry in entries:
+            decoded = decode_entry(entry.data)
+            assert isinstance(decoded, Anchor)
+            yield entry.seq, decoded
+
+
+class _Messages:
+    """The messages of a stream from ``first`` to ``last``, taken in their order."""
+
+    def __init__(self, broker: Broker, source: str, first: int, last: int) -> None:
+        self._batches = unsilenced(stored_messages(broker, source, first))
+        self._last = last
+        self._waiting: list[StoredMessage] = []
+        self._next = first
+        self.count = 0
+
+    async def begin(self) -> int:
+        """Reads the first of them, and returns its sequence; behind the last if there is none."""
+        if self._next > self._last:
+            return self._last + 1
+        self._waiting = await anext(self._batches)
+        return self._waiting[0].seq
+
+    async def up_to(self, seq: int) -> AsyncIterator[bytes]:
+        """The lines of the messages up to a sequence, some of them at a time."""
+        while self._next <= seq:
+            if not self._waiting:
+                self._waiting = await anext(self._batches)
+            taken = [message for message in self._waiting if message.seq <= seq]
+            self._waiting = self._waiting[len(taken) :]
+            if taken:
+                self._next = taken[-1].seq + 1
+                self.count += len(taken)
+                yield b"".join([message_line(message) + b"\n" for message in taken])
+            if self._waiting:
+                return
+
+    async def close(self) -> None:
+        """Ends the reading."""
+        await self._batches.aclose()

@@ -1,0 +1,1 @@
+"""Compliance streams that prove themselves: hash chain, anchors, verification, export."""

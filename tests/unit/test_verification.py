@@ -1,0 +1,205 @@
+"""Verification of exports of compliance streams: what was changed is found, and nothing else."""
+
+import random
+from typing import Any
+
+import msgspec
+
+from event_gateway.core.compliance.anchor import Anchor, public_name
+from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
+from event_gateway.core.compliance.verification import Verification
+from support.exports import DAY, KEY, NOW, OTHER_KEY, lines_of, message
+
+TRUSTED = [public_name(KEY)]
+COUNT = 60
+
+
+def verified(
+    lines: list[bytes], *, keys: list[str] = TRUSTED, outside: list[Anchor] | None = None
+) -> dict[str, Any]:
+    check = Verification(now=NOW, keys=keys, outside=outside or [])
+    for line in lines:
+        check.add(line)
+    return check.finish()
+
+
+def export(seed: int = 1, **options: Any) -> list[bytes]:
+    rng = random.Random(seed)
+    return lines_of([message(seq, rng) for seq in range(1, COUNT + 1)], **options)
+
+
+def anchors_of(lines: list[bytes]) -> list[Anchor]:
+    return [each for line in lines if isinstance(each := decode_line(line), Anchor)]
+
+
+def kinds(report: dict[str, Any]) -> set[str]:
+    return {problem["kind"] for problem in report["problems"]}
+
+
+def positions(lines: list[bytes], kind: str) -> list[int]:
+    return [at for at, line in enumerate(lines) if msgspec.json.decode(line)["type"] == kind]
+
+
+def test_an_untouched_export_is_right() -> None:
+    report = verified(export())
+    assert report["problems"] == []
+    assert (report["messages"], report["records"], report["anchors"]) == (COUNT, 9, 3)
+    assert (report["chained_to"], report["anchored_to"], report["keys"]) == (60, 60, TRUSTED)
+
+
+def test_messages_that_wait_for_their_record_are_counted() -> None:
+    rng = random.Random(2)
+    messages = [message(seq, rng) for seq in range(1, 66)]
+    lines = lines_of(messages[:60])
+    begin = msgspec.json.decode(lines[0])
+    lines[0] = encode(begin | {"last": 65})
+    end = msgspec.json.decode(lines.pop())
+    lines += [message_line(each) for each in messages[60:]]
+    lines.append(encode(end | {"messages": 65}))
+    report = verified(lines)
+    assert report["problems"] == []
+    assert report["not_chained_yet"] == 5
+
+
+def test_the_oldest_messages_may_have_left() -> None:
+    """The verification begins at what is left, be it in the middle of a record."""
+    for left in (2, 7, 8, 20, 22, 41, 60):
+        report = verified(export(left=left, retention=2 * DAY))
+        assert report["problems"] == [], left
+        assert report["first"] == left
+
+
+def test_messages_that_left_before_their_time_are_missed() -> None:
+    report = verified(export(left=30))
+    assert [(each["kind"], each["first"], each["last"]) for each in report["problems"]] == [
+        ("left_early", 1, 29)
+    ]
+
+
+def test_an_export_that_begins_at_an_anchor() -> None:
+    lines = export(left=30, retention=2 * DAY)
+    first = positions(lines, "anchor")[0]
+    end = msgspec.json.decode(lines[-1])
+    records = len([at for at in positions(lines, "record") if at > first])
+    lines = [lines[0], *lines[first:-1], encode(end | {"records": records})]
+    report = verified(lines)
+    assert report["problems"] == []
+    assert report["begins_behind"] == 21
+    # Without that anchor nothing says where the chain came from.
+    assert "chain" in kinds(verified([lines[0], *lines[2:]]))
+
+
+def test_a_chain_that_was_written_anew_is_found_by_the_anchors() -> None:
+    kept = anchors_of(export(seed=1))
+    anew = export(seed=2)
+    assert kinds(verified(anew, outside=kept)) == {"anchor"}
+    assert verified(anew)["problems"] == []  # the key was stolen: only what is kept outside tells
+    # Without the key the writer can leave the anchors out, keep them, or sign with another key.
+    without = [line for line in anew if not isinstance(decode_line(line), Anchor)]
+    assert kinds(verified(without)) == {"anchor"}
+    old = [encode(each) for each in kept]
+    former = list(anew)
+    for at, line in zip(positions(anew, "anchor"), old, strict=True):
+        former[at] = line
+    assert kinds(verified(former)) == {"anchor"}
+    assert kinds(verified(export(seed=2, key=OTHER_KEY))) == {"anchor"}
+
+
+def test_an_end_that_was_cut_off_is_found_by_an_anchor_kept_outside() -> None:
+    whole = export()
+    rng = random.Random(1)
+    cut = lines_of([message(seq, rng) for seq in range(1, 43)])
+    assert verified(cut)["problems"] == []
+    assert kinds(verified(cut, outside=anchors_of(whole))) == {"anchor"}
+    assert kinds(verified(whole[:-1])) == {"export"}
+
+
+def test_500_random_changes_are_all_found() -> None:
+    rng = random.Random(2026)
+    for number in range(500):
+        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12),
+                       anchor_each=rng.randrange(1, 4))  # fmt: skip
+        change = (_alter, _swap_lines, _swap_contents, _remove, _insert, _alter_chain)[number % 6]
+        changed = change(lines, rng)
+        assert changed != lines
+        assert verified(changed)["problem_count"] > 0, (number, change.__name__)
+
+
+def _alter(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    """One byte of the payload, of the headers or of the subject, or the time."""
+    at = rng.choice(positions(lines, "message"))
+    stored = decode_line(lines[at]).message()
+    member = rng.choice(["data", "subject", "time", *(["headers"] if stored.headers else [])])
+    value = getattr(stored, member)
+    if isinstance(value, int):
+        changed: Any = value ^ (1 << rng.randrange(60))
+    else:
+        place = rng.randrange(len(value))
+        changed = value[:place] + bytes([value[place] ^ rng.randrange(1, 256)]) + value[place + 1 :]
+    setattr(stored, member, changed)
+    return [*lines[:at], message_line(stored), *lines[at + 1 :]]
+
+
+def _swap_lines(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    first, second = sorted(rng.sample(positions(lines, "message"), 2))
+    changed = list(lines)
+    changed[first], changed[second] = changed[second], changed[first]
+    return changed
+
+
+def _swap_contents(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    """Two messages change their places, and get the sequences of these."""
+    first, second = sorted(rng.sample(positions(lines, "message"), 2))
+    changed = list(lines)
+    one, other = (msgspec.json.decode(lines[at]) for at in (first, second))
+    changed[first] = encode(other | {"seq": one["seq"]})
+    changed[second] = encode(one | {"seq": other["seq"]})
+    return changed
+
+
+def _remove(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    """One message; the counts at the end are made to fit."""
+    at = rng.choice(positions(lines, "message"))
+    return _recounted([*lines[:at], *lines[at + 1 :]])
+
+
+def _insert(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    """A further message, with the sequence of one that is there, or of none."""
+    at = rng.choice(positions(lines, "message"))
+    known = decode_line(lines[at])
+    assert isinstance(known, MessageLine)
+    further = msgspec.structs.replace(known, seq=rng.choice([known.seq, 0, COUNT + 1]))
+    return _recounted([*lines[:at], encode(further), *lines[at:]])
+
+
+def _alter_chain(lines: list[bytes], rng: random.Random) -> list[bytes]:
+    """One byte of a record or an anchor, or one of them is gone."""
+    at = rng.choice([*positions(lines, "record"), *positions(lines, "anchor")[:-1]])
+    if rng.random() < 0.3:
+        return _recounted([*lines[:at], *lines[at + 1 :]])
+    members = msgspec.json.decode(lines[at])
+    if members["type"] == "record":
+        member = rng.choice(["first", "last", "previous", "link", "digests"])
+    else:
+        member = rng.choice(["statement", "signature"])
+    value = members[member]
+    if isinstance(value, int):
+        members[member] = value + rng.choice([-1, 1])
+    else:
+        place = rng.randrange(4, len(value) - 4)
+        members[member] = value[:place] + ("0" if value[place] != "0" else "1") + value[place + 1 :]
+    return [*lines[:at], encode(members), *lines[at + 1 :]]
+
+
+def _recounted(lines: list[bytes]) -> list[bytes]:
+    counts = {"messages": len(positions(lines, "message")),
+              "records": len(positions(lines, "record"))}  # fmt: skip
+    return [*lines[:-1], encode(msgspec.json.decode(lines[-1]) | counts)]
+
+
+def test_any_line_that_is_no_line_is_named() -> None:
+    lines = export()
+    short = b'{"type":"record","first":1}'
+    for broken in (b"", b"{}", b"[]", b'{"type":"message"}', b"\xff", short):
+        report = verified([*lines[:5], broken, *lines[5:]])
+        assert kinds(report) == {"export"}, broken
