@@ -131,9 +131,9 @@ async def list_anchors(
 ) -> dict[str, Any]:
     """The anchors of a stream's chain, the oldest first. Keep them where nobody who can write to
     NATS can change them: they show later that the chain was not written anew."""
+    first = read_cursor(cursor, SeqCursor) or 1
     _compliant(parts, name)
     chain = ChainLog(parts.broker, name)
-    first = read_cursor(cursor, SeqCursor) or 1
     entries, following = await chain.page("anchor", first, limit)
     items = [entry.shown() for entry in entries if isinstance(entry, Anchor)]
     after = None if following is None else cursor_of(following)
