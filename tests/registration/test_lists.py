@@ -13,7 +13,7 @@ from support.receiver import Receiver
 ONCE = {"max_attempts": 1}
 LATER = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "1h"}
 STURDY = {"failure_threshold": 10_000}
-STREAM = {"name": "lists", "subjects": ["lists.>"], "retention": "1d"}
+STREAM = {"name": "lists", "subjects": ["lists.>"], "retention": "1d", "compliance": True}
 
 
 async def _page(client: Client, path: str, **query: Any) -> dict[str, Any]:

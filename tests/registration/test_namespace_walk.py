@@ -221,6 +221,21 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
         ("/v1/streams/orders/messages?limit=1", 200, None),
         ("/v1/streams/orders/messages?from_seq=99", 200, None),
     ],
+    # The chain and what it covers tell of all events of the stream.
+    "GET /v1/streams/{name}/chain": [("/v1/streams/orders/chain", OPERATORS, None)],
+    "GET /v1/streams/{name}/anchors": [("/v1/streams/orders/anchors", OPERATORS, None)],
+    "GET /v1/streams/{name}/export": [("/v1/streams/orders/export", OPERATORS, None)],
+    "GET /v1/streams/{name}/anchors/{sequence}/stamps": [
+        ("/v1/streams/orders/anchors/1/stamps", OPERATORS, None)
+    ],
+    "POST /v1/streams/{name}/anchors/{sequence}/stamps": [
+        ("/v1/streams/orders/anchors/1/stamps", OPERATORS, {"kind": "k", "value": "AAAA"})
+    ],
+    "GET /v1/streams/{name}/holds": [("/v1/streams/orders/holds", OPERATORS, None)],
+    "POST /v1/streams/{name}/holds": [("/v1/streams/orders/holds", OPERATORS, {"reason": "r"})],
+    "DELETE /v1/streams/{name}/holds/{hold_id}": [
+        ("/v1/streams/orders/holds/h-1", OPERATORS, None)
+    ],
     "GET /v1/streams/{name}/sse": [],  # see the test of live events
     "GET /v1/ws": [("/v1/ws", 426, None)],
     "GET /v1/subscriptions": [

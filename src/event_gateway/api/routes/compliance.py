@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from event_gateway.api.access.audited import audited
@@ -87,6 +87,7 @@ class _NewStamp(msgspec.Struct, forbid_unknown_fields=True):
     value: Annotated[str, msgspec.Meta(min_length=4, max_length=MAX_STAMP * 4 // 3 + 4)]
 
 
+Sequence = Annotated[int, Path(ge=1, le=MAX_SEQ, description="The sequence of the anchor.")]
 NewHold = Annotated[dict[str, Any], Body(), SchemaOf(_NewHold)]
 NewStamp = Annotated[dict[str, Any], Body(), SchemaOf(_NewStamp)]
 
@@ -148,7 +149,7 @@ async def stamp_anchor(
     caller: Operator,
     call: Annotated[Call, audited("streams.stamp", "stream/{name}")],
     name: str,
-    sequence: int,
+    sequence: Sequence,
     body: NewStamp,
 ) -> dict[str, Any]:
     """Stores what somebody outside confirms of an anchor, such as a time stamp of RFC 3161 over its
@@ -160,7 +161,7 @@ async def stamp_anchor(
     except binascii.Error:
         raise InvalidDefinition("value", "must be base64") from None
     chain = ChainLog(parts.broker, name)
-    if not 1 <= sequence <= MAX_SEQ or not await _has_anchor(chain, sequence):
+    if not await _has_anchor(chain, sequence):
         raise Unknown(f"the stream {name} has no anchor at {sequence}")
     stamp = Stamp(sequence, given.kind, value)
     kind = f"stamp-{sequence}"
@@ -181,12 +182,10 @@ async def stamp_anchor(
 
 @router.get("/anchors/{sequence}/stamps", responses=answers(Stamps, 200, 404, 409))
 async def list_stamps(
-    parts: Parts, caller: ReadsWholeStreams, name: str, sequence: int
+    parts: Parts, caller: ReadsWholeStreams, name: str, sequence: Sequence
 ) -> dict[str, Any]:
     """The stamps of an anchor."""
     _compliant(parts, name)
-    if not 1 <= sequence <= MAX_SEQ:
-        raise Unknown(f"the stream {name} has no anchor at {sequence}")
     chain = ChainLog(parts.broker, name)
     entries = await chain.timed(f"stamp-{sequence}", MAX_STAMPS)
     return {
