@@ -79,17 +79,25 @@ async def test_an_event_type_from_its_form_to_its_end(tmp_path: Path) -> None:
         shown.check_faultless()
 
 
-async def test_a_type_with_odd_characters_has_its_page(tmp_path: Path) -> None:
-    name = "shop?order#1%41 made"
+async def test_a_type_with_an_odd_name_has_its_pages(tmp_path: Path) -> None:
     async with (
         gateway_with_console(tmp_path) as console,
         browser() as chromium,
         tab(chromium, console.url) as shown,
     ):
         await shown.sign_in(console.key)
-        await shown.open("/event-types/new")
-        await shown.page.get_by_label("Type", exact=False).first.fill(name)
-        await shown.page.get_by_role("button", name="Register the type").click()
-        await shown.until(f"{name} is registered.")
-        await shown.page.get_by_role("heading", level=1, name=name).wait_for()
+        page = shown.page
+        for name in ("shop?order#1%41 made", "new", "export", "shop/edit"):
+            await shown.open("/new-event-type")
+            await page.get_by_label("Type", exact=False).first.fill(name)
+            await page.get_by_role("button", name="Register the type").click()
+            await shown.until(f"{name} is registered.")
+            await page.get_by_role("heading", level=1, name=name, exact=True).wait_for()
+            await page.get_by_role("link", name="Change", exact=True).click()
+            await page.get_by_label("Description").fill("It is odd")
+            await page.get_by_role("button", name="Save the changes").click()
+            await shown.until(f"{name} is changed.")
+        await page.get_by_role("button", name="Delete").click()
+        await page.get_by_role("button", name="Delete the event type").click()
+        await shown.until("shop/edit is not in the catalog any more.")
         shown.check_faultless()

@@ -1,16 +1,19 @@
 """Webhooks are created, tried, changed and deleted in a real browser."""
 
+import base64
 import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
+from standardwebhooks.webhooks import Webhook
 
 from support.client import event
 from support.console import browser, gateway_with_console, tab
-from support.receiver import Receiver
+from support.receiver import Receiver, allows
 
 pytestmark = pytest.mark.browser
+SIGNING = f"whsec_{base64.b64encode(b'signing key of this receiver').decode()}"
 
 
 async def test_a_webhook_from_its_form_to_its_end(tmp_path: Path, receiver: Receiver) -> None:
@@ -88,6 +91,58 @@ async def test_a_webhook_from_its_form_to_its_end(tmp_path: Path, receiver: Rece
         await shown.check_accessible()
         await page.get_by_role("button", name="Delete the webhook").click()
         await shown.until("crm_orders is deleted.")
+        shown.check_faultless()
+
+
+async def test_a_webhook_is_verified_enabled_without_what_waited_and_gets_a_new_key(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    async with (
+        gateway_with_console(tmp_path) as console,
+        browser() as chromium,
+        tab(chromium, console.url) as shown,
+    ):
+        page, http = shown.page, console.client.http
+        await http.put("/v1/secrets/signing", json={"value": SIGNING})
+        await console.client.webhook(
+            id="new", url=f"{receiver.url}/crm", events=["user.>"], verify=True,
+            security={"auth_type": "hmac_signature", "secret_name": "signing"},
+        )  # fmt: skip
+        await shown.sign_in(console.key)
+        await page.locator("nav.nav").get_by_role("link", name="Webhooks").click()
+        # It has a page of its own, whatever its id.
+        await page.get_by_role("link", name="new", exact=True).click()
+        await page.get_by_role("button", name="Verify").click()
+        await shown.until("The receiver does not allow deliveries")
+        receiver.options_answers["/crm"] = [allows()]
+        await page.get_by_role("button", name="Verify").click()
+        await shown.until("The receiver allows deliveries.")
+
+        await page.get_by_role("button", name="Pause").click()
+        await shown.until("new is paused.")
+        waits = event("user.created")
+        await console.client.send(waits)
+        await console.client.until("new", waits["id"], "pending")
+        await page.get_by_role("button", name="Enable", exact=True).click()
+        await page.get_by_label("Cancel them instead").check()
+        await shown.check_accessible()
+        await page.locator("dialog[open]").get_by_role("button", name="Enable").click()
+        await shown.until("new is enabled. What waited is cancelled.")
+        await console.client.until("new", waits["id"], "cancelled")
+
+        # The new key is shown this once, and signs from now on, beside the former one.
+        await page.get_by_role("button", name="Rotate the secret").click()
+        await shown.check_accessible()
+        await page.locator("dialog[open]").get_by_role("button", name="Rotate").click()
+        key = await page.locator("pre").filter(has_text="whsec_").inner_text()
+        await shown.check_accessible()
+        signed = event("user.created")
+        await console.client.send(signed)
+        (request,) = await receiver.until(1)
+        for each in (key, SIGNING):
+            Webhook(each).verify(request.body, request.headers)
+        await shown.open("/webhooks/new")
+        assert key not in await page.content()
         shown.check_faultless()
 
 

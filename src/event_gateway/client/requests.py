@@ -18,8 +18,10 @@ def default_headers(key: str) -> dict[str, str]:
 
 
 def in_path(text: object) -> str:
-    """A name or an id, percent-encoded for a path."""
-    return quote(str(text), safe="")
+    """A name or an id, percent-encoded for a path. ``.`` and ``..`` are encoded too, as clients
+    take them for steps in the path (RFC 3986, 5.2.4)."""
+    encoded = quote(str(text), safe="")
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
 def parameters(query: Mapping[str, Any]) -> dict[str, str | list[str]]:

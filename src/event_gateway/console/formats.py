@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 NONE = "\u2013"  # where there is no value
+MARK, STEPS = "~", (".", "..")
 MAX_GROWTH = 10  # times, of JSON that is indented
 ALWAYS_INDENTED = 1000  # characters beside that
 
@@ -92,8 +93,15 @@ def pretty(value: Any) -> str:
 
 
 def segment(value: object) -> str:
-    """A text as one segment of a path."""
-    return quote(str(value), safe="")
+    """A text as one segment of a path; ``of_segment`` is the way back. Browsers take ``.`` and
+    ``..`` for steps in the path, also if they are encoded, so these get a mark."""
+    text = str(value)
+    return quote(f"{MARK}{text}" if text.lstrip(MARK) in STEPS else text, safe="")
+
+
+def of_segment(text: str) -> str:
+    """The text of which :func:`segment` has made a segment, which is decoded already."""
+    return text[1:] if text.startswith(MARK) and text.lstrip(MARK) in STEPS else text
 
 
 def query(values: dict[str, Any]) -> str:

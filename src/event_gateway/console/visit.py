@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from event_gateway.client import AsyncGatewayClient
+from event_gateway.console.formats import of_segment
 from event_gateway.console.guard import MAX_BODY
 from event_gateway.console.page_group import PageGroup
 from event_gateway.console.rendering import navigation
@@ -55,7 +56,7 @@ class Visit:
 
     def path(self, name: str) -> str:
         """A part of the path, decoded."""
-        return str(self.request.path_params[name])
+        return of_segment(str(self.request.path_params[name]))
 
     def query(self, name: str) -> str | None:
         """A parameter of the URL; None where it is missing or empty."""

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 
 import typer
 
@@ -106,7 +105,9 @@ def with_query(path: str, query: Mapping[str, Any]) -> str:
 
 def quoted(text: str) -> str:
     """A name, an id or a value, percent-encoded for a path or a query."""
-    return quote(text, safe="")
+    from event_gateway.client.requests import in_path
+
+    return in_path(text)
 
 
 class FoundGateway(NamedTuple):

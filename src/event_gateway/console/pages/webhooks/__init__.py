@@ -11,9 +11,9 @@ PAGES = PageGroup(
     scope="webhooks:read",
     routes=[
         page("/webhooks", look.list_webhooks),
-        page("/webhooks/new", change.new),
-        action("/webhooks/new", change.create),
-        action("/webhooks/check", change.check),
+        page("/new-webhook", change.new),
+        action("/new-webhook", change.create),
+        action("/check-webhook", change.check),
         page("/webhooks/{webhook_id}", look.show_webhook),
         page("/webhooks/{webhook_id}/charts/{name}", look.chart),
         page("/webhooks/{webhook_id}/edit", change.edit),
