@@ -24,8 +24,13 @@ def main() -> int:
         "--losses", action="store_true", help="from time to time Redis loses its last seconds"
     )
     parser.add_argument("--only", default="", help="only actions with this text in their name")
+    parser.add_argument("--nats", choices=("single", "cluster"), default="single")
+    parser.add_argument("--redis", choices=("single", "sentinel", "cluster"), default="single")
     options = parser.parse_args()
-    plan = Plan(options.minutes * 60, options.seed, options.rate, options.losses, options.only)
+    plan = Plan(
+        options.minutes * 60, options.seed, options.rate, options.losses, options.only,
+        options.nats, options.redis,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
         report = asyncio.run(run(Path(directory), plan))
     print(report)

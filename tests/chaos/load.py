@@ -29,7 +29,7 @@ class Load:
     async def run(self, nats_url: str) -> None:
         """Sends until ``ending``, half over HTTP, half over NATS."""
         bus = await nats.connect(
-            nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+            nats_url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
         )
         async with httpx.AsyncClient(timeout=5) as http:
             sending: set[asyncio.Task[None]] = set()

@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 
 from chaos.load import Load
 from chaos.receivers import Receivers
-from chaos.relay import Relay
+from chaos.shapes import Action, Nats, Valkeys
 from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.tasks import Supervisor
+from support.gateway_process import GatewayProcess
 from support.program import LOOPBACK, Program
+from support.relay import Relay
 
 SETTLE = 180.0  # seconds for all deliveries to arrive after the last action
 KEY = "chaos-admin-key-of-the-run"
@@ -29,13 +31,16 @@ KEY = "chaos-admin-key-of-the-run"
 @dataclass(frozen=True)
 class Plan:
     """``rate``: events a second. ``losses``: Redis loses its last seconds from time to time.
-    ``only``: only actions with this text in their name."""
+    ``only``: only actions with this text in their name. ``nats`` is ``single`` or ``cluster``,
+    ``redis`` is ``single``, ``sentinel`` or ``cluster``."""
 
     seconds: float
     seed: int
     rate: float = 25.0
     losses: bool = False
     only: str = ""
+    nats: str = "single"
+    redis: str = "single"
 
 
 @dataclass
@@ -55,7 +60,8 @@ class Report:
     def __str__(self) -> str:
         actions = ", ".join(f"{name} {count}" for name, count in sorted(self.done.items()))
         lines = [
-            f"seed {self.plan.seed}, {self.plan.seconds:.0f} s: {self.accepted} events accepted, "
+            f"NATS {self.plan.nats}, Redis {self.plan.redis}, seed {self.plan.seed}, "
+            f"{self.plan.seconds:.0f} s: {self.accepted} events accepted, "
             f"{self.deliveries} deliveries due; all arrived {self.took:.0f} s after the last event",
             f"done meanwhile: {actions}",
             f"lost: {len(self.lost)} {self.lost[:5] or ''}",
@@ -69,11 +75,13 @@ class Report:
         return "\n".join(lines)
 
 
-def _config(receivers: Receivers, nats_url: str, redis_url: str) -> dict[str, Any]:
+def _config(
+    receivers: Receivers, nats: dict[str, Any], redis: Mapping[str, object]
+) -> dict[str, Any]:
     policy = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "500ms"}
     return LOOPBACK | {
-        "nats": {"url": nats_url},
-        "redis": {"url": redis_url},
+        "nats": nats,
+        "redis": redis,
         "webhooks": {
             name: {
                 "url": f"{receivers.url}/{name}",
@@ -97,27 +105,36 @@ class _Chaos:
 
     def __init__(self, directory: Path, dice: random.Random, plan: Plan) -> None:
         self._directory = directory
-        self._dice = dice
+        self.dice = dice
         self._plan = plan
         self.relays: dict[str, Relay] = {}
+        self.of_shapes: dict[str, Action] = {}
         self.gateways: list[Program] = []
         self.urls: dict[int, str] = {}
 
     @property
-    def actions(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def actions(self) -> dict[str, Action]:
         """The actions by name."""
         actions = {
             "kill -9 of a gateway": self._kill_gateway,
-            "kill -9 of nats-server": lambda: self._kill("nats"),
-            "kill -9 of Valkey": lambda: self._kill("valkey"),
-            "connections to NATS cut": lambda: self._cut("nats"),
-            "connections to Valkey cut": lambda: self._cut("valkey"),
-            "NATS held up": lambda: self._hold("nats"),
-            "Valkey held up": lambda: self._hold("valkey"),
-            "both slow": self._slow,
             "a gateway stopped past its leases": self._stop_gateway,
+            **self.of_shapes,
         }
-        if self._plan.losses:
+        if "nats" in self.relays:
+            actions |= {
+                "kill -9 of nats-server": lambda: self._kill("nats"),
+                "connections to NATS cut": lambda: self._cut("nats"),
+                "NATS held up": lambda: self._hold("nats"),
+            }
+        if "valkey" in self.relays:
+            actions |= {
+                "kill -9 of Valkey": lambda: self._kill("valkey"),
+                "connections to Valkey cut": lambda: self._cut("valkey"),
+                "Valkey held up": lambda: self._hold("valkey"),
+            }
+        if len(self.relays) == 2:
+            actions["both slow"] = self._slow
+        if self._plan.losses and "valkey" in self.relays:
             actions["Valkey without its last seconds"] = self._lose
         return {name: act for name, act in actions.items() if self._plan.only in name}
 
@@ -130,17 +147,17 @@ class _Chaos:
         self.urls[number] = at["http"]
 
     async def _kill_gateway(self) -> None:
-        number = self._dice.randrange(len(self.gateways))
+        number = self.dice.randrange(len(self.gateways))
         self.urls.pop(number, None)
         self.gateways[number].kill()
-        await asyncio.sleep(self._dice.uniform(0, 2))
+        await asyncio.sleep(self.dice.uniform(0, 2))
         await self.start_gateway(number)
 
     async def _stop_gateway(self) -> None:
-        number = self._dice.randrange(len(self.gateways))
+        number = self.dice.randrange(len(self.gateways))
         self.urls.pop(number, None)
         os.kill(self.gateways[number].pid, signal.SIGSTOP)
-        await asyncio.sleep(self._dice.uniform(1, 15))
+        await asyncio.sleep(self.dice.uniform(1, 15))
         os.kill(self.gateways[number].pid, signal.SIGCONT)
         await asyncio.sleep(1)
         self.urls[number] = self._url(number)
@@ -161,13 +178,13 @@ class _Chaos:
 
     async def _hold(self, name: str) -> None:
         self.relays[name].hold()
-        await asyncio.sleep(self._dice.uniform(0.5, 8))
+        await asyncio.sleep(self.dice.uniform(0.5, 8))
         self.relays[name].release()
 
     async def _slow(self) -> None:
         for relay in self.relays.values():
-            relay.delay = self._dice.uniform(0.005, 0.05)
-        await asyncio.sleep(self._dice.uniform(2, 5))
+            relay.delay = self.dice.uniform(0.005, 0.05)
+        await asyncio.sleep(self.dice.uniform(2, 5))
         for relay in self.relays.values():
             relay.delay = 0.0
 
@@ -180,7 +197,7 @@ class _Chaos:
             os.kill(pid, signal.SIGSTOP)
             shutil.copytree(store, copy)
             os.kill(pid, signal.SIGCONT)
-            await asyncio.sleep(self._dice.uniform(1, 4))
+            await asyncio.sleep(self.dice.uniform(1, 4))
             if self._pid("valkey") != pid:
                 return
             os.kill(pid, signal.SIGSTOP)
@@ -196,25 +213,18 @@ async def run(directory: Path, plan: Plan) -> Report:
     async with contextlib.AsyncExitStack() as stack:
         receivers = await stack.enter_async_context(Receivers(plan.seed).running())
         report.tempers = receivers.tempers
-        servers = EmbeddedServers(directory / "servers")
-        nats_url, redis_url = await servers.start()
-        stack.push_async_callback(servers.stop)
-        servers.keep(Supervisor())
+        _warm_up()
         chaos = _Chaos(directory, dice, plan)
-        relayed = []
-        for name, url in (("nats", nats_url), ("valkey", redis_url)):
-            relay = Relay(urlsplit(str(url)).port or 0)
-            chaos.relays[name] = await stack.enter_async_context(relay.running())
-            relayed.append(_through(str(url), relay.port))
+        nats, redis, nats_url = await _servers(directory, plan, chaos, stack)
         for number in range(2):
             own = directory / f"gateway{number}"
             (own / "data").mkdir(parents=True)
             (own / "data" / "admin.key").write_text(KEY)
-            chaos.gateways.append(Program(own, _config(receivers, *relayed)))
+            chaos.gateways.append(Program(own, _config(receivers, nats, redis)))
             stack.push_async_callback(_stop, chaos.gateways[-1])
             await chaos.start_gateway(number)
         load = Load(chaos.reachable, plan.rate, plan.seed)
-        sending = asyncio.create_task(load.run(str(nats_url)))
+        sending = asyncio.create_task(load.run(nats_url))
         end = time.monotonic() + plan.seconds
         order: list[str] = []
         while time.monotonic() < end and not sending.done():
@@ -251,6 +261,45 @@ async def run(directory: Path, plan: Plan) -> Report:
             assert await gateway.stop(60) == 0, gateway.output[-2000:]
             assert "Traceback" not in gateway.output, gateway.output
     return report
+
+
+def _warm_up() -> None:
+    """Has the gateway imported before there are relays, which would stand still meanwhile."""
+    with Path(os.devnull).open("r+") as nothing:
+        streams = (nothing.fileno(), nothing.fileno(), nothing.fileno())
+        GatewayProcess(["--version"], streams, environ=dict(os.environ)).wait()
+
+
+async def _servers(
+    directory: Path, plan: Plan, chaos: _Chaos, stack: contextlib.AsyncExitStack
+) -> tuple[dict[str, Any], Mapping[str, object], str]:
+    """Starts the servers; returns the sections ``nats`` and ``redis`` of the gateways, and the URL
+    of NATS for publishers."""
+    embedded = EmbeddedServers(
+        directory / "servers", nats=plan.nats == "single", valkey=plan.redis == "single"
+    )
+    found = dict(zip(("nats", "valkey"), await embedded.start(), strict=True))
+    stack.push_async_callback(embedded.stop)
+    embedded.keep(Supervisor())
+    sections: dict[str, Mapping[str, object]] = {}
+    for name, url in found.items():
+        if url is not None:
+            relay = Relay(urlsplit(url).port or 0)
+            chaos.relays[name] = await stack.enter_async_context(relay.running())
+            sections[name] = {"url": _through(url, relay.port)}
+    publish_to = found["nats"] or ""
+    if plan.nats == "cluster":
+        nats = Nats(directory / "nats", chaos.dice)
+        await nats.start(stack)
+        chaos.of_shapes |= nats.actions
+        publish_to = nats.url
+        sections["nats"] = {"url": nats.url, "replicas": 3}
+    if plan.redis != "single":
+        valkeys = Valkeys(directory / "valkeys", plan.redis, chaos.dice)
+        await valkeys.start(stack)
+        chaos.of_shapes |= valkeys.actions
+        sections["valkey"] = valkeys.config
+    return dict(sections["nats"]), sections["valkey"], publish_to
 
 
 async def _stop(gateway: Program) -> None:

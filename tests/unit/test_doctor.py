@@ -12,10 +12,13 @@ from event_gateway.cli.doctor.clock import examine_clocks
 from event_gateway.cli.doctor.finding import Area, ClockReading, Finding, Installation, Status
 from event_gateway.cli.doctor.gateway import alerting, of_health, states
 from event_gateway.cli.doctor.nats import faults_of_stream
-from event_gateway.cli.doctor.redis import faults_of_server
+from event_gateway.cli.doctor.redis import faults_of_server, faults_of_servers
 from event_gateway.cli.doctor.report import as_json, as_lines, is_well
 from event_gateway.cli.doctor.secrets import examine_secrets
 from event_gateway.config.model import Config
+from event_gateway.core.text.urls import CLUSTER, SENTINEL
+from event_gateway.state.login import RedisLogin
+from event_gateway.state.servers import servers_at
 
 HEALTHY_STREAM = {
     "config": {"name": "GATEWAY_EVENTS", "storage": "file", "num_replicas": 3, "max_bytes": 100},
@@ -73,6 +76,24 @@ def test_streams(changed: dict[str, dict[str, Any]], text: str) -> None:
 def test_redis(changed: dict[str, Any], text: str) -> None:
     assert not _wrong(list(faults_of_server(HEALTHY_REDIS)))
     [(_, found)] = _wrong(list(faults_of_server(HEALTHY_REDIS | changed)))
+    assert text in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "text"),
+    [
+        (SENTINEL, {"connected_slaves": 0}, "has no replica"),
+        (SENTINEL, {"min_slaves_good_slaves": None}, "cut off from its replicas"),
+        (CLUSTER, {"connected_slaves": 0}, "has no replica"),
+    ],
+)
+def test_servers_of_which_one_is_the_primary(kind: str, changed: dict[str, Any], text: str) -> None:
+    servers = servers_at(f"{kind}://127.0.0.1:1#m", RedisLogin())
+    info = {"connected_slaves": 2, "min_slaves_good_slaves": 2}
+    assert not list(faults_of_servers(None, info))
+    assert not _wrong(list(faults_of_servers(servers, info)))
+    given = {name: value for name, value in (info | changed).items() if value is not None}
+    [(_, found)] = _wrong(list(faults_of_servers(servers, given)))
     assert text in found
 
 

@@ -24,7 +24,7 @@ from event_gateway.config.plan import Plan
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.observability.metrics import Metrics
 from event_gateway.registration.admin_key import AdminKeyFile
-from event_gateway.state.connection import StateError
+from event_gateway.state.connection import StateError, servers_of
 from event_gateway.tasks import Supervisor, TaskGroup
 
 CLOSE_TIMEOUT = 2.0  # seconds for the last records of the audit log
@@ -135,6 +135,8 @@ class Gateway:
         tasks.start("stream-upkeep", self._upkeep.run)
         tasks.start("telemetry", stages.telemetry.run)
         tasks.start("redis-settings", stages.adapters.redis_settings.run)
+        if (servers := servers_of(stages.adapters.redis)) is not None:
+            tasks.start("redis-primary", servers.primary.watch)
 
     async def reload(self, config: Config, *, force: bool = False, dry_run: bool = False) -> Plan:
         """Applies another configuration, all or nothing, and returns what that has changed.

@@ -36,10 +36,19 @@ def nats_login(config: Config) -> NatsLogin:
 def redis_login(config: Config) -> RedisLogin:
     """Who the gateway is to Redis. No file is read yet."""
     redis, directory = config.redis, Path(config.secrets.dir)
+    sentinels = None
+    if (sentinel := redis.sentinel) is not None:
+        key = "redis.sentinel.password_file"
+        sentinels = RedisLogin(
+            username=sentinel.username,
+            password=_secret(sentinel.password, sentinel.password_file, directory, key),
+            tls=_tls(sentinel.tls, directory, "redis.sentinel"),
+        )
     return RedisLogin(
         username=redis.username,
         password=_secret(redis.password, redis.password_file, directory, "redis.password_file"),
         tls=_tls(redis.tls, directory, "redis"),
+        sentinels=sentinels,
     )
 
 
@@ -50,12 +59,13 @@ def login_problems(config: Config) -> Iterator[tuple[str, str]]:
         nats.check()
     except LoginFailed as error:
         yield _key_and_reason(str(error))
-    for read in (redis.password, redis.tls):
-        if read is not None:
-            try:
-                read()
-            except ValueError as error:
-                yield _key_and_reason(str(error))
+    for login in (redis, redis.sentinels):
+        for read in () if login is None else (login.password, login.tls):
+            if read is not None:
+                try:
+                    read()
+                except ValueError as error:
+                    yield _key_and_reason(str(error))
 
 
 def login_files(config: Config) -> tuple[Path, ...]:
@@ -64,7 +74,11 @@ def login_files(config: Config) -> tuple[Path, ...]:
     nats, redis = config.nats, config.redis
     names = [nats.password_file, nats.token_file, redis.password_file]
     names += [_file_in(nats.creds, _is_creds), _file_in(nats.nkey, _is_seed)]
-    names += [tls.key or tls.cert for tls in (nats.tls, redis.tls) if tls is not None]
+    sections: list[ServerTlsModel | None] = [nats.tls, redis.tls]
+    if redis.sentinel is not None:
+        names.append(redis.sentinel.password_file)
+        sections.append(redis.sentinel.tls)
+    names += [tls.key or tls.cert for tls in sections if tls is not None]
     return tuple(directory / name for name in names if name)
 
 

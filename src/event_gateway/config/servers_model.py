@@ -3,11 +3,11 @@
 from typing import Annotated, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from event_gateway.config.values import Section
+from event_gateway.config.values import MAX_LISTED, Section
 from event_gateway.core.streams.definition import MAX_REPLICAS
-from event_gateway.core.text.urls import parse_server_url, servers_of
+from event_gateway.core.text.urls import CLUSTER, SENTINEL, parse_server_url, servers_of
 
 File = Annotated[str, Field(min_length=1)]
 
@@ -99,6 +99,11 @@ class NatsModel(Section):
         "those that it makes, and others stay as they are.",
     )
 
+    @property
+    def place(self) -> str | None:
+        """Where the servers are; None: the gateway starts one."""
+        return self.url
+
     @field_validator("url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
@@ -116,12 +121,61 @@ class NatsModel(Section):
             ways.insert(0, "a user in url")
         if len(ways) > 1:
             raise ValueError(f"names the gateway's user more than once: {', '.join(ways)}")
-        _one_password(self, "user")
+        _one_password(self)
         if self.user is not None and self.password is None and self.password_file is None:
             raise ValueError("has a user and neither password nor password_file")
         if self.tls is not None and self.url is not None and "ws://" in self.url:
             raise ValueError("has tls, and ws:// in url: write wss://")
         return self
+
+
+def _place(value: str) -> str:
+    try:
+        parts = urlsplit(f"//{value}")
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.netloc != value or not parts.hostname or "@" in value or "," in value:
+        raise ValueError('is no host with its port: write "redis-1.internal:6379"')
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
+Places = Annotated[list[Place], Field(min_length=1, max_length=MAX_LISTED)]
+
+
+class SentinelModel(Section):
+    """The Sentinels that say which server is the primary."""
+
+    servers: Places = Field(description="Host and port of each Sentinel; the port is 26379.")
+    master: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="The name under which the Sentinels know the primary.",
+    )
+    username: str | None = Field(
+        None, min_length=1, description="An ACL user of the Sentinels; by default the default user."
+    )
+    password: str | None = Field(
+        None, min_length=1, repr=False, description="The password of the Sentinels, if they ask."
+    )
+    password_file: File | None = Field(None, description="A file with that password.")
+    tls: ServerTlsModel | None = Field(
+        None, description="TLS to the Sentinels; redis.tls is that of the servers."
+    )
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        _one_password(self)
+        return self
+
+
+class ClusterModel(Section):
+    """A Redis Cluster or Valkey Cluster. The gateway uses one of its slots."""
+
+    servers: Places = Field(
+        description="Host and port of some nodes, from which the gateway learns the others; the "
+        "port is 6379."
+    )
 
 
 class RedisModel(Section):
@@ -130,7 +184,14 @@ class RedisModel(Section):
     url: str | None = Field(
         None,
         repr=False,
-        description="The URL of your Redis or Valkey; without it the gateway starts one.",
+        description="The URL of your Redis or Valkey. Without url, sentinel and cluster the "
+        "gateway starts one.",
+    )
+    sentinel: SentinelModel | None = Field(
+        None, description="Instead of url: a primary with replicas, of which Sentinels choose it."
+    )
+    cluster: ClusterModel | None = Field(
+        None, description="Instead of url: a Redis Cluster or Valkey Cluster."
     )
     username: str | None = Field(
         None, min_length=1, description="An ACL user; by default the default user."
@@ -148,12 +209,23 @@ class RedisModel(Section):
             check_server_url(value, ("redis", "rediss", "unix"))
         return value
 
+    @property
+    def place(self) -> str | None:
+        """Where the servers are, as one URL without credentials but those of ``url``; None: the
+        gateway starts one."""
+        if self.sentinel is not None:
+            return f"{SENTINEL}://{','.join(self.sentinel.servers)}#{self.sentinel.master}"
+        if self.cluster is not None:
+            return f"{CLUSTER}://{','.join(self.cluster.servers)}"
+        return self.url
+
     @model_validator(mode="after")
     def _login(self) -> Self:
+        shapes = [name for name in ("url", "sentinel", "cluster") if getattr(self, name)]
+        if len(shapes) > 1:
+            raise ValueError(f"has {' and '.join(shapes)}: give one of them")
         _needs_url(self, ("username", "password", "password_file", "tls"))
-        _one_password(self, "username")
-        if self.username is not None and self.password is None and self.password_file is None:
-            raise ValueError("has a username and neither password nor password_file")
+        _one_password(self)
         if self.url is None:
             return self
         named = parse_server_url(self.url)
@@ -172,17 +244,20 @@ class RedisModel(Section):
 
 def _needs_url(section: NatsModel | RedisModel, names: tuple[str, ...]) -> None:
     given = [name for name in names if getattr(section, name) is not None]
-    if given and section.url is None:
+    if given and section.place is None:
         raise ValueError(
             f"has {given[0]} and no url: the server that the gateway starts needs none"
         )
 
 
-def _one_password(section: NatsModel | RedisModel, user: str) -> None:
+def _one_password(section: NatsModel | RedisModel | SentinelModel) -> None:
     if section.password is not None and section.password_file is not None:
         raise ValueError("has password and password_file: give one of them")
-    if isinstance(section, NatsModel):
-        if section.token is not None and section.token_file is not None:
-            raise ValueError("has token and token_file: give one of them")
-        if section.user is None and (section.password or section.password_file) is not None:
-            raise ValueError(f"has a password and no {user}")
+    if not isinstance(section, NatsModel):
+        if section.username is not None and (section.password or section.password_file) is None:
+            raise ValueError("has a username and neither password nor password_file")
+        return
+    if section.token is not None and section.token_file is not None:
+        raise ValueError("has token and token_file: give one of them")
+    if section.user is None and (section.password or section.password_file) is not None:
+        raise ValueError("has a password and no user")

@@ -5,8 +5,10 @@ import asyncio
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -15,6 +17,7 @@ from redis.exceptions import (
 )
 
 from event_gateway.state.connection import StateError
+from event_gateway.state.primary import NoPrimary
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +30,7 @@ _KINDS: tuple[tuple[type[Exception], str, str], ...] = (
     (AuthenticationError, "NOAUTH", "redis does not accept the user or password (NOAUTH)"),
     (AuthenticationError, "WRONGPASS", "redis does not accept the user or password (WRONGPASS)"),
     (BusyLoadingError, "LOADING", "redis is loading its data (LOADING)"),
+    (ClusterDownError, "CLUSTERDOWN", "redis has no majority of its cluster (CLUSTERDOWN)"),
     (MasterDownError, "MASTERDOWN", "redis is a replica without its primary server (MASTERDOWN)"),
 )
 _REFUSES = "redis refuses a command: "
@@ -35,6 +39,8 @@ _REFUSES = "redis refuses a command: "
 def condition_of(error: BaseException) -> str:
     """What an error of the client or the server says about the server."""
     text = str(error)
+    if isinstance(error, NoPrimary):
+        return f"redis has no primary server: {text[:300]}"
     for kind, code, condition in _KINDS:
         if isinstance(error, kind) and (code != "NOAUTH" or "invalid" not in text.lower()):
             return condition
@@ -42,6 +48,8 @@ def condition_of(error: BaseException) -> str:
             return condition
     if isinstance(error, NoPermissionError) or "NOPERM" in text:
         return f"redis does not allow this user a command (NOPERM): {text[:200]}"
+    if isinstance(error, AskError):
+        return "redis moves the gateway's slot to another node"
     if "MISCONF" in text:
         return "redis cannot write to its disk (MISCONF)"
     if "NOREPLICAS" in text:

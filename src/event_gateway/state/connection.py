@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -11,11 +12,13 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import BusyLoadingError, RedisError
 
 from event_gateway.core.errors import ServerRefused
-from event_gateway.core.text.urls import parse_server_url, without_password
+from event_gateway.core.text.urls import CLUSTER, parse_server_url, without_password
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.permissions import missing_permissions
 from event_gateway.state.pool import Pool
 from event_gateway.state.refusal import refusal_of
+from event_gateway.state.server_connection import ServerConnection
+from event_gateway.state.servers import Servers, servers_at
 
 log = structlog.get_logger(__name__)
 
@@ -36,30 +39,58 @@ async def connect(
     Raises ServerRefused if the server does not respond, or does not meet the requirements.
     """
     login = login or RedisLogin()
-    server = parse_server_url(url).encoded
-    if login.tls is not None:
-        # The client would let the URL's scheme overrule the class of connections.
-        server = server.replace("rediss://", "redis://", 1)
-    # If all connections are in use, a call waits for a free connection instead of failing.
-    pool = Pool.from_url(
-        server,
-        max_connections=32,
-        timeout=5,
-        socket_timeout=5.0,
-        socket_connect_timeout=3.0,
-        health_check_interval=0,
-        driver_info=DriverInfo(),  # one for all: each reads the version from the package's files
-        retry=Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
-        **login.options(),
-    )
-    client = Redis.from_pool(pool)
+    servers = servers_at(url, login)
+    client = (Redis if servers is None else servers.client).from_pool(_pool(url, login, servers))
     try:
         await _wait_until_ready(client, url, login, timeout)
         await _check(client)
     except BaseException:
-        await client.aclose()
+        await close(client)
         raise
     return client
+
+
+def _pool(url: str, login: RedisLogin, servers: Servers | None) -> Pool:
+    # If all connections are in use, a call waits for a free connection instead of failing.
+    settings: dict[str, Any] = {
+        "max_connections": 32,
+        "timeout": 5,
+        "socket_timeout": 5.0,
+        "socket_connect_timeout": 3.0,
+        "health_check_interval": 0,
+        "driver_info": DriverInfo(),  # one for all: each reads the version from the package's files
+        "retry": Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
+        **login.options(),
+    }
+    if servers is not None:
+        settings |= {"connection_class": ServerConnection, "primary": servers.primary}
+        pool = Pool(servers=servers, **settings)
+        servers.primary.moved = pool.leave
+        return pool
+    server = parse_server_url(url).encoded
+    if login.tls is not None:
+        # The client would let the URL's scheme overrule the class of connections.
+        server = server.replace("rediss://", "redis://", 1)
+    return Pool.from_url(server, **settings)
+
+
+def servers_of(client: Redis) -> Servers | None:
+    """The servers between which the client's connections move; None if there is one server."""
+    pool = client.connection_pool
+    return pool.servers if isinstance(pool, Pool) else None
+
+
+def servers_behind(client: Redis) -> list[tuple[str, int]]:
+    """Host and port of the servers that were found beside those of the URL."""
+    servers = servers_of(client)
+    return [] if servers is None else sorted(servers.found())
+
+
+async def close(client: Redis) -> None:
+    """Closes a client, and what it asks for the primary."""
+    await client.aclose()
+    if (servers := servers_of(client)) is not None:
+        await servers.close()
 
 
 async def _wait_until_ready(client: Redis, url: str, login: RedisLogin, timeout: float) -> None:
@@ -76,7 +107,9 @@ async def _wait_until_ready(client: Redis, url: str, login: RedisLogin, timeout:
                 # The server is loading its data: a million deliveries take a while.
                 deadline = time.monotonic() + timeout
             else:
-                refusal, certain = await refusal_of(error, url, login)
+                servers = servers_of(client)
+                asked = url if servers is None else servers.primary.url
+                refusal, certain = await refusal_of(error, asked, login)
             if certain or time.monotonic() > deadline:
                 raise ServerRefused(
                     f"cannot connect to Redis at {shown}: {refusal or error}"
@@ -104,10 +137,10 @@ async def _check(client: Redis) -> None:
             f"Redis has maxmemory-policy {policy} and could drop the state of deliveries; "
             "set maxmemory-policy noeviction"
         )
-    if cluster.get("cluster_enabled"):
+    servers = servers_of(client)
+    if cluster.get("cluster_enabled") and (servers is None or servers.kind != CLUSTER):
         raise ServerRefused(
-            "this Redis is a node of a Redis Cluster, which the gateway does not support yet; "
-            "point redis.url at a single server"
+            "this Redis is a node of a Redis Cluster: name its nodes in redis.cluster.servers"
         )
     if not persistence.get("aof_enabled"):
         log.warning(f"{NO_APPEND_ONLY_FILE}; set appendonly yes")

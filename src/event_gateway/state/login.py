@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.asyncio import Connection
 from redis.credentials import CredentialProvider
-from redis.exceptions import AuthenticationError
 
-
-class LoginFailed(AuthenticationError):
-    """The gateway cannot log in as configured. The text names the key of the configuration."""
+from event_gateway.state.server_connection import LoginFailed, ServerConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +21,7 @@ class RedisLogin:
     username: str | None = None
     password: Callable[[], str] | None = field(default=None, repr=False)
     tls: Callable[[], ssl.SSLContext] | None = None
+    sentinels: "RedisLogin | None" = None  # who the gateway is to these
 
     @property
     def key(self) -> str:
@@ -37,23 +34,8 @@ class RedisLogin:
         if self.password is not None:
             found["credential_provider"] = _Credentials(self)
         if self.tls is not None:
-            found |= {"connection_class": TlsConnection, "tls": self.tls}
+            found |= {"connection_class": ServerConnection, "tls": self.tls}
         return found
-
-
-class TlsConnection(Connection):
-    """A connection over TLS, whose context is asked for each time that it is opened: the client's
-    own reads the files once."""
-
-    def __init__(self, *, tls: Callable[[], ssl.SSLContext], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._tls = tls
-
-    def _connection_arguments(self) -> dict[str, Any]:
-        try:
-            return {**super()._connection_arguments(), "ssl": self._tls()}
-        except ValueError as error:
-            raise LoginFailed(str(error)) from None
 
 
 class _Credentials(CredentialProvider):

@@ -9,6 +9,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from event_gateway.state.key_family import PREFIX
 from event_gateway.state.keys import FAMILIES, FORMAT
+from event_gateway.state.slot import SlotClient, in_slot
 
 _KEY = FORMAT.key()
 # Each command that this package and its scripts use, with arguments that it takes.
@@ -77,7 +78,8 @@ async def missing_permissions(client: Redis) -> list[str]:
                 return []  # the commands would run
         except NoPermissionError:
             return ["the command multi"]
-        commands = [*(words for _, words in probes), ("DISCARD",)]
+        placed = in_slot if isinstance(client, SlotClient) else tuple
+        commands = [*(placed(words) for _, words in probes), ("DISCARD",)]
         await connection.send_packed_command(connection.pack_commands(commands))
         missing = [what for what, _ in probes if await is_refused(what)]
         if await is_refused("the command discard"):

@@ -1,9 +1,13 @@
 """The pool of connections to Redis."""
 
+import contextlib
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from event_gateway.state.servers import Servers
 
 
 class Pool(BlockingConnectionPool):
@@ -14,8 +18,10 @@ class Pool(BlockingConnectionPool):
     where each event has its own calls, that was a fifth of the function calls of a delivery.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, servers: Servers | None = None, **settings: Any) -> None:
+        """``servers``: between which the connections move; None if there is one server."""
         super().__init__(**settings)
+        self.servers = servers
         self._waiting = 0  # calls that are in the client's own queue
 
     async def get_connection(
@@ -43,3 +49,10 @@ class Pool(BlockingConnectionPool):
             return
         self._in_use_connections.remove(connection)
         self._available_connections.append(connection)
+
+    async def leave(self) -> None:
+        """Closes the connections to a server that is not the primary any more: idle ones at once,
+        the others when their call has ended."""
+        await self.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+        with contextlib.suppress(RedisError):  # it hangs
+            await self.disconnect(inuse_connections=False)

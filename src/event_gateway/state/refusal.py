@@ -8,7 +8,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 
 from event_gateway.core.access.tls_fault import tls_fault
 from event_gateway.core.text.urls import places_of
-from event_gateway.state.login import LoginFailed, RedisLogin
+from event_gateway.state.login import RedisLogin
+from event_gateway.state.primary import NoPrimary
+from event_gateway.state.server_connection import LoginFailed
 
 _WAIT = 2.0  # seconds for an answer to the question below
 # Also what a load balancer does whose server is away, so it is worth another try.
@@ -22,6 +24,8 @@ async def refusal_of(error: BaseException, url: str, login: RedisLogin) -> tuple
     """What somebody must change so that Redis accepts the connection that has failed, beginning
     with the key of the configuration, None if nothing is known; and whether that is certain: then
     another try is of no use."""
+    if isinstance(error, NoPrimary):
+        return None, False  # its text says all
     refusal = _said(error, login) or tls_fault(error, "redis") or await _found(url, login)
     return refusal, refusal not in (None, _CLOSED)
 

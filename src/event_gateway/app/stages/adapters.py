@@ -32,6 +32,7 @@ from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.observability.metrics import Metrics
 from event_gateway.state.condition import RedisSettings
+from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.ledger import Ledger, reached_sequences
@@ -144,7 +145,7 @@ async def open_adapters(
     )  # fmt: skip
     closing.push_async_callback(broker.close)
     redis = await connect_redis(redis_url, redis_login(config))
-    closing.push_async_callback(redis.aclose)
+    closing.push_async_callback(close_redis, redis)
     wait = longest_wait(config.ingest.retention)
     external = await open_streams(broker, config.ingest.streams, wait)
     # An events log that is created now must not have the sequences of one that was there before.

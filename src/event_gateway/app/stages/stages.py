@@ -23,6 +23,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.text.urls import places_of
 from event_gateway.observability.metrics import Metrics
 from event_gateway.secrets.private_files import PrivateFiles
+from event_gateway.state.connection import servers_behind
 from event_gateway.tasks import Supervisor
 
 
@@ -96,7 +97,11 @@ async def build_stages(
         settings.environ,
         sealing_key=settings.sealing_key,
         private=settings.private,
-        own_servers=[*places_of(settings.nats_url, 4222), *places_of(settings.redis_url, 6379)],
+        own_servers=[
+            *places_of(settings.nats_url, 4222),
+            *places_of(settings.redis_url, 6379),
+            *servers_behind(adapters.redis),
+        ],
         max_attempts=settings.max_attempts,
     )
     registrations = build_registration(config, adapters, requests)

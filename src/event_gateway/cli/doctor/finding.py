@@ -116,5 +116,5 @@ class Installation:
 
     def _configured(self, name: str) -> str | None:
         section = None if self.config is None else getattr(self.config, name)
-        url: str | None = None if section is None else section.url
+        url: str | None = None if section is None else section.place
         return url

@@ -16,9 +16,16 @@ from event_gateway.cli.doctor.finding import (
 )
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.units import format_size
-from event_gateway.core.text.urls import without_password
+from event_gateway.core.text.urls import SENTINEL, without_password
 from event_gateway.state.condition import condition_of
-from event_gateway.state.connection import NO_APPEND_ONLY_FILE, StateError, connect
+from event_gateway.state.connection import (
+    NO_APPEND_ONLY_FILE,
+    StateError,
+    close,
+    connect,
+    servers_of,
+)
+from event_gateway.state.servers import Servers
 
 CONNECT_TIMEOUT = 3.0  # seconds
 NEARLY = 0.9  # of a limit
@@ -28,7 +35,7 @@ _REMEDIES = (
     ("does not allow this user", "Give the user the rights in docs/operations.md, \"The least "
      "permissions in Redis\"."),
     ("maxmemory-policy", "Set maxmemory-policy noeviction (CONFIG SET, and in its file)."),
-    ("Cluster", "Point redis.url at a server that is not part of a Redis Cluster."),
+    ("Cluster", "Name nodes of it in redis.cluster.servers instead of redis.url."),
     ("redis.", "Correct this key of the configuration, or the user on the server."),
 )  # fmt: skip
 _AWAY = "Start Redis, mend the network to it, or correct redis.url."
@@ -41,7 +48,7 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
         yield installation.unknown_server("redis")
         return
     login, away = None, installation.start_server("redis", _AWAY)
-    if installation.config is not None and installation.config.redis.url:
+    if installation.config is not None and installation.config.redis.place:
         login = redis_login(installation.config)
     try:
         client = await connect(url, login, CONNECT_TIMEOUT)
@@ -57,6 +64,8 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
         name = "Valkey" if "valkey_version" in info else "Redis"
         version = info.get("valkey_version") or info.get("redis_version")
         yield _area.ok(f"{without_password(url)} answers, {name} {version}")
+        for finding in faults_of_servers(servers_of(client), info):
+            yield finding
         yield _area.ok("the user has all rights that the gateway uses; no record is evicted")
         for finding in faults_of_server(info):
             yield finding
@@ -64,7 +73,28 @@ async def examine_redis(installation: Installation) -> AsyncIterator[Finding]:
     except StateError as error:
         yield _area.error(condition_of(error), away)
     finally:
-        await client.aclose()
+        await close(client)
+
+
+def faults_of_servers(servers: Servers | None, info: dict[str, Any]) -> Iterator[Finding]:
+    """How several servers are, by the answer of the primary to INFO; nothing of a single one."""
+    if servers is None:
+        return
+    replicas = int(info.get("connected_slaves", 0))
+    primary = servers.primary.url.removeprefix("redis://")
+    if replicas:
+        yield _area.ok(f"the primary is {primary}; replicas that follow it: {replicas}")
+    else:
+        yield _area.warning(
+            f"the primary, {primary}, has no replica: if it fails, no delivery can be recorded",
+            "Add a replica, or start the one that has stopped.",
+        )
+    if servers.kind == SENTINEL and "min_slaves_good_slaves" not in info:
+        yield _area.warning(
+            "a primary that is cut off from its replicas goes on taking writes, which are lost "
+            "after the failover",
+            "Set min-replicas-to-write 1 (with 2 replicas or more): docs/operations.md.",
+        )
 
 
 def faults_of_server(info: dict[str, Any]) -> Iterator[Finding]:
@@ -72,7 +102,7 @@ def faults_of_server(info: dict[str, Any]) -> Iterator[Finding]:
     if info.get("role") == "slave":
         yield _area.error(
             "it is a read-only replica: no delivery can be recorded",
-            "Point redis.url at the primary server.",
+            "Point redis.url at the primary server, or name Sentinels in redis.sentinel.",
         )
     failed = [
         what

@@ -90,6 +90,7 @@ async def working(
     async with contextlib.AsyncExitStack() as stack:
         try:
             files = raise_file_limit()
+            starts_servers = None in (config.nats.place, config.redis.place)
             settings = Settings(
                 nats_url=hosted.nats_url,
                 redis_url=hosted.redis_url,
@@ -101,7 +102,7 @@ async def working(
                 ),
                 max_attempts=attempts_within(files),
                 max_connections=connections_within(files),
-                data_dir=hosted.data_dir if None in (config.nats.url, config.redis.url) else None,
+                data_dir=hosted.data_dir if starts_servers else None,
                 store_limit=hosted.store_limit,
             )
             gateway = await open_gateway(

@@ -100,7 +100,7 @@ async def hosting(
         raise
     lock = DirectoryLock(data_dir)
     embedded = EmbeddedServers(
-        data_dir, nats=config.nats.url is None, valkey=config.redis.url is None
+        data_dir, nats=config.nats.place is None, valkey=config.redis.place is None
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
@@ -129,7 +129,7 @@ async def hosting(
             raise StartFailed(f"the data directory {where} cannot be used: {error}") from error
         embedded.keep(supervisor)
         yield Hosted(
-            listener, config.nats.url or urls[0] or "", config.redis.url or urls[1] or "",
+            listener, config.nats.url or urls[0] or "", config.redis.place or urls[1] or "",
             admin_key, sealing_key, data_dir.absolute(), config_path,
             embedded.store_limit, _certificate(config), admin_listener, console_listener,
         )  # fmt: skip

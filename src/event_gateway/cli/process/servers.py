@@ -15,6 +15,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.tasks import Supervisor
 
@@ -41,7 +42,7 @@ async def reaching_servers(
 
     ``while_running``: the gateway may be running. Raises ServersUnavailable.
     """
-    urls = {"nats": config.nats.url, "redis": config.redis.url}
+    urls = {"nats": config.nats.url, "redis": config.redis.place}
     async with contextlib.AsyncExitStack() as stack:
         try:
             if None in urls.values():
@@ -51,9 +52,9 @@ async def reaching_servers(
                 login=nats_login(config) if config.nats.url else None,
             )  # fmt: skip
             stack.push_async_callback(broker.close)
-            login = redis_login(config) if config.redis.url else None
+            login = redis_login(config) if config.redis.place else None
             client = await connect_redis(urls["redis"] or "", login)
-            stack.push_async_callback(client.aclose)
+            stack.push_async_callback(close_redis, client)
         except (ServerRefused, EmbeddedServerError, DirectoryInUse) as error:
             raise ServersUnavailable(str(error)) from None
         except OSError as error:

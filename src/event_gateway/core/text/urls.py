@@ -6,6 +6,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from event_gateway.core.text.hosts import ascii_host
 
+# Several servers in one URL: Sentinels with the name of the primary behind a #, nodes of a cluster.
+SENTINEL, CLUSTER = "redis-sentinel", "redis-cluster"
+SENTINEL_PORT = 26379
+
 _BETWEEN = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")  # a password may contain a comma
 # Host, port, and the number of a database.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/?#\[\]@]+)(:[0-9]*)?(/[0-9]*)?")
@@ -68,13 +72,18 @@ def places_of(url: str, default_port: int) -> list[tuple[str, int]]:
     """Host and port of each server in a text; those without a host (``unix://``) are left out."""
     places = []
     for server in servers_of(url):
-        try:
-            parts = urlsplit(parse_server_url(server).url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            continue
-        if host:
-            places.append((host, port or default_port))
+        scheme = server.partition("://")[0]
+        group, default = scheme in (SENTINEL, CLUSTER), default_port
+        if scheme == SENTINEL:
+            default = SENTINEL_PORT
+        for text in urlsplit(server).netloc.split(",") if group else (server,):
+            try:
+                parts = urlsplit(f"//{text}" if group else parse_server_url(text).url)
+                host, port = parts.hostname, parts.port
+            except ValueError:
+                continue
+            if host:
+                places.append((host, port or default))
     return places
 
 

@@ -1,0 +1,73 @@
+"""Where the primary server is, if there are several: asked before each connection, and watched."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+log = structlog.get_logger(__name__)
+
+WATCH = 1.0  # seconds between two looks
+
+Address = tuple[str, int]
+
+
+class NoPrimary(RedisConnectionError):
+    """No server is known to take writes now; the text says why, and names no secret."""
+
+
+class Primary:
+    """The address of the server that takes the writes.
+
+    ``ask`` finds out who that is, and raises :class:`NoPrimary`. Callers at the same time share
+    one question. ``check_role``: a server that is named must be asked whether it is the primary.
+    ``moved`` is called when another server has become it.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Address]], *, check_role: bool) -> None:
+        self._ask = ask
+        self.check_role = check_role
+        self._asking = asyncio.Lock()
+        self._answers = 0
+        self._fault: NoPrimary | None = None
+        self._address: Address = ("", 0)
+        self.moved: Callable[[], Awaitable[None]] | None = None
+
+    async def find(self) -> Address:
+        """Where the primary is now. Raises NoPrimary."""
+        answers = self._answers
+        async with self._asking:
+            if answers == self._answers:
+                await self._learn()
+            if self._fault is not None:
+                raise NoPrimary(str(self._fault))
+            return self._address
+
+    @property
+    def url(self) -> str:
+        """The URL of the latest primary; empty if none was found yet."""
+        host, port = self._address
+        return f"redis://{f'[{host}]' if ':' in host else host}:{port}" if host else ""
+
+    async def watch(self) -> None:
+        """Looks for ever whether the primary has moved: a former one may still answer."""
+        while True:
+            await asyncio.sleep(WATCH)
+            try:
+                await self.find()
+            except NoPrimary as error:
+                log.debug("no primary is known", error=str(error))
+
+    async def _learn(self) -> None:
+        former, self._fault = self._address, None
+        try:
+            self._address = await self._ask()
+        except NoPrimary as error:
+            self._fault = error
+        self._answers += 1
+        if former[0] and self._address != former:
+            host, port = self._address
+            log.warning("another Redis server is the primary now", address=f"{host}:{port}")
+            if self.moved is not None:
+                await self.moved()
