@@ -5,6 +5,11 @@ from support.environment import prepare_environment
 prepare_environment()  # before the product is imported, whose bytecode all processes share
 
 import contextlib
+import gc
+
+# What is made until all tests are collected stays: looking for garbage takes a third of that time.
+gc.disable()
+
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
@@ -24,6 +29,7 @@ from support.client import Client, connected
 from support.command import CommandResult, access, command
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
+from support.gateway_process import offer_interpreter
 from support.leftovers import Leftovers
 from support.order import mark_and_order
 from support.peers import Peers
@@ -40,7 +46,10 @@ _leftovers = pytest.StashKey[Leftovers]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Marks the run, before xdist starts its workers."""
-    config.stash[_leftovers] = Leftovers(worker=hasattr(config, "workerinput"))
+    worker = hasattr(config, "workerinput")
+    config.stash[_leftovers] = Leftovers(worker=worker)
+    if not worker:
+        offer_interpreter()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,6 +64,16 @@ def pytest_make_collect_report(
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks each test with its folder and puts the longest first."""
     mark_and_order(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """After it, looks for garbage again, but only among what tests make."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,16 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import mcp
 import pytest
 
-from event_gateway.cli.assistants import replays
 from event_gateway.cli.assistants.bounds import MAX_PAYLOAD, payload_of, shown_url
-from event_gateway.cli.assistants.reference import reference
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.command import access, at_a_terminal, command
 from support.fixtures import Command
+from support.gateway_process import forked_command
 from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}
@@ -61,8 +59,11 @@ class Assistant:
 async def assistant(*words: str, mode: str = "auto", **environ: str) -> AsyncIterator[Assistant]:
     """Starts ``event-gateway mcp WORDS`` and connects to it. ``mode``: "legacy" for the handshake
     of the protocol's versions before 2026."""
+    import mcp  # half a second, which the other workers need not spend
+
+    program, *arguments = forked_command()
     server = mcp.StdioServerParameters(
-        command=sys.executable, args=["-m", "event_gateway", "mcp", *words], env=environ
+        command=program, args=[*arguments, "mcp", *words], env=environ
     )
     async with mcp.Client(server, mode=mode) as client:
         yield Assistant(client)
@@ -316,6 +317,8 @@ def test_no_other_command_imports_the_sdk() -> None:
 
 
 def test_the_reference_is_generated() -> None:
+    from event_gateway.cli.assistants.reference import reference  # which imports the SDK
+
     assert Path("docs/reference/assistant-tools.md").read_text() == reference()
 
 
@@ -339,4 +342,6 @@ def test_binary_data_is_not_shown() -> None:
 
 
 def test_a_dry_run_is_not_confirmed_for_ever() -> None:
+    from event_gateway.cli.assistants import replays  # which imports the SDK
+
     assert replays.CONFIRM_WITHIN <= 24 * 3600  # for which the gateway keeps idempotent answers

@@ -1,13 +1,15 @@
 """Processes of ``event-gateway``, forked from an interpreter that has imported it already.
 
-No process outlives the test run: when the test runner ends, the interpreter ends, and with it all
-processes that it has forked.
+All workers of a test run share the interpreter. No process outlives the test run: when a worker
+ends, the processes that were forked for it end; when the test runner ends, the interpreter ends,
+and with it all processes that it has forked.
 """
 
 import atexit
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -16,6 +18,7 @@ import sys
 import threading
 from pathlib import Path
 
+ADDRESS = "TEST_RUN_INTERPRETER"  # in the environment: the name of the interpreter's socket
 SCRIPT = Path(__file__).with_name("warm_interpreter.py")
 
 
@@ -84,7 +87,6 @@ class GatewayProcess:
 
 
 _requests: socket.socket | None = None
-_warm: subprocess.Popen[bytes] | None = None
 _started: list[tuple[GatewayProcess, str]] = []
 
 
@@ -93,25 +95,51 @@ def still_running() -> list[str]:
     return [description for process, description in _started if process.poll() is None]
 
 
+def offer_interpreter() -> None:
+    """Starts the warm interpreter of this test run once this process or a worker needs it."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    address = f"event-gateway-tests-{secrets.token_hex(8)}"
+    listener.bind(f"\0{address}")
+    listener.listen(64)
+    os.environ[ADDRESS] = address
+    # The interpreter ends with the thread that has started it.
+    threading.Thread(target=_start_interpreter, args=(listener,), daemon=True).start()
+
+
+def _start_interpreter(listener: socket.socket) -> None:
+    select.select([listener], [], [])
+    # Without the name of the present test: it serves all later tests too.
+    environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    with listener, subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(listener.fileno())], pass_fds=[listener.fileno()],
+        env=environ,
+    ) as interpreter:  # fmt: skip
+        atexit.register(_end, interpreter)
+        interpreter.wait()
+
+
+def _end(interpreter: subprocess.Popen[bytes]) -> None:
+    interpreter.kill()
+    interpreter.wait()
+
+
+def forked_command() -> list[str]:
+    """A command that another program may call in place of ``python -m event_gateway``."""
+    return [sys.executable, "-I", "-S", str(SCRIPT.with_name("forked_command.py")), _address()]
+
+
+def _address() -> str:
+    if ADDRESS not in os.environ:
+        offer_interpreter()
+    return os.environ[ADDRESS]
+
+
 def _interpreter() -> socket.socket:
-    """The socket to the warm interpreter of this process, which is started on first use."""
-    global _requests, _warm
+    """The connection of this process to the warm interpreter."""
+    global _requests
     if _requests is None:
-        _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        _requests = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
-        # Without the name of the present test: it serves all later tests too.
-        environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-        with theirs:
-            _warm = subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(theirs.fileno())], pass_fds=[theirs.fileno()],
-                env=environ,
-            )  # fmt: skip
-        atexit.register(_end_interpreter)
+        _requests.connect(f"\0{_address()}")
+        atexit.register(_requests.close)
     return _requests
-
-
-def _end_interpreter() -> None:
-    """Ends the warm interpreter, and with it every process that it has forked."""
-    if _requests is not None and _warm is not None:
-        _requests.close()
-        _warm.wait()

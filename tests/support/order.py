@@ -1,5 +1,6 @@
 """Marks tests by their folder, and orders them so that all workers end at the same time."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,16 @@ def mark_and_order(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def folder_of(item: pytest.Item) -> str:
     """The folder of a test under ``tests``."""
-    return item.path.relative_to(TESTS).parts[0]
+    return _place(item.path)[0]
 
 
 def _rank(item: pytest.Item) -> tuple[int, int]:
-    module = item.path.relative_to(TESTS).as_posix()
+    return _place(item.path)[1]
+
+
+@functools.cache  # thousands of tests are in a few hundred files
+def _place(path: Path) -> tuple[str, tuple[int, int]]:
+    inner = path.relative_to(TESTS)
+    module, folder = inner.as_posix(), inner.parts[0]
     long = LONGEST.index(module) if module in LONGEST else len(LONGEST)
-    return long, FOLDERS.index(folder_of(item))
+    return folder, (long, FOLDERS.index(folder))

@@ -1,8 +1,10 @@
 """An interpreter that has imported the gateway and forks a process for each command.
 
-Importing the gateway takes a second and a half of CPU, and the tests start it hundreds of times.
+Importing the gateway takes two seconds of CPU and 100 MB, and the tests start it hundreds of times.
 A forked process runs the same ``main`` with arguments, environment, working directory and standard
-streams of its own; ``python tests/support/warm_interpreter.py FD`` takes requests from a socket:
+streams of its own. ``python tests/support/warm_interpreter.py FD`` listens on a socket, on which
+each worker of the test run connects; it forks a process for each connection, which ends with it
+and takes requests:
 
     {"argv": […], "cwd": "…", "environ": {…}, "terminal": false}
 
@@ -56,7 +58,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
     return list(request["argv"])
 
 
-def _run(requests: socket.socket) -> None:
+def _run(connections: socket.socket) -> None:
     del sys.path[0]  # the folder of this script
     from event_gateway.cli.main import COMMANDS, main
     from event_gateway.cli.process.forks import forked
@@ -66,6 +68,7 @@ def _run(requests: socket.socket) -> None:
     for place in COMMANDS.values():
         importlib.import_module(f"event_gateway.cli.commands.{place.partition('.')[0]}")
     gc.freeze()
+    requests = _connection(connections)
     request = forked(requests)
     if request is not None:
         message, streams = request
@@ -79,6 +82,18 @@ def _run(requests: socket.socket) -> None:
         except SystemExit as end:
             _end_at_once(end.code)
             raise
+
+
+def _connection(connections: socket.socket) -> socket.socket:
+    """Forks a process for each connection, for ever; in such a process, returns its connection."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for these processes
+    while True:
+        requests, _ = connections.accept()
+        if os.fork() == 0:
+            connections.close()
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            return requests
+        requests.close()
 
 
 def _end_at_once(code: object) -> None:
