@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 import websockets
 
+from event_gateway.broker import stream_contents
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.fixtures import Start
@@ -254,3 +255,28 @@ async def test_sockets_are_closed_with_a_reconnect_code_at_shutdown(start: Start
             "reason"
         ] == "closed"
         assert (await client.http.get("/readyz")).status_code == 503
+
+
+async def test_a_list_of_many_streams_says_what_each_holds(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{n:02}" for n in range(stream_contents.FEW + 4)]
+    for n, name in enumerate(names):
+        body = {"name": name, "subjects": [f"held.t{n % 3}"], "retention": "1d"}
+        assert (await client.http.post("/v1/streams", json=body)).status_code == 201
+    await client.send([event("held.t1") for _ in range(3)])
+    async with asyncio.timeout(PATIENCE):
+        while {(await _states(client))[name]["messages"] for name in names[1::3]} != {3}:
+            await asyncio.sleep(0.02)
+    listed = await _states(client)
+    assert set(names) <= set(listed)
+    for name, state in listed.items():
+        assert state == (await client.http.get(f"/v1/streams/{name}")).json()["state"], name
+    assert listed["s00"]["first_time"] is None
+    monkeypatch.setattr(stream_contents, "MAX_LISTED", 1)
+    assert await _states(client) == listed, "with more streams in NATS each is asked for"
+
+
+async def _states(client: Client) -> dict[str, Any]:
+    items = (await client.http.get("/v1/streams")).json()["items"]
+    return {item["name"]: item["state"] for item in items}

@@ -3,6 +3,8 @@
 from event_gateway.core.cloudevents.nats_message import REPEATED_HEADER
 
 _VERSION = b"NATS/1.0"
+MAX_NAMES, MAX_NAME = 1024, 64  # names that are remembered, and bytes of the longest of them
+_names: dict[bytes, str | None] = {}
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:
@@ -18,8 +20,8 @@ def parse_headers(raw: bytes) -> dict[str, str]:
         name, colon, value = line.partition(b":")
         if not colon:
             continue
-        key = name.strip().decode("ascii", "replace")
-        if not key.isascii() or any(character.isspace() for character in key):
+        key = _names[name] if name in _names else _name_of(name)
+        if key is None:
             continue
         if key in headers and key.lower().startswith(("ce-", "content-type")):
             headers[REPEATED_HEADER] = key.lower()
@@ -27,16 +29,28 @@ def parse_headers(raw: bytes) -> dict[str, str]:
     return headers
 
 
+def _name_of(name: bytes) -> str | None:
+    """The name of a header, as it stands before the colon; None if it is none. Publishers use few
+    names, in each message."""
+    key: str | None = name.strip().decode("ascii", "replace")
+    if key is not None and (not key.isascii() or any(character.isspace() for character in key)):
+        key = None
+    if len(_names) < MAX_NAMES and len(name) <= MAX_NAME:
+        _names[name] = key
+    return key
+
+
 def read_headers(raw: bytes) -> dict[str, str] | None:
     """The headers of a message, as the client reads them: with the status and its description if it
     is a message of the server itself, such as ``NATS/1.0 503``. None if there are none."""
     line, _, lines = raw.partition(b"\r\n")
     headers: dict[str, str] = {}
-    status, _, description = line.removeprefix(_VERSION).strip().partition(b" ")
-    if status.isdigit():
-        headers["Status"] = status.decode()
-        if description:
-            headers["Description"] = description.decode("utf-8", "replace")
+    if line != _VERSION:
+        status, _, description = line.removeprefix(_VERSION).strip().partition(b" ")
+        if status.isdigit():
+            headers["Status"] = status.decode()
+            if description:
+                headers["Description"] = description.decode("utf-8", "replace")
     if len(lines) > 2:  # more than the empty line
         headers.update(parse_headers(lines))
     return headers or None

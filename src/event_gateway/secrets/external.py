@@ -1,5 +1,6 @@
 """Secrets outside the gateway: environment variables, and files in the secrets directory."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,21 +37,28 @@ class ExternalSecrets:
     def find(self, name: str) -> tuple[str, str] | None:
         """The origin of a secret (``environment`` or ``file``) and its value, without white space
         around it; None if there is no such secret."""
-        if self.refuses(name):
+        if self._is_refused(name):
             return None
         value = self.environ.get(self.variable(name), "").strip()
+        path = self.directory / name
+        if not value and not os.path.exists(path):
+            return None  # most are in the sealed store
+        if self.is_private(path):
+            return None
         if value:
             return "environment", value
-        content = _read(self.directory / name)
+        content = _read(path)
         return None if content is None else ("file", content)
 
     def refuses(self, name: str) -> bool:
         """Whether a name is not valid, or refers to something that nobody may name."""
+        return self._is_refused(name) or self.is_private(self.directory / name)
+
+    def _is_refused(self, name: str) -> bool:
+        """Whether nothing may have a name, whatever is in the directory."""
         if "/" in name or "\0" in name or name in ("", ".", "..") or is_sealing_key(name):
             return True
-        if self.variable(name).startswith(OWN_VARIABLES):
-            return True
-        return self.is_private(self.directory / name)
+        return self.variable(name).startswith(OWN_VARIABLES)
 
     def is_private(self, path: Path) -> bool:
         """Whether a path leads to a private file, or to the sealing key."""

@@ -119,9 +119,15 @@ class Secrets:
     def namespaces(self, name: str) -> tuple[str, ...]:
         """The namespaces that may use a secret; empty if there is none: only operators' webhooks
         use it."""
-        if self._external.find(name) is not None:
-            return self._namespaces.of(name)
-        return () if self._sealed is None else self._sealed.namespaces(name)
+        return self.described(name)[1]
+
+    def described(self, name: str) -> tuple[str | None, tuple[str, ...]]:
+        """The origin of a secret outside the gateway (None: it is not there), and its namespaces,
+        as :meth:`namespaces` has them."""
+        external = self._external.find(name)
+        if external is not None:
+            return external[0], self._namespaces.of(name)
+        return None, () if self._sealed is None else self._sealed.namespaces(name)
 
     def configured(self) -> list[str]:
         """The secrets outside the gateway that the configuration gives to namespaces."""

@@ -26,11 +26,11 @@ class PrivateFiles:
     def includes(self, path: Path, secrets_dir: Path, *more: Path) -> bool:
         """Whether a path leads to a private file, or to one of ``more``. A folder for secrets
         within the data directory, of its own, is not private."""
-        resolved = path.resolve()
         try:
-            found = resolved.stat()
+            found = path.stat()
         except OSError:
             return False  # there is nothing to read
+        resolved = path.resolve()
         if any(_is(found, file) for file in (*self._files, *self._configured, *more)):
             return True
         if self._data_dir is None:

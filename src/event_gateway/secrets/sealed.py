@@ -4,6 +4,7 @@ They can be read only with a key that is outside the registry. The API never ret
 """
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 import structlog
@@ -45,6 +46,9 @@ class _Content(msgspec.Struct):
         return [former for former in self.former if former.until > now]
 
 
+_decode = msgspec.json.Decoder(_Content).decode
+
+
 class SealedSecrets:
     """Reads and writes the sealed secrets of the registry; ``external`` has their key.
 
@@ -68,22 +72,35 @@ class SealedSecrets:
         try:
             content = self._open(name, sealed)
         except (CannotOpen, CannotSeal) as error:
-            if name not in self._warned:
-                self._warned.add(name)
-                log.warning("a sealed secret cannot be opened", secret=name, reason=str(error))
+            self._warn(name, error)
             return ()
         return (content.value, *(former.value for former in content.valid(time.time())))
 
-    def until(self, name: str) -> list[float] | None:
-        """When each replaced value becomes invalid, in seconds since the epoch, newest first.
-
-        None if the secret cannot be opened.
-        """
+    def until(self, names: Iterable[str]) -> dict[str, list[float] | None]:
+        """When each replaced value of these secrets becomes invalid, in seconds since the epoch,
+        newest first; None if there is no sealed secret of a name, or it cannot be opened."""
+        found: dict[str, list[float] | None] = dict.fromkeys(names)
+        sealed = self._registry.secrets
+        names = [name for name in found if name in sealed]
         try:
-            content = self._open(name, self._registry.secrets[name])
-        except (CannotOpen, CannotSeal):
-            return None
-        return [former.until for former in content.valid(time.time())]
+            keys, now = self._keys(), time.time()
+        except CannotSeal as error:
+            for name in names:
+                self._warn(name, error)
+            return found
+        for name in names:
+            try:
+                content = _decode(keys.open(name, sealed[name]))
+                found[name] = [former.until for former in content.valid(now)]
+            except CannotOpen as error:
+                self._warn(name, error)
+        return found
+
+    def _warn(self, name: str, error: Exception) -> None:
+        """Once for each secret, until it changes."""
+        if name not in self._warned:
+            self._warned.add(name)
+            log.warning("a sealed secret cannot be opened", secret=name, reason=str(error))
 
     def namespaces(self, name: str) -> tuple[str, ...]:
         """The namespaces that may use a secret; empty if there is none of that name."""
@@ -209,7 +226,7 @@ class SealedSecrets:
             raise ChangedInBetween(f"the secret {name} was changed by another request") from None
 
     def _open(self, name: str, sealed: Sealed) -> _Content:
-        return msgspec.json.decode(self._keys().open(name, sealed), type=_Content)
+        return _decode(self._keys().open(name, sealed))
 
     def _keys(self) -> SealingKeys:
         text = self._external.sealing_key()

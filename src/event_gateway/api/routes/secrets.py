@@ -1,5 +1,6 @@
 """``/v1/secrets``: sets, rotates and lists secrets by name. No answer shows a value."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,9 +16,9 @@ from event_gateway.api.answers.requests import Rotation, SecretSharing, SecretVa
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_members, page_of
+from event_gateway.api.server.pages import page_answer, page_of
 from event_gateway.api.server.problems import Problem
-from event_gateway.api.server.search import Searched
+from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import (
@@ -62,7 +63,7 @@ async def list_secrets(
     search: Searched,
     limit: int = Query(100, ge=1, le=1000),
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """The secrets in the sealed store, those that webhooks name, and those outside the gateway that
     namespaces may use: where each comes from, and which webhooks use it.
 
@@ -72,12 +73,10 @@ async def list_secrets(
     names = {*parts.registry.secrets, *users, *parts.secrets.configured()}
     seen = [
         name for name in names
-        if _sees(parts, caller, name)
-        and search.fits(name, *parts.secrets.namespaces(name), *users.get(name, ()))
+        if _sees(parts, caller, name) and _fits(parts, search, name, users.get(name, []))
     ]  # fmt: skip
     page, more = page_of(seen, limit, cursor)
-    items = [_shown(parts, name, users.get(name, [])) for name in page]
-    return page_members(items, more, len(seen))
+    return page_answer(_shown(parts, page, users), more, len(seen))
 
 
 @router.post("/reseal", responses=answers(Resealed, 200, 409))
@@ -327,7 +326,7 @@ def _users(parts: SecretParts, caller: Principal) -> dict[str, list[str]]:
 
 def shown(parts: SecretParts, caller: Principal, name: str) -> dict[str, Any]:
     """A secret as the API shows it: all but its value."""
-    return _shown(parts, name, _users(parts, caller).get(name, []))
+    return _shown(parts, [name], _users(parts, caller))[0]
 
 
 def _tagged(parts: SecretParts, caller: Principal, name: str, response: Response) -> dict[str, Any]:
@@ -350,16 +349,33 @@ def _sealed(parts: SecretParts, name: str) -> dict[str, Any] | None:
     """A sealed secret as an operator sees it, for the audit log."""
     if name not in parts.registry.secrets:
         return None
-    return _shown(parts, name, parts.sealed.users().get(name, []))
+    return _shown(parts, [name], parts.sealed.users())[0]
 
 
-def _shown(parts: SecretParts, name: str, users: list[str]) -> dict[str, Any]:
+def _fits(parts: SecretParts, search: Search, name: str, users: list[str]) -> bool:
+    # Whose a secret is takes a look at files.
+    return search.fits(name, *users) or search.fits_any(parts.secrets.namespaces(name))
+
+
+def _shown(
+    parts: SecretParts, names: Sequence[str], users: Mapping[str, list[str]]
+) -> list[dict[str, Any]]:
+    """Secrets by name; ``users``: the webhooks of each."""
+    return [
+        _shown_one(parts, name, users.get(name, []), until)
+        for name, until in parts.sealed.until(names).items()
+    ]
+
+
+def _shown_one(
+    parts: SecretParts, name: str, users: list[str], until: list[float] | None
+) -> dict[str, Any]:
     sealed = parts.registry.secrets.get(name)
-    until = None if sealed is None else parts.sealed.until(name)
+    origin, namespaces = parts.secrets.described(name)
     return {
         "name": name,
-        "from": parts.secrets.origin(name),
-        "namespaces": list(parts.secrets.namespaces(name)),
+        "from": origin or ("sealed" if until is not None else None),
+        "namespaces": list(namespaces),
         "sealed": sealed and {
             "updated_at": rfc3339(sealed.updated_at),
             "key_id": sealed.key_id,

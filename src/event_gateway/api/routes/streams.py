@@ -51,6 +51,7 @@ from event_gateway.broker.named_streams import (
     stream_name,
 )
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.stream_contents import contents_of
 from event_gateway.broker.stream_page import read_page
 from event_gateway.broker.stream_rates import MessageRates
 from event_gateway.config.request_bodies import StreamBody, stream_from_json
@@ -60,7 +61,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import Unknown
 from event_gateway.core.streams.capture_warnings import capture_warnings
-from event_gateway.core.streams.definition import StreamContents, StreamDefinition
+from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
@@ -290,17 +291,16 @@ async def _shown(
     parts: StreamParts, names: list[str], *, rates: bool = False
 ) -> list[dict[str, Any]]:
     """What the streams are and hold. ``rates``: and what they receive."""
+    holding = await contents_of(parts.broker, names)
 
-    async def contents(name: str) -> tuple[StreamContents, dict[str, float]]:
-        content = await stream_contents(parts.broker, name)
-        if not rates:
-            return content, {}
-        return content, {"rate": await parts.rates.rate(name, content.last_seq)}
+    async def rate(name: str, last: int) -> dict[str, float]:
+        return {"rate": await parts.rates.rate(name, last)} if rates else {}
 
-    holding = await asyncio.gather(*(contents(name) for name in names))
+    asked = zip(names, holding, strict=True)
+    added = await asyncio.gather(*(rate(name, content.last_seq) for name, content in asked))
     return [
         stream_to_json(parts.registry.streams[name])
-        | rate
+        | more
         | {
             "state": {
                 "messages": content.messages,
@@ -310,7 +310,7 @@ async def _shown(
                 "first_time": rfc3339_or_none(content.first_time),
             }
         }
-        for name, (content, rate) in zip(names, holding, strict=True)
+        for name, content, more in zip(names, holding, added, strict=True)
         if name in parts.registry.streams
     ]
 

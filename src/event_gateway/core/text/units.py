@@ -1,5 +1,6 @@
 """Durations and sizes as people write them in a configuration."""
 
+import functools
 import re
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -41,6 +42,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+@functools.lru_cache(maxsize=1024)
 def format_duration(seconds: float) -> str:
     """A text such as ``5d14h24m`` from which :func:`parse_duration` gives ``seconds`` back."""
     if seconds < 1 and round(seconds * 1000) != 0:
