@@ -10,7 +10,8 @@ import nkeys
 import pytest
 
 from event_gateway.app.server_logins import login_problems, nats_login
-from event_gateway.broker.connection import Broker, connect
+from event_gateway.broker.connection import Broker, connect, refusal_of
+from event_gateway.broker.login import NatsLogin
 from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused
 from event_gateway.tasks import Supervisor
@@ -202,3 +203,12 @@ async def test_renewed_files_are_used_without_a_restart(
         async with asyncio.timeout(PATIENCE):
             await again.wait()
         await broker.js.account_info()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_final"),
+    [("'Authorization Violation'", True), ("'Authentication Timeout'", False)],
+)
+def test_a_server_that_waited_for_the_login_refuses_nobody(said: str, is_final: bool) -> None:
+    refusal = refusal_of(Exception(f"nats: {said}"), NatsLogin())
+    assert (refusal is not None) == is_final

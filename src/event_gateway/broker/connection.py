@@ -48,6 +48,7 @@ MIN_PAYLOAD = 7 * 64 * 1024
 
 # Words of the server's errors about who the gateway is.
 _REFUSALS = ("authorization", "authentication", "authenticated", "credentials", "revoked")
+_TOO_LATE = "authentication timeout"  # a slow network, or a busy machine
 _REQUEST = re.compile(rb"H?PUB \S+ _INBOX\.")  # a message that names the inbox of its answer
 
 # The exceptions that a call to NATS can raise while NATS is away or starting.
@@ -371,7 +372,7 @@ def refusal_of(error: BaseException, login: NatsLogin) -> str | None:
     if isinstance(error, LoginFailed):
         return str(error)
     text = str(error).removeprefix("nats: ").strip("'")
-    if any(word in text.lower() for word in _REFUSALS):
+    if _TOO_LATE not in text.lower() and any(word in text.lower() for word in _REFUSALS):
         return f"{login.key}: the server does not accept the gateway: {text}"
     if "tls required" in text.lower():
         return f"nats.tls: {text}"

@@ -13,6 +13,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import CLUSTER, parse_server_url, without_password
+from event_gateway.state.keys import FORMAT
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.permissions import missing_permissions
 from event_gateway.state.pool import Pool
@@ -94,12 +95,14 @@ async def close(client: Redis) -> None:
 
 
 async def _wait_until_ready(client: Redis, url: str, login: RedisLogin, timeout: float) -> None:
-    shown = without_password(url)
+    shown, servers = without_password(url), servers_of(client)
     deadline = time.monotonic() + timeout
     warned = False
     while True:
         try:
             await client.ping()
+            if servers is not None:
+                await client.exists(FORMAT.key())  # a node of a cluster that is down answers PING
             return
         except StateError as error:
             refusal, certain = None, False
@@ -107,7 +110,6 @@ async def _wait_until_ready(client: Redis, url: str, login: RedisLogin, timeout:
                 # The server is loading its data: a million deliveries take a while.
                 deadline = time.monotonic() + timeout
             else:
-                servers = servers_of(client)
                 asked = url if servers is None else servers.primary.url
                 refusal, certain = await refusal_of(error, asked, login)
             if certain or time.monotonic() > deadline:
