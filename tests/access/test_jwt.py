@@ -18,7 +18,7 @@ from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.issuer_keys import IssuerKeys
 from event_gateway.api.access.jwt_tokens import JwtTokens
-from event_gateway.api.access.key_sources import key_source, lifetime_of
+from event_gateway.api.access.key_sources import key_source
 from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.server.problems import Problem
 from event_gateway.config.jwt_model import IssuerModel
@@ -26,6 +26,7 @@ from event_gateway.core.access.issuer import Issuer
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.verification_keys import VerificationKeys
 from event_gateway.transport.client import HttpClient
+from event_gateway.transport.document import MAX_BODY, lifetime_of
 from event_gateway.transport.egress_guard import EgressGuard
 from support.client import STRUCTURED, event
 from support.fixtures import Start
@@ -97,7 +98,7 @@ class Door:
 
 @contextlib.asynccontextmanager
 async def opened_door() -> AsyncIterator[Door]:
-    http = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=key_sources.MAX_BODY, max_idle=0)
+    http = HttpClient(EgressGuard(["127.0.0.0/8"]), body_limit=MAX_BODY, max_idle=0)
     try:
         yield Door(http)
     finally:

@@ -93,7 +93,7 @@ async def test_renaming_over_the_api(gateway: Running, client: Client, receiver:
     await registry.put_webhook(declared, None)
     again = replace(declared, id="again", renamed_from="declared")
     await registry.put_webhook(taking_over(again, declared), None)
-    assert (await registrations.plans.plan([again], [])).steps == ()
+    assert (await registrations.plans.plan([again], [], [])).steps == ()
     await registrations.file_webhooks.load([again])
     assert not registry.webhooks["declared"].deleting
     await client.webhook(id="mate", **two | {"events": ["none.*"]})

@@ -13,11 +13,13 @@ class ConnectProxy:
     """``script``: the pieces of an answer in place of a tunnel: bytes to send, seconds to wait,
     None to close.
 
-    ``hosts``: addresses by name, for targets with a name. ``heads``: the received request heads.
+    ``hosts``: addresses by name, for targets with a name; ``ports``: ports by name, in place of
+    those of the targets. ``heads``: the received request heads.
     """
 
     script: Iterable[bytes | float | None] = ()
     hosts: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
     heads: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -58,6 +60,7 @@ class ConnectProxy:
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self.targets[-1].rpartition(":")
+        port = str(self.ports.get(host, port))
         host = self.hosts.get(host, host).strip("[]")
         try:
             there_reader, there_writer = await asyncio.open_connection(host, int(port))

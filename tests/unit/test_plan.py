@@ -24,9 +24,11 @@ def _webhook(url: str = "u", renamed_from: str | None = None, by: str = "file") 
 
 def _plan(declared: dict[str, Any], registered: dict[str, Any]) -> list[tuple[str, ...]]:
     removal = Removal(
-        lambda shown: "delete" if shown["managed_by"] == "file" else None, lambda _: None
+        lambda shown: "delete" if shown["managed_by"] == "file" else None,
+        lambda _: None,
+        lambda _: None,
     )
-    plan: Plan = plan_of(Definitions(declared, {}), Definitions(registered, {}), removal)
+    plan: Plan = plan_of(Definitions(declared, {}, {}), Definitions(registered, {}, {}), removal)
     return [
         (step.action, step.name, step.former, *(change.key for change in step.differences))
         for step in plan.steps

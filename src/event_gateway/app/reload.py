@@ -1,7 +1,7 @@
 """A running process applies another configuration, all or nothing."""
 
 from event_gateway.app.stages.api import Api
-from event_gateway.app.stages.registration import streams_of, webhooks_of
+from event_gateway.app.stages.registration import sources_of, streams_of, webhooks_of
 from event_gateway.app.stages.stages import Stages
 from event_gateway.app.telemetry import log_settings
 from event_gateway.broker.provision import ProvisionError
@@ -45,7 +45,9 @@ async def plan_reload(former: Config, config: Config, stages: Stages, *, force: 
     except InvalidDefinition as error:
         raise ReloadRefused([(error.key, error.detail)]) from None
     plans = stages.registrations.plans
-    return await plans.plan(webhooks_of(config), streams_of(config), force=force)
+    return await plans.plan(
+        webhooks_of(config), streams_of(config), sources_of(config), force=force
+    )
 
 
 async def apply_configuration(
@@ -79,6 +81,7 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api, *, fo
         stages.requests.configure_egress(config)
         await stages.registrations.verifier.change_origin(config.delivery.origin)
     await stages.registrations.file_webhooks.load(webhooks_of(config), force=force)
+    await stages.registrations.sources.load_file(sources_of(config))
     stages.ingest.configure(config)
     stages.deliveries.configure(config)
     stages.routing.configure(config)

@@ -13,6 +13,7 @@ from event_gateway.broker.registry_entries import (
     StoredLog,
     StoredRevocations,
     StoredSecret,
+    StoredSource,
     StoredStream,
     StoredType,
     StoredWebhook,
@@ -25,13 +26,16 @@ from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import Unknown
 from event_gateway.core.schema.event_type import EventType
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.renaming import MAX_FORMER
 from event_gateway.core.webhook.webhook import Webhook
 
 T = TypeVar("T")
-Kind = Literal["webhook", "stream", "secret", "type", "key"]  # of an entry; its key begins with it
+Kind = Literal[
+    "webhook", "stream", "source", "secret", "type", "key"
+]  # of an entry; its key begins with it
 
 _INSTALLATION_KEY = "webhook-id"  # an entry below "key." that the bucket itself reads
 
@@ -48,7 +52,8 @@ OnEventType = Callable[[str, EventType | None, float], None]
 class Registered:
     """The latest definitions that the watch of the registry has received.
 
-    ``webhooks``, ``streams``, ``secrets``, ``keys`` and ``event_types`` hold them by id or name.
+    ``webhooks``, ``streams``, ``sources``, ``secrets``, ``keys`` and ``event_types`` hold them by
+    id or name.
     ``revoked_tokens`` has the ids of revoked browser tokens, and until when they would have been
     valid. ``logs`` has what is known of the JetStream streams that are read by sequence; the
     sequences in ``webhooks`` are those that count in them.
@@ -57,6 +62,7 @@ class Registered:
     def __init__(self) -> None:
         self.webhooks: dict[str, Webhook] = {}
         self.streams: dict[str, StreamDefinition] = {}
+        self.sources: dict[str, SourceDefinition] = {}
         self.secrets: dict[str, Sealed] = {}
         self.keys: dict[str, ApiKey] = {}
         self.revoked_tokens: dict[str, float] = {}
@@ -105,6 +111,13 @@ class Registered:
             raise Unknown(f"there is no stream {name}")
         return definition
 
+    def source(self, name: str) -> SourceDefinition:
+        """The source of a name. Raises Unknown."""
+        definition = self.sources.get(name)
+        if definition is None:
+            raise Unknown(f"there is no source {name}")
+        return definition
+
     def current_id(self, webhook_id: str) -> str:
         """The present id of a webhook that had this one; the id itself, unless it was renamed."""
         for _ in range(MAX_FORMER):
@@ -128,6 +141,8 @@ class Registered:
                 return self.webhooks
             case "stream":
                 return self.streams
+            case "source":
+                return self.sources
             case "secret":
                 return self.secrets
             case "type":
@@ -147,6 +162,8 @@ class Registered:
              for key, value in self.webhooks.items()}
             | {f"stream.{key}": encode(StoredStream(FORMAT, value))
                for key, value in self.streams.items()}
+            | {f"source.{key}": encode(StoredSource(FORMAT, value))
+               for key, value in self.sources.items()}
             | {f"secret.{key}": encode(StoredSecret(FORMAT, value))
                for key, value in self.secrets.items()}
             | {f"key.{key}": encode(StoredKey(FORMAT, value)) for key, value in self.keys.items()}
@@ -173,6 +190,10 @@ class Registered:
             _set(self.streams, name, stream)
             for on_stream in self._on_stream:
                 on_stream(name, stream)
+        elif kind == "source":
+            source = None if data is None else decode(key, data, StoredSource).source
+            _check_name(name, None if source is None else source.name)
+            _set(self.sources, name, source)
         elif kind == "secret":
             sealed = None if data is None else decode(key, data, StoredSecret).sealed
             _set(self.secrets, name, sealed)

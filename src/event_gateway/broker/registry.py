@@ -1,5 +1,5 @@
-"""The registry: webhooks, streams, event types, API keys and sealed secrets, the same in every
-process.
+"""The registry: webhooks, streams, sources, event types, API keys and sealed secrets, the same in
+every process.
 
 They are stored in a JetStream key-value bucket that every process watches: a change applies
 everywhere without a restart, and survives the loss of Redis.
@@ -24,6 +24,7 @@ from event_gateway.broker.registry_entries import (
     StoredLog,
     StoredRevocations,
     StoredSecret,
+    StoredSource,
     StoredStream,
     StoredType,
     event_type_key,
@@ -33,6 +34,7 @@ from event_gateway.broker.registry_entries import (
 from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.schema.event_type import EventType
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
@@ -140,6 +142,14 @@ class Registry(Registered):
         known = self.streams.get(definition.name)
         await self._put(f"stream.{definition.name}", value, known, former)
 
+    async def put_source(
+        self, definition: SourceDefinition, former: SourceDefinition | None
+    ) -> None:
+        """Writes a source as :meth:`put_webhook` does a webhook."""
+        value = msgspec.json.encode(StoredSource(FORMAT, definition))
+        known = self.sources.get(definition.name)
+        await self._put(f"source.{definition.name}", value, known, former)
+
     async def put_secret(self, name: str, sealed: Sealed, former: Sealed | None) -> None:
         """Writes a sealed secret as :meth:`put_webhook` does a webhook."""
         value = msgspec.json.encode(StoredSecret(FORMAT, sealed))
@@ -185,6 +195,11 @@ class Registry(Registered):
         """Deletes an event type. Raises RegistryConflict if it was deleted or changed before."""
         name = event_type.type
         await self._remove(event_type_key(name), self.event_types, name, event_type)
+
+    async def remove_source(self, definition: SourceDefinition) -> None:
+        """Deletes a source. Raises RegistryConflict if it was deleted or changed before."""
+        name = definition.name
+        await self._remove(f"source.{name}", self.sources, name, definition)
 
     async def remove_secret(self, name: str, sealed: Sealed) -> None:
         """Deletes a secret. Raises RegistryConflict if it was deleted or changed before."""

@@ -9,6 +9,7 @@ from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.errors import NewerFormat
 from event_gateway.core.schema.event_type import EventType
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.webhook import Webhook
@@ -36,6 +37,11 @@ class StoredWebhook(msgspec.Struct):
 class StoredStream(msgspec.Struct):
     v: int
     stream: StreamDefinition
+
+
+class StoredSource(msgspec.Struct):
+    v: int
+    source: SourceDefinition
 
 
 class StoredSecret(msgspec.Struct):

@@ -24,6 +24,7 @@ MAX_HEADERS = 65_535  # bytes; the limit of JetStream
 MAX_COPIED = MAX_HEADERS - 8192  # bytes for the headers of the input
 _HEADER = "Eg-Header-"  # prefix of the headers of the input
 _MESSAGE_ID = "Nats-Msg-Id"
+_OF_SOURCE = "sources/"  # the beginning of the stream and subject of refused requests
 _RETRY = "rejected:"  # the beginning of the message id of retried input
 _CUT = "Eg-Cut"  # set if body or headers did not fit: the size of the original body in bytes
 # The header names that the NATS client accepts; it refuses a message with others.
@@ -81,14 +82,34 @@ class RejectedInput:
         if error.path is not None:
             headers["Eg-Path"] = quote(error.path, safe="/~!$&'()*+,;=:@")
         # Every message of the log must fit here, or the router would never acknowledge it.
-        copied, complete = _copied(pulled.headers or {})
+        await self._publish(error.reason, headers, pulled.headers or {}, pulled.data)
+
+    async def store_request(
+        self, source: str, reason: str, detail: str, given: Mapping[str, str], data: bytes
+    ) -> None:
+        """Stores a request that an inbound source has refused: its headers, which must hold no
+        credential, and its body. Raises LogUnavailable if NATS does not confirm."""
+        headers = {
+            "Eg-Rejected-Format": FORMAT,
+            "Eg-Reason": reason,
+            "Eg-Detail": detail[:1000].encode("ascii", "replace").decode(),
+            "Eg-Subject": f"{_OF_SOURCE}{source}",
+            "Eg-Stream": f"{_OF_SOURCE}{source}",
+            "Eg-Sequence": "0",
+        }
+        await self._publish(reason, headers, given, data)
+
+    async def _publish(
+        self, reason: str, headers: dict[str, str], given: Mapping[str, str], data: bytes
+    ) -> None:
+        copied, complete = _copied(given)
         headers |= copied
-        body = pulled.data[: self._broker.nc.max_payload - MAX_HEADERS]
-        if len(body) < len(pulled.data) or not complete:
-            headers[_CUT] = str(len(pulled.data))
+        body = data[: self._broker.nc.max_payload - MAX_HEADERS]
+        if len(body) < len(data) or not complete:
+            headers[_CUT] = str(len(data))
         try:
             await self._broker.js.publish(
-                f"eg.rejected.{error.reason}", body, stream=REJECTED, headers=headers
+                f"eg.rejected.{reason}", body, stream=REJECTED, headers=headers
             )
         except (*_UNAVAILABLE, NoStreamResponseError) as problem:
             raise failure(self._broker, problem) from None
@@ -172,6 +193,9 @@ class RejectedInput:
         rejected = await self.read(seq)
         if rejected is None:
             raise KeyError(seq)
+        if rejected.stream.startswith(_OF_SOURCE):
+            detail = "it was refused by a source: the sender can send it again, nobody else can"
+            raise InvalidEvent("unsupported", detail)
         if rejected.cut is not None:
             raise InvalidEvent("malformed", "the message was too large to be stored completely")
         received = from_message(

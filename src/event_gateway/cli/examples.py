@@ -87,6 +87,10 @@ EXAMPLES = {
     "streams hold": "event-gateway streams hold audit_stream --reason 'case 4711'",
     "streams holds": "event-gateway streams holds audit_stream",
     "streams release": "event-gateway streams release audit_stream h-18f2a --yes",
+    "sources list": "event-gateway sources list --search github",
+    "sources show": "event-gateway sources show gh",
+    "sources test":
+        "event-gateway sources test gh -H 'X-Hub-Signature-256: sha256=…' --body push.json",
     "alerts list": "event-gateway alerts list --state firing",
     "alerts history": "event-gateway alerts history --webhook crm",
     "alerts silence":

@@ -41,6 +41,7 @@ COMMANDS = {
     "tokens": "tokens",
     "catalog": "catalog",
     "streams": "streams",
+    "sources": "sources",
     "alerts": "alerts",
     "audit-log": "audit_log",
 }

@@ -36,6 +36,7 @@ NEEDED = {
     "replays show": scope.DELIVERIES_READ,
     "secrets": scope.SECRETS_MANAGE,
     "secrets reseal": scope.ADMIN,
+    "sources": scope.EVENTS_READ,
     "streams": scope.STREAMS_READ,
     "streams hold": scope.ADMIN,
     "streams release": scope.ADMIN,

@@ -7,6 +7,7 @@ import msgspec
 
 from event_gateway.config.model import Config, StreamModel, TransformationModel
 from event_gateway.config.selection_model import selection_arguments
+from event_gateway.config.source_model import SourceModel
 from event_gateway.config.webhook_model import (
     OrderedModel,
     RateLimitModel,
@@ -14,6 +15,7 @@ from event_gateway.config.webhook_model import (
     SecurityModel,
     WebhookModel,
 )
+from event_gateway.core.sources.definition import Settings, SourceDefinition, Templates
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.transformation.definition import TransformationDefinition
 from event_gateway.core.webhook.retry_policy import RetryPolicy
@@ -95,6 +97,26 @@ def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefini
     )
 
 
+def source_of(model: SourceModel, name: str, *, managed_by: str) -> SourceDefinition:
+    """The core's source, without its time of creation."""
+    settings: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key in Settings.__struct_fields__
+        if (value := getattr(model, key)) is not None
+    }
+    return SourceDefinition(
+        name=name,
+        type=model.type,
+        settings=Settings(**settings),
+        event=Templates(**model.event.model_dump(exclude_none=True)),
+        tolerance=model.tolerance,
+        keep_refused=model.keep_refused,
+        enabled=model.enabled,
+        description=model.description or "",
+        managed_by=managed_by,
+    )
+
+
 def transformation_of(model: TransformationModel, name: str) -> TransformationDefinition:
     """The core's definition of a transformation."""
     return TransformationDefinition(
@@ -110,7 +132,7 @@ def transformation_of(model: TransformationModel, name: str) -> TransformationDe
 
 def definitions_digest(config: Config) -> str:
     """A digest of all definitions, by which processes compare their files; empty without any."""
-    if not (config.webhooks or config.streams or config.transformations):
+    if not (config.webhooks or config.streams or config.sources or config.transformations):
         return ""
     definitions: dict[str, Any] = {
         "webhooks": {
@@ -122,6 +144,11 @@ def definitions_digest(config: Config) -> str:
             for name, model in config.streams.items()
         },
     }
+    if config.sources:
+        definitions["sources"] = {
+            name: source_of(model, name, managed_by="file")
+            for name, model in config.sources.items()
+        }
     if config.transformations:
         definitions["transformations"] = {
             name: transformation_of(model, name) for name, model in config.transformations.items()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
+from event_gateway.config.definitions import source_of, stream_of, transformation_of, webhook_of
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.ingest_subjects import check_subjects
 from event_gateway.config.model import (
@@ -25,10 +25,12 @@ from event_gateway.config.problems import (
     is_relevant,
 )
 from event_gateway.config.repaired import repaired
+from event_gateway.config.source_model import SourceModel
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_source import BadYaml, read, read_value
 from event_gateway.config.yaml_versions import Differences
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.sources.rules import source_problems
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 
@@ -42,6 +44,7 @@ MAX_BYTES = 1024 * 1024
 # What stands for required keys that are missing or wrong, while the others are checked.
 _ANY_WEBHOOK = {"url": "https://example.com/", "events": ["a"]}
 _ANY_STREAM = {"subjects": ["a"]}
+_ANY_SOURCE = {"type": "github", "secret_name": "a"}
 
 
 class Examined(NamedTuple):
@@ -261,6 +264,11 @@ def _definition_problems(
                 stream_of(stream, name, managed_by="file").check()
             except InvalidDefinition as error:
                 yield _key("streams", name, error), error.detail
+    for name, value in _items(document, "sources"):
+        source = repaired(SourceModel, value, _ANY_SOURCE)
+        if source is not None:
+            for problem in source_problems(source_of(source, name, managed_by="file")):
+                yield _key("sources", name, problem), problem.detail
 
 
 def _renaming_problems(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

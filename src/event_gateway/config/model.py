@@ -10,6 +10,7 @@ from event_gateway.config.console_model import ConsoleModel
 from event_gateway.config.delivery_model import DeliveryModel
 from event_gateway.config.server_model import ServerModel
 from event_gateway.config.servers_model import NatsModel, RedisModel
+from event_gateway.config.source_model import SourceModel
 from event_gateway.config.telemetry_model import TelemetryModel
 from event_gateway.config.values import MAX_LISTED, Duration, Retention, Section, Size
 from event_gateway.config.webhook_model import WebhookModel
@@ -177,6 +178,9 @@ class Config(Section):
 
     webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")
     streams: dict[str, StreamModel] = Field({}, description="Named streams.")
+    sources: dict[str, SourceModel] = Field(
+        {}, description="Inbound webhooks of third parties, by name."
+    )
     transformations: dict[str, TransformationModel] = Field(
         {}, description="Transformations of your own, by the name that webhooks give."
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from event_gateway.core.streams.definition import StreamContents, StreamDefinition
 
-Kind = Literal["webhook", "stream"]
+Kind = Literal["webhook", "stream", "source"]
 Action = Literal["create", "change", "rename", "delete", "release"]
 Shown = Mapping[str, Any]  # a definition as the API shows it
 
@@ -20,7 +20,8 @@ Shown = Mapping[str, Any]  # a definition as the API shows it
 # happened once, and is looked at by itself.
 _NOT_COMPARED = frozenset((
     "id", "name", "managed_by", "owner", "created_at", "state", "disabled", "verification",
-    "expression_errors", "rate", "subscribers", "warnings", "renamed_from", "holds",
+    "expression_errors", "rate", "subscribers", "warnings", "renamed_from", "holds", "in_force",
+    "secret",
 ))  # fmt: skip
 
 
@@ -71,10 +72,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Definitions(NamedTuple):
-    """Webhooks by id and streams by name, as the API shows them."""
+    """Webhooks by id, streams and sources by name, as the API shows them."""
 
     webhooks: Mapping[str, Shown]
     streams: Mapping[str, Shown]
+    sources: Mapping[str, Shown]
 
 
 class Removal(NamedTuple):
@@ -82,6 +84,7 @@ class Removal(NamedTuple):
 
     webhook: Callable[[Shown], Literal["delete"] | None]
     stream: Callable[[Shown], Literal["delete", "release"] | None]
+    source: Callable[[Shown], Literal["delete"] | None]
 
 
 def plan_of(declared: Definitions, registered: Definitions, removal: Removal) -> Plan:
@@ -98,6 +101,11 @@ def plan_of(declared: Definitions, registered: Definitions, removal: Removal) ->
             steps += _steps_of("webhook", name, shown, registered.webhooks.get(name))
     for name, shown in declared.streams.items():
         steps += _steps_of("stream", name, shown, registered.streams.get(name))
+    for name, shown in declared.sources.items():
+        steps += _steps_of("source", name, shown, registered.sources.get(name))
+    for name, shown in registered.sources.items():
+        if name not in declared.sources and removal.source(shown):
+            steps.append(Step("delete", "source", name))
     for name, shown in registered.webhooks.items():
         if name not in declared.webhooks and name not in renamed and removal.webhook(shown):
             steps.append(Step("delete", "webhook", name))

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from event_gateway.config.definitions import stream_of, transformation_of, webhook_of
+from event_gateway.config.definitions import source_of, stream_of, transformation_of, webhook_of
 from event_gateway.config.model import StreamModel, TransformationModel
 from event_gateway.config.problems import (
     MAX_PROBLEMS,
@@ -14,9 +14,12 @@ from event_gateway.config.problems import (
     shortened,
 )
 from event_gateway.config.selection_model import SelectionModel, selection_arguments
+from event_gateway.config.source_model import SourceModel
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.selection import Selection, selection_problems
+from event_gateway.core.sources.definition import SourceDefinition
+from event_gateway.core.sources.rules import source_problems
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.json_values import check_bounds, check_plain
 from event_gateway.core.transformation.definition import TransformationDefinition
@@ -57,6 +60,8 @@ _READ_ONLY = (
     "subscribers",
     "warnings",
     "holds",
+    "in_force",
+    "secret",
 )  # members of the API's responses that are not part of the definition
 
 
@@ -78,6 +83,14 @@ class StreamBody(StreamModel):
     """A stream of the API: as in the configuration, with its name."""
 
     model_config = ConfigDict(title="Stream", json_schema_extra=_with_read_only_members)
+
+    name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
+
+
+class SourceBody(SourceModel):
+    """A source of the API: as in the configuration, with its name."""
+
+    model_config = ConfigDict(title="Source", json_schema_extra=_with_read_only_members)
 
     name: str = Field(description="The name: 1 to 64 letters, digits, _ and -.")
 
@@ -124,6 +137,18 @@ def stream_from_json(body: object) -> StreamDefinition:
         definition.check()
     except InvalidDefinition as error:
         raise InvalidBody([(error.key, error.detail)]) from None
+    return definition
+
+
+def source_from_json(body: object) -> SourceDefinition:
+    """The source in the body of an API request, which may be a response sent back.
+
+    Raises InvalidBody."""
+    model = validated(SourceBody, "sources", body)
+    definition = source_of(model, model.name, managed_by="api")
+    problems = [(problem.key, problem.detail) for problem in source_problems(definition)]
+    if problems:
+        raise InvalidBody(problems)
     return definition
 
 

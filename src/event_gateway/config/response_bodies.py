@@ -1,10 +1,11 @@
-"""Webhooks and streams as the API shows them."""
+"""Webhooks, streams and sources as the API shows them."""
 
 from typing import Any
 
 import msgspec
 
 from event_gateway.core.matching.selection import selection_values
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import format_duration
@@ -109,6 +110,23 @@ def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
         "holds": [hold_to_json(hold) for hold in definition.holds],
         "compression": definition.compression,
         "replicas": definition.replicas,
+        "managed_by": definition.managed_by,
+        "created_at": rfc3339(definition.created_at),
+    }
+
+
+def source_to_json(definition: SourceDefinition) -> dict[str, Any]:
+    """A source as the API shows it: of the settings, those that it has. Secrets are named."""
+    tolerance = definition.tolerance
+    return {
+        "name": definition.name,
+        "type": definition.type,
+        **_as_json(msgspec.to_builtins(definition.settings)),
+        "event": msgspec.to_builtins(definition.event),
+        "tolerance": None if tolerance is None else format_duration(tolerance),
+        "keep_refused": definition.keep_refused,
+        "enabled": definition.enabled,
+        "description": definition.description,
         "managed_by": definition.managed_by,
         "created_at": rfc3339(definition.created_at),
     }

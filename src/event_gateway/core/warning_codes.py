@@ -37,7 +37,9 @@ WARNING_CODES: dict[str, tuple[str, str, str]] = {
         "Check the host in the detail.",
     ),
     "secret_missing": (
-        "webhook", "There is no secret of this name: deliveries wait until there is one",
+        "webhook, source",
+        "There is no secret of this name: deliveries wait, and requests to the source are refused, "
+        "until there is one",
         "`PUT /v1/secrets/{name}`.",
     ),
     "short_retries": (

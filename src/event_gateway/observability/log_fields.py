@@ -68,7 +68,7 @@ FIELDS = {
     "file": "A file of the gateway's own.",
     "endpoint": "The host of a token endpoint.",
     "address": "The network address of a client.",
-    "caller": "Whom a refusal is about: an issuer or a client.",
+    "caller": "Whom a refusal is about: an issuer, a client or a source.",
     "request_id": "The id of the API request (`X-Request-Id`).",
     "url": "The URL of a server, without its password.",
     "revision": "A revision of the registry.",

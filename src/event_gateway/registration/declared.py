@@ -20,7 +20,8 @@ from event_gateway.config.plan import (
     plan_of,
     with_losses,
 )
-from event_gateway.config.response_bodies import stream_to_json, webhook_to_json
+from event_gateway.config.response_bodies import source_to_json, stream_to_json, webhook_to_json
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.waiting import Waiting
@@ -39,6 +40,7 @@ class FilePlans:
         self,
         webhooks: Sequence[Webhook],
         streams: Sequence[StreamDefinition],
+        sources: Sequence[SourceDefinition],
         *,
         force: bool = False,
     ) -> Plan:
@@ -56,6 +58,7 @@ class FilePlans:
         declared = Definitions(
             {webhook.id: webhook_to_json(webhook) for webhook in webhooks},
             {stream.name: stream_to_json(stream) for stream in streams},
+            {source.name: source_to_json(source) for source in sources},
         )
         registered = Definitions(
             {name: webhook_to_json(webhook) for name, webhook in present.items()},
@@ -64,8 +67,9 @@ class FilePlans:
                 for name, stream in registry.streams.items()
                 if not stream.deleting
             },
+            {name: source_to_json(source) for name, source in registry.sources.items()},
         )
-        plan = plan_of(declared, registered, Removal(_of_file, _released))
+        plan = plan_of(declared, registered, Removal(_of_file, _released, _of_file))
         plan = with_losses(plan, await self._losses(plan, present, streams))
         return plan if force else Plan(tuple(
             step for step in plan.steps if not _keeps_orphan(step, present)

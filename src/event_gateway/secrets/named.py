@@ -1,7 +1,7 @@
 """Secrets by name: from the environment, else from a file, else from the sealed secrets."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from event_gateway.core.access.narrowing import is_within
@@ -50,6 +50,7 @@ class Secrets:
         self._external = external
         self._sealed = sealed
         self._of_callers: frozenset[str] = frozenset()
+        self._of_sources: Callable[[], Iterable[str]] = tuple
         self._namespaces = namespaces or SecretNamespaces()
         self._owner = owner
         self._cached: dict[str, tuple[float, int, tuple[str, ...]]] = {}
@@ -73,10 +74,18 @@ class Secrets:
         """From now on :meth:`proves_callers` of these names, and of no others."""
         self._of_callers = frozenset(self.variable(name) for name in names)
 
+    def keep_for_sources(self, names: Callable[[], Iterable[str]]) -> None:
+        """From now on :meth:`proves_callers` also of these names: those of inbound sources."""
+        self._of_sources = names
+
     def proves_callers(self, name: str) -> bool:
-        """Whether callers of the gateway prove themselves with a secret, however its name is
-        written: a receiver that got it, or what it signs, could act as the caller."""
-        return self.variable(name) in self._of_callers
+        """Whether callers of the gateway, or senders to a source, prove themselves with a secret,
+        however its name is written: a receiver that got it, or what it signs, could act as the
+        caller."""
+        variable = self.variable(name)
+        return variable in self._of_callers or any(
+            self.variable(other) == variable for other in self._of_sources()
+        )
 
     def is_private(self, path: Path) -> bool:
         """Whether a path leads to the sealing key, or to a private file of the gateway."""

@@ -38,5 +38,6 @@ ManagesWebhooks = Annotated[Principal, Depends(Requirement(scope.WEBHOOKS_MANAGE
 ReadsDeliveries = Annotated[Principal, Depends(Requirement(scope.DELIVERIES_READ))]
 ManagesDeliveries = Annotated[Principal, Depends(Requirement(scope.DELIVERIES_MANAGE))]
 ManagesSecrets = Annotated[Principal, Depends(Requirement(scope.SECRETS_MANAGE))]
+ReadsSources = Annotated[Principal, Depends(Requirement(scope.EVENTS_READ, unconfined=True))]
 ReadsMetrics = Annotated[Principal, Depends(Requirement(scope.METRICS_READ, unconfined=True))]
 Operator = Annotated[Principal, Depends(Requirement(scope.ADMIN, unconfined=True))]

@@ -14,10 +14,10 @@ import msgspec
 
 from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
-from event_gateway.api.access.refusals import Refusals
 from event_gateway.api.server.problems import unavailable
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.webhook.signing_keys import Checker, checker, split_keys
+from event_gateway.observability.refusals import Refusals
 from event_gateway.state.connection import StateError
 
 KEY_ID, MESSAGE_ID = b"webhook-key-id", b"webhook-id"

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from event_gateway.api.access.key_sources import Fetch, Fetched, NotFetched
+from event_gateway.api.access.key_sources import Fetch, Fetched
 from event_gateway.core.access.issuer import Issuer
 from event_gateway.core.access.verification_keys import VerificationKeys
 from event_gateway.tasks import spawn
+from event_gateway.transport.document import NotFetched
 
 log = structlog.get_logger(__name__)
 

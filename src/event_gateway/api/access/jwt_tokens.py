@@ -10,7 +10,6 @@ from event_gateway.api.access.authenticator import Unauthenticated
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.issuer_keys import IssuerKeys
 from event_gateway.api.access.key_sources import Fetch
-from event_gateway.api.access.refusals import Refusals
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.access.issuer import Issuer, TokenHolder, token_holder
 from event_gateway.core.access.principal import Principal
@@ -25,6 +24,7 @@ from event_gateway.core.access.token import (
 from event_gateway.core.access.verification_keys import VerificationKey
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import ISSUER_KEYS
+from event_gateway.observability.refusals import Refusals
 
 MAX_KNOWN = 8192  # tokens that are not checked again while they are valid
 NO_KEYS = "the keys of the token's issuer cannot be fetched; try again"

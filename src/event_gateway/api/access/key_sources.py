@@ -1,8 +1,6 @@
 """Where the keys of an issuer come from: its server, files, or a secret."""
 
-import asyncio
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,12 @@ from event_gateway.core.access.verification_keys import (
 )
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.json_text import MalformedJson, read_json
-from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
+from event_gateway.transport.client import HttpClient
+from event_gateway.transport.document import NotFetched, fetch_document, lifetime_of
 from event_gateway.transport.tls_files import read_file
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-TIMEOUT = 10.0  # seconds for an answer, from the resolution of the name to the end of the body
-MAX_BODY = 256 * 1024  # bytes of an answer
-# Seconds for which keys count as current: as the server says (Cache-Control), within these bounds.
-LIFETIME, SHORTEST, LONGEST = 3600.0, 300.0, 86400.0
 FILES_CHECKED = 5.0  # seconds between two readings of files and secrets
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 
 FindSecret = Callable[[str], Sequence[str]]  # the values of a secret, by its name
 ReadFiles = Callable[[Sequence[str]], VerificationKeys]  # raises UnusableKeys
@@ -41,10 +35,6 @@ class Fetched(msgspec.Struct, frozen=True):
     lifetime: float
 
 
-class NotFetched(Exception):
-    """There are no keys now; the text says why."""
-
-
 Fetch = Callable[[], Awaitable[Fetched]]
 
 
@@ -54,9 +44,9 @@ def key_source(issuer: Issuer, http: HttpClient, files: ReadFiles, secrets: Find
     async def from_server() -> Fetched:
         url = keys_url(issuer)
         if issuer.jwks_url is None:
-            document, _ = await _get(http, url)
+            document, _ = await fetch_document(http, url)
             url = _jwks_url(document, issuer.name)
-        raw, headers = await _get(http, url)
+        raw, headers = await fetch_document(http, url)
         return Fetched(read_jwk_set(raw), lifetime_of(headers))
 
     async def from_here() -> Fetched:
@@ -107,19 +97,6 @@ def secret_keys(name: str, secrets: FindSecret) -> VerificationKeys:
         raise UnusableKeys(f"the secret {name}: {error}") from None
 
 
-def lifetime_of(headers: Mapping[str, str]) -> float:
-    """For how many seconds an answer with these headers is fresh (RFC 9111, 4.2), within bounds."""
-    control = headers.get("cache-control", "").lower()
-    if "no-store" in control or "no-cache" in control:
-        return SHORTEST
-    match = _MAX_AGE.search(control)
-    if match is None:
-        return LIFETIME
-    age = headers.get("age", "0").strip()
-    spent = float(age) if age.isascii() and age.isdigit() and len(age) < 10 else 0.0
-    return min(max(float(match[1]) - spent, SHORTEST), LONGEST)
-
-
 def _jwks_url(document: bytes, issuer: str) -> str:
     """The key set of a discovery document (OpenID Connect Discovery 1.0, 4.3)."""
     try:
@@ -132,35 +109,3 @@ def _jwks_url(document: bytes, issuer: str) -> str:
     if not isinstance(url, str):
         raise NotFetched("its discovery document has no jwks_uri")
     return url
-
-
-async def _get(http: HttpClient, url: str) -> tuple[bytes, dict[str, str]]:
-    """The body and the headers of an answer. Raises NotFetched."""
-    try:
-        target = parse_target(url)
-    except ValueError as error:
-        raise NotFetched(f"its URL {error}") from None
-    head = (
-        b"GET %b HTTP/1.1\r\nhost: %b\r\naccept: application/json\r\n"
-        b"accept-encoding: identity\r\nuser-agent: event-gateway\r\n\r\n"
-    ) % (target.path.encode(), target.host_header)
-    result: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-
-    def done(answer: Response | Failure) -> None:
-        if not result.done():
-            result.set_result(answer)
-
-    http.post(target, head, b"", TIMEOUT, done)
-    answer = await result
-    if isinstance(answer, Failure):
-        hint = "; auth.allow_networks can allow it" if answer.error_type == "EgressRefused" else ""
-        raise NotFetched(f"{target.host}: {answer.error_type}, {answer.message}{hint}")
-    if 300 <= answer.status < 400:
-        raise NotFetched(f"{target.host} redirects, which is not followed: name the final URL")
-    if answer.status != 200:
-        raise NotFetched(f"{target.host} answered {answer.status}")
-    if answer.truncated:
-        raise NotFetched(f"{target.host} sent more than {MAX_BODY} bytes, or not all of them")
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NotFetched(f"{target.host} sent a compressed answer, for which nobody has asked")
-    return answer.body, answer.headers

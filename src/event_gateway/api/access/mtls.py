@@ -65,6 +65,16 @@ class ClientCertificates:
             raise Unauthenticated("pages of other origins cannot use a certificate of the browser")
         return principal
 
+    def trusted(self, request: CallerRequest) -> ClientCertificate | None:
+        """The certificate that the client has shown, if it is trusted now, whosever it is."""
+        try:
+            certificate = request.certificate
+        except UnreadableCertificate:
+            return None
+        if certificate is None or self._why_refused(certificate) is not None:
+            return None
+        return certificate
+
     def still_valid(self, principal: Principal) -> bool:
         """Whether the certificate is trusted, and the rules still say the same of it."""
         certificate = self._certificates.get(principal.id)

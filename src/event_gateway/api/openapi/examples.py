@@ -57,6 +57,17 @@ BODIES: dict[str, Any] = {
     "change_stream": {"retention": "90d", "max_messages": None},
     "place_hold": {"reason": "case 4711, until the court has decided"},
     "stamp_anchor": {"kind": "rfc3161", "value": "MIIKkTADAgEAMIIKiAYJKoZIhvcNAQcCoIIKeTCCCnU="},
+    "create_source": {
+        "name": "gh", "type": "github", "secret_name": "gh_secret",
+        "event": {"type": "github.{x-github-event}"},
+    },
+    "replace_source": {"type": "github", "secret_name": "gh_secret", "keep_refused": True},
+    "change_source": {"enabled": False, "description": None},
+    "try_source": {
+        "headers": {"X-GitHub-Event": "push", "X-GitHub-Delivery": "72d3162e",
+                    "X-Hub-Signature-256": "sha256=…"},
+        "body": "{}", "received_at": "2026-05-04T03:02:01Z",
+    },
     "create_key": _KEY | {"expires_in": "30d"},
     "change_key": {"name": "shop", "expires_in": None},
     "rotate_key": {"overlap": "24h"},

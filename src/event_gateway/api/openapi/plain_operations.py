@@ -6,13 +6,14 @@ from pydantic import TypeAdapter
 
 from event_gateway.api.answers.common import CloudEvent
 from event_gateway.api.answers.others import Accepted, JsonWebKeys
+from event_gateway.api.answers.sources import SourceTaken
 from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE
 from event_gateway.core.access.scope import EVENTS_PUBLISH, STREAMS_READ
 from event_gateway.core.cloudevents.json_format import MAX_BATCH
 from event_gateway.core.cloudevents.media_types import BATCH, STRUCTURED
 
 SCHEMAS: dict[str, Any] = {"CloudEvent": CloudEvent, "Accepted": Accepted,
-                           "JsonWebKeys": JsonWebKeys}  # fmt: skip
+                           "JsonWebKeys": JsonWebKeys, "SourceTaken": SourceTaken}  # fmt: skip
 _event = {"$ref": "#/components/schemas/CloudEvent"}
 
 
@@ -26,6 +27,15 @@ def _header(name: str, description: str, *, required: bool = False) -> dict[str,
 def _json(name: str, description: str) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{name}"}
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_HANDSHAKE: dict[str, Any] = {
+    "Allow": {"description": "The methods of the path.", "required": True,
+              "schema": {"type": "string"}},
+    "WebHook-Allowed-Origin": {"schema": {"type": "string"}},
+    "WebHook-Allowed-Rate": {"schema": {"type": "string"}},
+}  # fmt: skip
 
 
 def plain_operations(signing_keys: str) -> dict[str, dict[str, dict[str, Any]]]:
@@ -67,14 +77,43 @@ def plain_operations(signing_keys: str) -> dict[str, dict[str, dict[str, Any]]]:
                 "responses": {
                     "200": {
                         "description": "WebHook-Allowed-Origin is there if the origin may send.",
-                        "headers": {
-                            "Allow": {"description": "The methods of the path.",
-                                      "required": True, "schema": {"type": "string"}},
-                            "WebHook-Allowed-Origin": {"schema": {"type": "string"}},
-                            "WebHook-Allowed-Rate": {"schema": {"type": "string"}},
-                        },
+                        "headers": _HANDSHAKE,
                     }
                 },
+            },
+        },
+        "/v1/sources/{name}": {
+            "post": {
+                "tags": ["sources"],
+                "summary": "Receive",
+                "operationId": "receive_delivery",
+                "description": "Takes in a request of a third party, which the source verifies in "
+                "place of a key of the gateway. Answered once the log has confirmed its events; a "
+                "challenge or a confirmation gets the answer that its provider expects.",
+                "parameters": [_NAME],
+                "requestBody": {
+                    "required": False,
+                    "content": {"*/*": {"schema": {"description": "As the provider sends it."}}},
+                },
+                "responses": {"200": _json("SourceTaken", "The log has the events.")},
+                ERRORS: [400, 401, 403, 404, 413, 415, 422, 503],
+            },
+            "options": {
+                "tags": ["sources"],
+                "summary": "Ask Whether a Source Takes Events",
+                "operationId": "show_source_options",
+                "description": "The handshake of CloudEvents' webhook specification (4), for "
+                "sources whose provider asks so.",
+                "parameters": [
+                    _NAME, _header("WebHook-Request-Origin", "Who wants to send events."),
+                ],
+                "responses": {
+                    "200": {
+                        "description": "WebHook-Allowed-Origin is there if the origin may send.",
+                        "headers": _HANDSHAKE,
+                    }
+                },
+                ERRORS: [404, 503],
             },
         },
         "/v1/ws": {

@@ -22,6 +22,7 @@ from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.events_at_once import EventsAtOnce
 from event_gateway.api.routes.signing_keys import PATH as SIGNING_KEYS
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
+from event_gateway.api.routes.source_endpoint import SourceEndpoint
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import check_provided, part_of, provide
 from event_gateway.api.server.problems import HANDLED, Problem, problem_of
@@ -58,6 +59,7 @@ def build_application(
     answers: IdempotentAnswers,
     events: EventsEndpoint,
     signing_keys: SigningKeysEndpoint,
+    sources: SourceEndpoint,
     groups: Sequence[RouteGroup],
     limit_reached: Callable[[str], None],
     tracing: Tracing,
@@ -80,6 +82,7 @@ def build_application(
     app.router.routes.append(Route(EVENTS, events.post, methods=["POST"]))
     app.router.routes.append(Route(EVENTS, events.options, methods=["OPTIONS"]))
     app.router.routes.append(Route(SIGNING_KEYS, signing_keys.get))
+    app.router.routes += sources.routes()
     described = [route for group in groups for router in group.routers for route in router.routes]
     make_document = functools.partial(
         openapi_document,

@@ -1,4 +1,4 @@
-"""What a route may do with a registered webhook or stream."""
+"""What a route may do with a registered webhook, stream or source."""
 
 from typing import Annotated, TypeVar
 
@@ -7,6 +7,7 @@ from fastapi import Query
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 from event_gateway.core.errors import BeingDeleted
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -23,12 +24,12 @@ Manager = Annotated[
     ),
 ]
 
-Definition = TypeVar("Definition", Webhook, StreamDefinition)
+Definition = TypeVar("Definition", Webhook, StreamDefinition, SourceDefinition)
 
 
 def present(definition: Definition) -> Definition:
     """The definition. Raises BeingDeleted if it is."""
-    if definition.deleting:
+    if not isinstance(definition, SourceDefinition) and definition.deleting:
         raise BeingDeleted(f"the {_named(definition)} is being deleted")
     return definition
 
@@ -53,7 +54,8 @@ def deletable(webhook: Webhook) -> Webhook:
     return writable(webhook)
 
 
-def _named(definition: Webhook | StreamDefinition) -> str:
+def _named(definition: Webhook | StreamDefinition | SourceDefinition) -> str:
     if isinstance(definition, Webhook):
         return f"webhook {definition.id}"
-    return f"stream {definition.name}"
+    kind = "source" if isinstance(definition, SourceDefinition) else "stream"
+    return f"{kind} {definition.name}"

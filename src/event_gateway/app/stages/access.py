@@ -9,7 +9,7 @@ from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.hmac_signature import HmacClient, HmacSignatures
 from event_gateway.api.access.jwt_tokens import JwtTokens
-from event_gateway.api.access.key_sources import MAX_BODY, Fetch, file_keys, key_source
+from event_gateway.api.access.key_sources import Fetch, file_keys, key_source
 from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.app.stages.stages import Stages
 from event_gateway.audit.trail import AuditTrail
@@ -29,6 +29,7 @@ from event_gateway.state.key_uses import KeyUses
 from event_gateway.state.signed_requests import SignedRequests
 from event_gateway.tasks import TaskGroup
 from event_gateway.transport.client import HttpClient
+from event_gateway.transport.document import MAX_BODY
 from event_gateway.transport.egress_guard import EgressGuard, configure_for_issuers
 from event_gateway.transport.proxy import proxy_of
 

@@ -20,10 +20,12 @@ from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protoco
 from event_gateway.api.routes.admin import admin_application
 from event_gateway.api.routes.events import EventsEndpoint
 from event_gateway.api.routes.signing_keys import SigningKeysEndpoint
+from event_gateway.api.routes.source_endpoint import SourceEndpoint
 from event_gateway.api.server.application import Application, build_application
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access, build_access
 from event_gateway.app.stages.routes import health_parts, route_groups
+from event_gateway.app.stages.sources import build_sources
 from event_gateway.app.stages.stages import Stages
 from event_gateway.config.model import Config
 from event_gateway.core.access.certificate_rule import CertificateRule
@@ -155,6 +157,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
     limit_reached = stages.adapters.metrics.limit_reached
     connections = Connections(subscribers, access.authenticator.still_valid, limit_reached)
     subscriptions = stages.streaming.subscriptions
+    sources = build_sources(stages, access)
     application = build_application(
         __version__,
         authenticator=access.authenticator,
@@ -169,9 +172,18 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
             state=state,
         ),
         signing_keys=SigningKeysEndpoint(stages.adapters.registry, stages.requests.secrets),
+        sources=SourceEndpoint(
+            stages.adapters.registry,
+            sources,
+            state,
+            certificate=certificates.trusted,
+            limit_reached=limit_reached,
+        ),
         limit_reached=limit_reached,
         tracing=stages.telemetry.tracing,
-        groups=route_groups(stages, access=access, state=state, connections=connections),
+        groups=route_groups(
+            stages, access=access, state=state, connections=connections, sources=sources
+        ),
     )
     open_session = sessions(
         subscriptions=subscriptions,

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.request import Requests
 from event_gateway.broker.positions import PositionCopies
-from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.definitions import source_of, stream_of, webhook_of
 from event_gateway.config.model import Config
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.declared import FilePlans
 from event_gateway.registration.log_positions import LogPositions
 from event_gateway.registration.reloads import Reloads
 from event_gateway.registration.renames import WebhookRenames
+from event_gateway.registration.sources import SourceRegistration
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.takeovers import Takeovers
 from event_gateway.registration.verification import Verifier
@@ -36,6 +38,7 @@ class Registrations:
     deletions: WebhookDeletions
     positions: LogPositions
     streams: StreamRegistration
+    sources: SourceRegistration
     verifier: Verifier
     waiting: Waiting
     plans: FilePlans
@@ -43,14 +46,15 @@ class Registrations:
     reloads: Reloads
 
     async def load_file(self, config: Config, *, force: bool) -> None:
-        """Writes the file's streams and webhooks into the registry. ``force``: the streams may
-        drop events that they hold, and webhooks are deleted with what waits for them.
+        """Writes the file's streams, webhooks and sources into the registry. ``force``: the streams
+        may drop events that they hold, and webhooks are deleted with what waits for them.
 
         Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError
         and StateError.
         """
         await self.streams.load_file(streams_of(config), force=force)
         await self.file_webhooks.load(webhooks_of(config), force=force)
+        await self.sources.load_file(sources_of(config))
         await self.verifier.withdraw_outdated()
         await self.positions.adopt_streams()
 
@@ -92,6 +96,7 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
         streams=StreamRegistration(
             adapters.broker, adapters.registry, adapters.events, adapters.lifecycle, adapters.audit
         ),
+        sources=SourceRegistration(adapters.registry, adapters.audit),
         verifier=Verifier(
             adapters.registry, amendments, adapters.peers, receivers=requests.receivers,
             builders=requests.builders, origin=config.delivery.origin,
@@ -115,3 +120,8 @@ def webhooks_of(config: Config) -> list[Webhook]:
 def streams_of(config: Config) -> list[StreamDefinition]:
     """The file's named streams."""
     return [stream_of(model, name, managed_by="file") for name, model in config.streams.items()]
+
+
+def sources_of(config: Config) -> list[SourceDefinition]:
+    """The file's inbound sources."""
+    return [source_of(model, name, managed_by="file") for name, model in config.sources.items()]

@@ -27,6 +27,7 @@ from event_gateway.api.routes import (
     repair,
     replays,
     secrets,
+    sources,
     streams,
     subscriptions,
     tokens,
@@ -43,10 +44,16 @@ from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
 from event_gateway.broker.stream_rates import MessageRates
+from event_gateway.ingest.source_requests import SourceRequests
 
 
 def route_groups(
-    stages: Stages, *, access: Access, state: ApiState, connections: Connections
+    stages: Stages,
+    *,
+    access: Access,
+    state: ApiState,
+    connections: Connections,
+    sources: SourceRequests,
 ) -> list[RouteGroup]:
     """All routes but those of ``/v1/events`` and the signing keys, each with its parts."""
     return [
@@ -55,6 +62,7 @@ def route_groups(
         *_access_groups(stages, access),
         *_delivery_groups(stages),
         *_event_groups(stages),
+        _source_group(stages, sources),
         _audit_group(stages, state, connections),
         _alert_group(stages),
         _health_group(stages, state),
@@ -222,6 +230,16 @@ def _event_groups(stages: Stages) -> list[RouteGroup]:
         RouteGroup(rejected_parts, (rejected.router,)),
         RouteGroup(transformation_parts, (transformations.router,)),
     ]
+
+
+def _source_group(stages: Stages, requests: SourceRequests) -> RouteGroup:
+    parts = sources.SourceParts(
+        registry=stages.adapters.registry,
+        registration=stages.registrations.sources,
+        requests=requests,
+        secrets=stages.requests.secrets,
+    )
+    return RouteGroup(parts, (sources.router,))
 
 
 def _lookup_groups(stages: Stages) -> list[RouteGroup]:

@@ -37,6 +37,9 @@ from event_gateway.core.text.times import parse_time
 
 # The order in which changes are made: what is deleted is deleted last.
 _ORDER = ("create", "change", "rename", "delete")
+# Streams first, so that no event of a new webhook's is missing from them; then what gets the events
+# of new sources.
+_KINDS: tuple[Kind, ...] = ("stream", "webhook", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Application:
         self._prune = prune
         self._force = force
         self._plan = Plan(())
-        self._registered = Definitions({}, {})
+        self._registered = Definitions({}, {}, {})
         self._tags: dict[tuple[Kind, str], str | None] = {}
 
     @property
@@ -80,9 +83,11 @@ class Application:
         declared = self._declared.definitions
         webhooks = await items_of(client, "/v1/webhooks")
         streams = await items_of(client, "/v1/streams") if declared.streams or self._prune else []
+        sources = await self._sources(client)
         self._registered = Definitions(
             {shown["id"]: shown for shown in webhooks if shown["state"] != "renamed"},
             {shown["name"]: shown for shown in streams if "managed_by" in shown},
+            {shown["name"]: shown for shown in sources},
         )
         plan = self._made()
         await self._read_again(client, plan)
@@ -96,9 +101,9 @@ class Application:
     ) -> list[Applied]:
         """Takes all steps, also after one that fails; calls ``on_done`` after each."""
         results = []
-        # Streams first, so that no event of a new webhook's is missing from them.
         for step in sorted(
-            self._plan.steps, key=lambda step: (_ORDER.index(step.action), step.kind != "stream")
+            self._plan.steps,
+            key=lambda step: (_ORDER.index(step.action), _KINDS.index(step.kind)),
         ):
             status, content = await self._take(client, step)
             detail = ""
@@ -124,7 +129,7 @@ class Application:
             return await client.request(
                 "POST", with_query(collection, query), definitions[step.name]
             )
-        if step.kind == "webhook":
+        if step.kind != "stream":
             return await client.request(
                 "PUT", with_query(one, query), definitions[step.name], if_match=tag
             )
@@ -133,11 +138,21 @@ class Application:
             "PATCH", with_query(one, query), definitions[step.name], if_match=tag
         )
 
+    async def _sources(self, client: GatewayClient) -> list[Any]:
+        """The registered sources; none for a key that may not see them, if the file has none."""
+        if not self._declared.definitions.sources:
+            if not self._prune:
+                return []
+            status, _ = await client.request("GET", "/v1/sources?limit=1")
+            if status == 403:
+                return []
+        return await items_of(client, "/v1/sources")
+
     def _made(self) -> Plan:
         """The plan from what is known to be registered, without losses. Ends the command as
         :meth:`plan` does."""
         self._check_managers()
-        removal = Removal(self._removed, self._removed)
+        removal = Removal(self._removed, self._removed, self._removed)
         return plan_of(self._of_their_owners(), self._registered, removal)
 
     async def _read_again(self, client: GatewayClient, plan: Plan) -> None:
@@ -170,6 +185,7 @@ class Application:
             for section, declared, registered in (
                 ("webhooks", self._declared.definitions.webhooks, self._registered.webhooks),
                 ("streams", self._declared.definitions.streams, self._registered.streams),
+                ("sources", self._declared.definitions.sources, self._registered.sources),
             )
             for name in declared
             if name in registered and registered[name]["managed_by"] == "file"
@@ -186,7 +202,7 @@ class Application:
             if existing.get("owner") and not shown["namespaces"]:
                 shown = {**shown, "namespaces": existing["namespaces"]}
             webhooks[name] = shown
-        return Definitions(webhooks, self._declared.definitions.streams)
+        return self._declared.definitions._replace(webhooks=webhooks)
 
     async def _losses(self, client: GatewayClient, plan: Plan) -> dict[tuple[Kind, str], Loss]:
         losses: dict[tuple[Kind, str], Loss | None] = {}
@@ -212,7 +228,13 @@ class Application:
 
 
 def _of_kind(definitions: Definitions, kind: Kind) -> Mapping[str, Shown]:
-    return definitions.webhooks if kind == "webhook" else definitions.streams
+    match kind:
+        case "webhook":
+            return definitions.webhooks
+        case "stream":
+            return definitions.streams
+        case "source":
+            return definitions.sources
 
 
 def _path(step: Step) -> str:

@@ -71,6 +71,7 @@ def _names_of(path: str, member: str) -> Complete:
 
 complete_webhooks = _names_of("/v1/webhooks", "id")
 complete_streams = _names_of("/v1/streams", "name")
+complete_sources = _names_of("/v1/sources", "name")
 complete_keys = _names_of("/v1/keys", "id")
 complete_secrets = _names_of("/v1/secrets", "name")
 complete_types = _names_of("/v1/event-types", "type")

@@ -1,15 +1,15 @@
-"""The file of ``event-gateway apply``: the webhooks and streams that it declares."""
+"""The file of ``event-gateway apply``: the webhooks, streams and sources that it declares."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from event_gateway.config.definitions import stream_of, webhook_of
+from event_gateway.config.definitions import source_of, stream_of, webhook_of
 from event_gateway.config.load import examine
 from event_gateway.config.near_misses import ENV_PREFIX
 from event_gateway.config.plan import Definitions
 from event_gateway.config.problems import ConfigError, Source
-from event_gateway.config.response_bodies import stream_to_json, webhook_to_json
+from event_gateway.config.response_bodies import source_to_json, stream_to_json, webhook_to_json
 from event_gateway.core.text.identifier import ID
 from event_gateway.request.transformations import compile_definition
 
@@ -56,8 +56,13 @@ def read_declared(path: Path, set_name: str | None) -> Declared:
         name: stream_to_json(stream_of(model, name, managed_by=manager))
         for name, model in config.streams.items()
     }
-    others = sorted(config.model_fields_set - {"webhooks", "streams", "transformations"})
+    sources = {
+        name: source_to_json(source_of(model, name, managed_by=manager))
+        for name, model in config.sources.items()
+    }
+    applied = {"webhooks", "streams", "sources", "transformations"}
+    others = sorted(config.model_fields_set - applied)
     notes = [f"{name}: is read from the gateway's own file only, and not applied"
              for name in others]  # fmt: skip
     notes += [problem.reason for problem in source.differences if not problem.line]
-    return Declared(Definitions(webhooks, streams), manager, source, tuple(notes))
+    return Declared(Definitions(webhooks, streams, sources), manager, source, tuple(notes))

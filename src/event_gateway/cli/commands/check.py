@@ -30,6 +30,8 @@ def check_file(path: Path, *, as_json: bool = False) -> int:
         config, source = read_config(path)
         warned = warnings(config, source)
         summary = f"{len(config.webhooks)} webhooks, {len(config.streams)} streams"
+        if config.sources:
+            summary += f", {len(config.sources)} sources"
     except ConfigError as error:
         errors = error.problems
     if as_json:

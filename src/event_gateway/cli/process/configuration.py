@@ -91,18 +91,24 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
 
 
 def missing_secrets(config: Config, source: Source) -> list[Problem]:
-    """Secrets that webhooks of the file name, and that are neither in the environment nor in a
-    file."""
+    """Secrets that webhooks and sources of the file name, and that are neither in the environment
+    nor in a file."""
     external = external_secrets(config)
+    named = [
+        (key, method.secret_name, "its deliveries wait")
+        for key, method in _security(config) if method.secret_name
+    ] + [
+        (f"sources.{name}.secret_name", model.secret_name, "its requests are refused")
+        for name, model in config.sources.items() if model.secret_name
+    ]  # fmt: skip
     return [
         source.problem(
             key,
-            f"the secret {method.secret_name} is missing (neither "
-            f"{external.variable(method.secret_name)} nor a file in {config.secrets.dir}); unless "
-            "it is in the sealed store, its deliveries wait",
+            f"the secret {secret} is missing (neither {external.variable(secret)} nor a file in "
+            f"{config.secrets.dir}); unless it is in the sealed store, {effect}",
         )
-        for key, method in _security(config)
-        if method.secret_name and external.find(method.secret_name) is None
+        for key, secret, effect in named
+        if external.find(secret) is None
     ]
 
 

@@ -20,6 +20,7 @@ from event_gateway.client.models.repair import *
 from event_gateway.client.models.replays import *
 from event_gateway.client.models.secrets import *
 from event_gateway.client.models.shared import *
+from event_gateway.client.models.sources import *
 from event_gateway.client.models.streams import *
 from event_gateway.client.models.transformations import *
 from event_gateway.client.models.webhooks import *

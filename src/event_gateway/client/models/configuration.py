@@ -57,7 +57,7 @@ class PlannedStep(TypedDict):
     """A change of one definition. `former`: the id that a webhook was renamed from."""
 
     action: Literal["create", "change", "rename", "delete", "release"]
-    kind: Literal["webhook", "stream"]
+    kind: Literal["webhook", "stream", "source"]
     name: str
     former: str
     differences: list[PlannedDifference]

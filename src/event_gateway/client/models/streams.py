@@ -52,6 +52,8 @@ class ChangeStreamBody(TypedDict):
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
     holds: NotRequired[Any | None]
+    in_force: NotRequired[Any | None]
+    secret: NotRequired[Any | None]
 
 
 class ChangedStream(TypedDict):
@@ -93,6 +95,8 @@ class CreateStreamBody(TypedDict):
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
+    in_force: NotRequired[Any]
+    secret: NotRequired[Any]
 
 
 class CreateTokenBody(TypedDict):

@@ -131,6 +131,8 @@ class ChangeWebhookBody(TypedDict):
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
     holds: NotRequired[Any | None]
+    in_force: NotRequired[Any | None]
+    secret: NotRequired[Any | None]
 
 
 class ChangeWebhooksBody(TypedDict):
@@ -377,6 +379,8 @@ class ReplaceWebhookBody(TypedDict):
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
+    in_force: NotRequired[Any]
+    secret: NotRequired[Any]
 
 
 class RetryPolicyAnswer(TypedDict):
@@ -587,6 +591,8 @@ class WebhookBody(TypedDict):
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
+    in_force: NotRequired[Any]
+    secret: NotRequired[Any]
 
 
 class WebhookStats(TypedDict):

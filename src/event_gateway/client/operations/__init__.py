@@ -34,6 +34,7 @@ from event_gateway.client.operations.rejected import AsyncRejectedOperations, Re
 from event_gateway.client.operations.repair import AsyncRepairOperations, RepairOperations
 from event_gateway.client.operations.replays import AsyncReplaysOperations, ReplaysOperations
 from event_gateway.client.operations.secrets import AsyncSecretsOperations, SecretsOperations
+from event_gateway.client.operations.sources import AsyncSourcesOperations, SourcesOperations
 from event_gateway.client.operations.streams import AsyncStreamsOperations, StreamsOperations
 from event_gateway.client.operations.transformations import (
     AsyncTransformationsOperations,
@@ -59,6 +60,7 @@ class Operations(
     RepairOperations,
     ReplaysOperations,
     SecretsOperations,
+    SourcesOperations,
     StreamsOperations,
     TransformationsOperations,
     WebhooksOperations,
@@ -83,6 +85,7 @@ class AsyncOperations(
     AsyncRepairOperations,
     AsyncReplaysOperations,
     AsyncSecretsOperations,
+    AsyncSourcesOperations,
     AsyncStreamsOperations,
     AsyncTransformationsOperations,
     AsyncWebhooksOperations,

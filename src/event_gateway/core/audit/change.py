@@ -23,7 +23,7 @@ _CREDENTIALS = frozenset({
 })  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 # Resources whose ids are names. The others, such as events, have ids of any characters.
-_NAMED = frozenset({"replay", "secret", "stream", "subscription", "webhook"})
+_NAMED = frozenset({"replay", "secret", "source", "stream", "subscription", "webhook"})
 # Resources whose ids have a form of their own; a whole key or token in its place is not shown.
 _FORMS: dict[str, Callable[[str], object]] = {"key": api_key.is_id, "token": browser_token.is_id}
 MAX_ID = 256  # characters of an id

@@ -33,6 +33,12 @@ SCHEMA_VIOLATIONS = _counter(
     "schema_violations", "Events whose data is not valid under the schema of their type.",
     "type", "enforce",
 )  # fmt: skip
+SOURCE_REQUESTS = _counter(
+    "source_requests",
+    "Requests to sources: accepted, duplicate, answered (a challenge or a confirmation), or why "
+    "they were refused.",
+    "source", "outcome",
+)  # fmt: skip
 CONSUMER_LAG = _leader("consumer_lag", "Events in the log that are not routed yet.")
 CONSUMER_LAG_SECONDS = _leader(
     "consumer_lag_seconds", "The age of the oldest event that is not routed yet."
@@ -221,7 +227,7 @@ PROCESS_START = _process(
 SECTIONS: dict[str, tuple[Family, ...]] = {
     "Events": (
         EVENTS_RECEIVED, EVENTS_ROUTED, EVENTS_REJECTED, EVENTS_DUPLICATE, SCHEMA_VIOLATIONS,
-        CONSUMER_LAG, CONSUMER_LAG_SECONDS,
+        SOURCE_REQUESTS, CONSUMER_LAG, CONSUMER_LAG_SECONDS,
     ),
     "Deliveries": (
         DELIVERIES, ATTEMPTS, DELIVERY_LATENCY, ATTEMPT_DURATION, ATTEMPTS_IN_FLIGHT,

@@ -30,6 +30,7 @@ MAX_WEBHOOKS = 500
 MAX_CHANGED = 1000  # webhooks without a label that count for their history between two points
 MAX_TYPES = 500
 MAX_ORIGINS = 100
+MAX_SOURCES = 500
 MAX_ORIGIN = 64  # characters; a header names the origin, which any publisher can set
 FORGOTTEN_AFTER = 600.0  # seconds for which the series of a deleted webhook or stream stay
 INTERVAL = 1.0  # seconds between two looks whether to write for the other processes
@@ -57,6 +58,7 @@ class Metrics:
         self.changed = Changed(MAX_CHANGED)
         self._gone: dict[str, float] = {}  # since when a webhook is not registered any more
         self._origins = BoundedLabel(MAX_ORIGINS, MAX_ORIGIN)
+        self._sources = BoundedLabel(MAX_SOURCES)
         self._types = BoundedLabel(MAX_TYPES)
         self._violating = BoundedLabel(MAX_TYPES)
         self._transformations = BoundedLabel(MAX_WEBHOOKS)
@@ -90,6 +92,11 @@ class Metrics:
     def duplicate(self) -> None:
         """Counts an event that was published again."""
         self.figures.add(families.EVENTS_DUPLICATE)
+
+    def source_request(self, source: str, outcome: str) -> None:
+        """Counts a request to a registered source. After the first 500 sources the others share
+        the label ``other``."""
+        self.figures.add(families.SOURCE_REQUESTS, self._sources(source), outcome)
 
     def schema_violation(self, event_type: str, enforce: str) -> None:
         """Counts an event whose data is not valid. After the first 500 types the others share the

@@ -1,4 +1,4 @@
-"""Logs why callers were refused, which the callers are not told."""
+"""Logs why callers were refused, of which they are told less or nothing."""
 
 import time
 
@@ -17,12 +17,14 @@ class Refusals:
         self._what = what
         self._logged: dict[tuple[str, str], float] = {}
 
-    def log(self, whose: str, why: str) -> None:
-        """Logs a refusal. ``whose``: the issuer or the client; empty if it is not known."""
+    def log(self, whose: str, why: str, kind: str = "") -> None:
+        """Logs a refusal. ``whose``: the issuer, the client or the source; empty if it is not
+        known. ``kind``: what counts as the same, where the text differs each time."""
         now = time.monotonic()
-        if now - self._logged.get((whose, why), -LOG_AGAIN) < LOG_AGAIN:
+        key = whose, kind or why
+        if now - self._logged.get(key, -LOG_AGAIN) < LOG_AGAIN:
             return
-        self._logged[whose, why] = now
+        self._logged[key] = now
         if len(self._logged) > MAX_REMEMBERED:
             del self._logged[next(iter(self._logged))]
         log.warning(f"{self._what} was refused", caller=whose, reason=why)

@@ -1,0 +1,85 @@
+"""Answers about inbound sources."""
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from event_gateway.api.answers.common import CloudEvent, Duration, Manager, Time, Warned
+
+
+class SourceTemplates(TypedDict):
+    """Templates of an event's attributes."""
+
+    type: NotRequired[str]
+    subject: NotRequired[str]
+    id: NotRequired[str]
+    time: NotRequired[str]
+    source: NotRequired[str]
+
+
+class SourceDefinitionAnswer(TypedDict):
+    """A source as it is registered: of the settings, those that it has. ``event``: the templates
+    that it names itself."""
+
+    name: str
+    type: str
+    secret_name: NotRequired[str]
+    header: NotRequired[str]
+    query: NotRequired[str]
+    algorithm: NotRequired[str]
+    encoding: NotRequired[str]
+    prefix: NotRequired[str]
+    signed: NotRequired[str]
+    timestamp: NotRequired[str]
+    username: NotRequired[str]
+    public_key: NotRequired[str]
+    url: NotRequired[str]
+    topics: NotRequired[list[str]]
+    issuer: NotRequired[str]
+    audience: NotRequired[str]
+    jwks_url: NotRequired[str]
+    email: NotRequired[str]
+    subject: NotRequired[str]
+    dns: NotRequired[str]
+    uri: NotRequired[str]
+    event: SourceTemplates
+    tolerance: Duration | None
+    keep_refused: bool
+    enabled: bool
+    description: str
+    managed_by: Manager
+    created_at: Time
+
+
+class SourceAnswer(SourceDefinitionAnswer):
+    """A source. ``in_force``: all templates, also those of its provider; ``secret``: whether the
+    gateway has a value of its secret, null if it has none."""
+
+    in_force: SourceTemplates
+    secret: Literal["present", "missing"] | None
+
+
+class ChangedSource(SourceAnswer):
+    """A source after a change."""
+
+    warnings: list[Warned]
+
+
+class SourceTrial(TypedDict):
+    """What would come of a request to a source. ``verified``: whether it is the provider's, null
+    where the gateway's own example was tried; ``reason`` and ``detail``: why it would be refused;
+    ``events``: what it would be published as; ``answer``: the body of the answer, if it is no
+    event."""
+
+    verified: bool | None
+    reason: str | None
+    detail: str | None
+    answer: str | None
+    events: list[CloudEvent]
+
+
+class SourceTaken(TypedDict):
+    """How many events of a request the log has taken, and how many it had already."""
+
+    accepted: int
+    duplicates: int

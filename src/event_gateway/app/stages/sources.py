@@ -1,0 +1,35 @@
+"""Builds what takes in the requests of inbound sources."""
+
+from event_gateway.app.stages.access import Access
+from event_gateway.app.stages.stages import Stages
+from event_gateway.ingest.provider_documents import ProviderDocuments
+from event_gateway.ingest.source_refusals import SourceRefusals
+from event_gateway.ingest.source_requests import SourceRequests
+from event_gateway.transport.document import fetch_document
+
+
+def build_sources(stages: Stages, access: Access) -> SourceRequests:
+    """Needs the access stage, whose client also fetches the documents of providers."""
+    adapters, ingest, secrets = stages.adapters, stages.ingest, stages.requests.secrets
+    registry, metrics = adapters.registry, adapters.metrics
+
+    async def fetch(url: str) -> tuple[bytes, dict[str, str]]:
+        return await fetch_document(access.http, url, "*/*")
+
+    secrets.keep_for_sources(
+        lambda: [
+            source.settings.secret_name
+            for source in registry.sources.values()
+            if source.settings.secret_name
+        ]
+    )
+    return SourceRequests(
+        registry,
+        ingest.intake,
+        ProviderDocuments(fetch),
+        SourceRefusals(metrics.source_request, adapters.rejected.store_request),
+        secrets=secrets.find,
+        admit=ingest.admission.check,
+        visit=fetch,
+        counted=metrics.source_request,
+    )
