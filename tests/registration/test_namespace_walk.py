@@ -238,6 +238,15 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     ],
     "GET /v1/streams/{name}/sse": [],  # see the test of live events
     "GET /v1/ws": [("/v1/ws", 426, None)],
+    "GET /v1/sources": [("/v1/sources", OPERATORS, None)],
+    "POST /v1/sources": [("/v1/sources", OPERATORS, {"name": "s", "type": "github"})],
+    "GET /v1/sources/{name}": [("/v1/sources/s", OPERATORS, None)],
+    "POST /v1/sources/{name}": [("/v1/sources/s", 404, {})],
+    "OPTIONS /v1/sources/{name}": [("/v1/sources/s", 404, None)],
+    "PUT /v1/sources/{name}": [("/v1/sources/s", OPERATORS, {"type": "github"})],
+    "PATCH /v1/sources/{name}": [("/v1/sources/s", OPERATORS, {"enabled": False})],
+    "DELETE /v1/sources/{name}": [("/v1/sources/s", OPERATORS, None)],
+    "POST /v1/sources/{name}/test": [("/v1/sources/s/test", OPERATORS, None)],
     "GET /v1/subscriptions": [
         ("/v1/subscriptions", 200, None), ("/v1/subscriptions?limit=1", 200, None),
         ("/v1/subscriptions?stream=orders", 200, None),
