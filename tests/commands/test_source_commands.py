@@ -81,7 +81,7 @@ async def test_sources_are_applied_from_a_file(
     assert ("prefix" in shown, shown["managed_by"]) == (False, "applied")
     del declared["gh"]
     assert "gh" not in await apply(declared)
-    assert "source gh: delete: done" in await apply(declared, "--prune", "--yes")
+    assert "source gh: delete: done" in await apply(declared, "--prune")
     assert (await client.http.get("/v1/sources")).json()["total"] == 1
 
 

@@ -82,7 +82,7 @@ async def test_a_delivery_of_github_becomes_an_event(
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["github.push"], sources=["gh"])
     created = await register(client, **GITHUB)
-    assert (created["secret"], created["warnings"]) == ("present", [])
+    assert (created["secret_state"], created["warnings"]) == ("present", [])
     assert created["in_force"]["type"] == "github.{x-github-event}"
     answer = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
     assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 0})
@@ -129,7 +129,7 @@ async def test_definitions(client: Client, sender: httpx.AsyncClient) -> None:
     assert waiting.headers["Retry-After"]
     shown = await client.http.get("/v1/sources/gh")
     tag = shown.headers["ETag"]
-    assert (shown.json()["secret"], shown.json()["event"]) == ("missing", {})
+    assert (shown.json()["secret_state"], shown.json()["event"]) == ("missing", {})
     patch = {"event": {"type": "code.{x-github-event}"}, "description": "the repositories"}
     path = "/v1/sources/gh"
     stale = await client.http.patch(path, json=patch, headers={"If-Match": '"other"'})
@@ -559,7 +559,7 @@ async def test_sources_of_the_file(start: Start, connect: Start) -> None:
     })  # fmt: skip
     client = await connect(gateway)
     shown = (await client.http.get("/v1/sources/gh")).json()
-    assert (shown["managed_by"], shown["secret"]) == ("file", "missing")
+    assert (shown["managed_by"], shown["secret_state"]) == ("file", "missing")
     refused = await client.http.patch("/v1/sources/gh", json={"enabled": False})
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/managed-by-file")
     assert (await client.http.delete("/v1/sources/gh")).status_code == 409

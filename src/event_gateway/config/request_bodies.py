@@ -61,7 +61,7 @@ _READ_ONLY = (
     "warnings",
     "holds",
     "in_force",
-    "secret",
+    "secret_state",
 )  # members of the API's responses that are not part of the definition
 
 

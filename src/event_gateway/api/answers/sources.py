@@ -52,11 +52,11 @@ class SourceDefinitionAnswer(TypedDict):
 
 
 class SourceAnswer(SourceDefinitionAnswer):
-    """A source. ``in_force``: all templates, also those of its provider; ``secret``: whether the
-    gateway has a value of its secret, null if it has none."""
+    """A source. ``in_force``: all templates, also those of its provider; ``secret_state``: whether
+    the gateway has a value of its secret, null if it has none."""
 
     in_force: SourceTemplates
-    secret: Literal["present", "missing"] | None
+    secret_state: Literal["present", "missing"] | None
 
 
 class ChangedSource(SourceAnswer):

@@ -280,7 +280,7 @@ def _changed(
     set_tag(response, source_to_json(definition))
     shown = _shown(parts, definition)
     warnings = []
-    if shown["secret"] == "missing":
+    if shown["secret_state"] == "missing":
         detail = f"there is no secret {definition.settings.secret_name}: requests are refused"
         warnings.append(DefinitionWarning("secret_missing", "secret_name", detail))
     return with_warnings(shown, warnings)
@@ -296,7 +296,7 @@ def _shown(parts: SourceParts, definition: SourceDefinition) -> dict[str, Any]:
     state = None
     if secret:
         state = "present" if parts.secrets.find(secret) else "missing"
-    return source_to_json(definition) | {"in_force": templates, "secret": state}
+    return source_to_json(definition) | {"in_force": templates, "secret_state": state}
 
 
 def _contains(source: SourceDefinition, text: str) -> bool:

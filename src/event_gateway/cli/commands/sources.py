@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Inbound sources: list, show, test.
 COLUMNS: Columns = {
     "NAME": "name",
     "TYPE": "type",
-    "SECRET": "secret",
+    "SECRET": "secret_state",
     "ENABLED": lambda source: "yes" if source["enabled"] else "no",
     "FROM": "managed_by",
     "EVENT TYPE": lambda source: source["in_force"].get("type", "-"),
@@ -111,8 +111,8 @@ def _details(source: dict[str, Any]) -> list[str]:
     shown = {
         "type": source["type"],
         "path": f"/v1/sources/{source['name']}",
-        "secret": None if source["secret"] is None
-        else f"{source.get('secret_name')} ({source['secret']})",
+        "secret": None if source["secret_state"] is None
+        else f"{source.get('secret_name')} ({source['secret_state']})",
         "enabled": "yes" if source["enabled"] else "no",
         "tolerance": source["tolerance"],
         "refused requests": "stored" if source["keep_refused"] else "not stored",

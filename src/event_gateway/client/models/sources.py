@@ -62,8 +62,9 @@ class ChangeSourceBody(TypedDict):
     rate: NotRequired[Any | None]
     subscribers: NotRequired[Any | None]
     warnings: NotRequired[Any | None]
+    holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
-    secret: NotRequired[Any | None]
+    secret_state: NotRequired[Any | None]
 
 
 class ChangedSource(TypedDict):
@@ -98,7 +99,7 @@ class ChangedSource(TypedDict):
     managed_by: str
     created_at: str
     in_force: SourceTemplates
-    secret: Literal["present", "missing"] | None
+    secret_state: Literal["present", "missing"] | None
     warnings: list[Warned]
 
 
@@ -141,8 +142,9 @@ class CreateSourceBody(TypedDict):
     rate: NotRequired[Any]
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
+    holds: NotRequired[Any]
     in_force: NotRequired[Any]
-    secret: NotRequired[Any]
+    secret_state: NotRequired[Any]
 
 
 class ReplaceSourceBody(TypedDict):
@@ -184,13 +186,14 @@ class ReplaceSourceBody(TypedDict):
     rate: NotRequired[Any]
     subscribers: NotRequired[Any]
     warnings: NotRequired[Any]
+    holds: NotRequired[Any]
     in_force: NotRequired[Any]
-    secret: NotRequired[Any]
+    secret_state: NotRequired[Any]
 
 
 class SourceAnswer(TypedDict):
-    """A source. `in_force`: all templates, also those of its provider; `secret`: whether the
-    gateway has a value of its secret, null if it has none."""
+    """A source. `in_force`: all templates, also those of its provider; `secret_state`: whether
+    the gateway has a value of its secret, null if it has none."""
 
     name: str
     type: str
@@ -221,7 +224,7 @@ class SourceAnswer(TypedDict):
     managed_by: str
     created_at: str
     in_force: SourceTemplates
-    secret: Literal["present", "missing"] | None
+    secret_state: Literal["present", "missing"] | None
 
 
 class SourceEventModel(TypedDict):

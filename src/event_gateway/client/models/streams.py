@@ -53,7 +53,7 @@ class ChangeStreamBody(TypedDict):
     warnings: NotRequired[Any | None]
     holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
-    secret: NotRequired[Any | None]
+    secret_state: NotRequired[Any | None]
 
 
 class ChangedStream(TypedDict):
@@ -96,7 +96,7 @@ class CreateStreamBody(TypedDict):
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
-    secret: NotRequired[Any]
+    secret_state: NotRequired[Any]
 
 
 class CreateTokenBody(TypedDict):

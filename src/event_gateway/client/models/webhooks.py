@@ -132,7 +132,7 @@ class ChangeWebhookBody(TypedDict):
     warnings: NotRequired[Any | None]
     holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
-    secret: NotRequired[Any | None]
+    secret_state: NotRequired[Any | None]
 
 
 class ChangeWebhooksBody(TypedDict):
@@ -380,7 +380,7 @@ class ReplaceWebhookBody(TypedDict):
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
-    secret: NotRequired[Any]
+    secret_state: NotRequired[Any]
 
 
 class RetryPolicyAnswer(TypedDict):
@@ -592,7 +592,7 @@ class WebhookBody(TypedDict):
     warnings: NotRequired[Any]
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
-    secret: NotRequired[Any]
+    secret_state: NotRequired[Any]
 
 
 class WebhookStats(TypedDict):
