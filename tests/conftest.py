@@ -31,6 +31,7 @@ from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.gateway_process import offer_interpreter
 from support.leftovers import Leftovers
+from support.optional import check_required, leave_out, left_out
 from support.order import mark_and_order
 from support.peers import Peers
 from support.program import LOOPBACK
@@ -49,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = hasattr(config, "workerinput")
     config.stash[_leftovers] = Leftovers(worker=worker)
     if not worker:
+        check_required()
         offer_interpreter()
 
 
@@ -62,8 +64,9 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks each test with its folder and puts the longest first."""
+    """Marks each test with its folder, puts the longest first, and leaves out what cannot run."""
     mark_and_order(config, items)
+    leave_out(items)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -80,6 +83,12 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_testnodedown(node: Any) -> None:
     """Takes over the leftovers that a worker of xdist has found."""
     _alive.extend(getattr(node, "workeroutput", {}).get("leftovers", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names the tests that were left out, and why."""
+    for line in left_out(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(trylast=True)

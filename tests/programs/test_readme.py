@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.embedded.process import killed_with_parent
+from event_gateway.embedded.servers import usable_port
 from support.environment import outer_environment
 
 ROOT = Path(__file__).parents[2]
@@ -63,8 +64,9 @@ def test_the_demo(checkout: Path) -> None:
 def test_the_journey(tmp_path: Path) -> None:
     """The commands with other ports, so that the test can run beside a gateway."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    journey = _block("journey").replace(":8080", ":28080").replace("3000", "23000")
-    journey = journey.replace("serve ", "serve --port 28080 ").replace("/tmp/", f"{tmp_path}/")
+    port, receiver = usable_port(), usable_port()
+    journey = _block("journey").replace(":8080", f":{port}").replace("3000", str(receiver))
+    journey = journey.replace("serve ", f"serve --port {port} ").replace("/tmp/", f"{tmp_path}/")
     with subprocess.Popen(
         ["/bin/bash", "-c", journey], cwd=tmp_path, text=True, start_new_session=True,
         preexec_fn=killed_with_parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
