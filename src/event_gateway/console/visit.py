@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,6 +21,8 @@ from event_gateway.console.sessions import Session, Sessions
 
 MAX_FIELDS = 2000  # of a form
 PAGE = 50  # items of a list on a page
+SHARE = 25  # times as long as the gateway has worked for it, a page waits before it asks again
+MAX_WAIT = 15  # seconds, of that
 
 
 class FormRefused(Exception):
@@ -40,6 +43,7 @@ class Visit:
     group: PageGroup
     groups: Sequence[PageGroup]
     form: Mapping[str, list[str]]
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def address(self) -> str:
@@ -74,9 +78,15 @@ class Visit:
         """Whether the user has a scope."""
         return scope in self.caller["scopes"]
 
+    def live(self, seconds: int) -> int:
+        """After how many seconds a region of the page is loaded again: ``seconds``, or later where
+        the answers of the gateway took long, so that open pages cost little of it."""
+        taken = time.monotonic() - self.began
+        return max(seconds, min(round(SHARE * taken), MAX_WAIT))
+
     async def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Templates see ``values``, ``user`` (the caller), ``may(scope)``, ``csrf``,
-        ``flash``, ``group``, ``nav`` and ``here`` (path and query of the page)."""
+        ``live(seconds)``, ``flash``, ``group``, ``nav`` and ``here`` (path and query of the page)."""
         query = self.request.url.query
         response = render(
             self.templates, template, status,
@@ -84,7 +94,7 @@ class Visit:
             nav=navigation(self.groups, self.caller),
             flash=self.sessions.shown_flash(self.request.cookies),
             here=self.address + (f"?{query}" if query else ""),
-            may=self.may, **values,
+            may=self.may, live=self.live, **values,
         )  # fmt: skip
         self.sessions.take_flash(response, self.request.cookies)
         return response
