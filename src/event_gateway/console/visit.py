@@ -86,7 +86,7 @@ class Visit:
 
     async def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Templates see ``values``, ``user`` (the caller), ``may(scope)``, ``csrf``,
-        ``live(seconds)``, ``flash``, ``group``, ``nav`` and ``here`` (path and query of the page)."""
+        ``live(seconds)``, ``flash``, ``group``, ``nav`` and ``here``, the page's path and query."""
         query = self.request.url.query
         response = render(
             self.templates, template, status,
