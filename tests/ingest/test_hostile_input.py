@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_gateway.cli.process.serve import Running
 from event_gateway.core.cloudevents.binary_mode import from_binary
 from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
@@ -227,3 +228,19 @@ async def test_what_surrounds_a_message_of_nats_stops_no_other(
     listed = [item["sequence"] for item in answer.json()["items"]]
     rejected = (await client.http.get("/v1/rejected")).json()["items"]
     assert sorted(listed + [item["sequence"] for item in rejected]) == list(range(1, 10))
+
+
+async def test_a_fault_in_authentication_is_a_problem(
+    gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_arguments: object) -> None:
+        raise RuntimeError("a fault")
+
+    authenticator = gateway.gateway.api.access.authenticator
+    with monkeypatch.context() as patched:
+        patched.setattr(type(authenticator), "authenticate", faulty)
+        answer = await client.http.post("/v1/events", json=event("user.a"),
+                                        headers=STRUCTURED)  # fmt: skip
+    assert answer.status_code == 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    await client.send(event("user.a"))

@@ -1,6 +1,7 @@
 """Requests with an Idempotency-Key are carried out once, and get the same answer again."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -125,3 +126,60 @@ async def test_a_request_keeps_its_own_marker_and_no_other(
         await redis.delete(*[each async for each in redis.scan_iter("idempotent:*")])
         assert await one.finish(third, answer)
         assert await two.begin("me", "late", b"r") == answer
+
+
+async def test_an_answer_is_stored_whatever_becomes_of_the_renewal(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotent_answers, "RENEW", 0.01)
+    async with Redis.from_url(gateway.redis_url) as redis:
+        answers = IdempotentAnswers(redis, b"k" * 32)
+        begun = await answers.begin("me", "faulty", b"r")
+        assert isinstance(begun, Begun)
+        write, tried = answers._write, asyncio.Event()
+
+        async def faulty(*_arguments: object) -> bool:
+            tried.set()
+            raise ValueError("no marker")
+
+        monkeypatch.setattr(answers, "_write", faulty)
+        async with answers.running(begun), asyncio.timeout(PATIENCE):
+            await tried.wait()
+        monkeypatch.setattr(answers, "_write", write)
+        stored = Answer(201, [], b"of the first")
+        assert await answers.finish(begun, stored)
+        assert await answers.begin("me", "faulty", b"r") == stored
+
+
+async def test_a_renewal_that_is_under_way_is_waited_for(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotent_answers, "RENEW", 0.01)
+    async with Redis.from_url(gateway.redis_url) as redis:
+        answers = IdempotentAnswers(redis, b"k" * 32)
+        begun = await answers.begin("me", "refused", b"r")
+        assert isinstance(begun, Begun)
+        write, begins, may_go_on = answers._write, asyncio.Event(), asyncio.Event()
+
+        async def slow(*arguments: Any) -> bool:
+            begins.set()
+            await may_go_on.wait()  # as a write that Redis gets late
+            return await write(*arguments)
+
+        monkeypatch.setattr(answers, "_write", slow)
+
+        async def run() -> None:
+            async with answers.running(begun), asyncio.timeout(PATIENCE):
+                await begins.wait()
+
+        running = asyncio.create_task(run())
+        await begins.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not running.done()
+        may_go_on.set()
+        await running
+        monkeypatch.setattr(answers, "_write", write)
+        await answers.forget(begun)
+        again = await answers.begin("me", "refused", b"r")
+        assert isinstance(again, Begun), "the key is free"

@@ -63,7 +63,13 @@ async def test_lists_of_what_is_logged_say_how_much_there_is(
     assert await _total(client, letters, limit=2) == (6, False)
     assert await _total(client, letters, limit=2, webhook="w") == (6, False)
     assert await _total(client, letters, limit=2, webhook="none") == (0, False)
-    assert await _total(client, letters, limit=2, type="lists.odd") == (6, True)
+    assert await _total(client, letters, limit=2, type="lists.odd") == (None, True)
+    listed = (await _page(client, letters))["items"]
+    times = sorted(item["time"] for item in listed)
+    assert await _total(client, letters, limit=2, since="1h") == (6, False)
+    assert await _total(client, letters, limit=1, webhook="w", since=times[2], until=times[5]) == (
+        sum(times[2] <= time < times[5] for time in times), False,
+    )  # fmt: skip
     assert await _total(client, letters, type="lists.odd") == (3, False), "the page is the list"
     first = await _page(client, letters, limit=4)
     rest = await _page(client, letters, limit=4, cursor=first["next"])
@@ -77,6 +83,11 @@ async def test_lists_of_what_is_logged_say_how_much_there_is(
     assert await _total(client, "/v1/events", limit=2) == (7, True)
     assert await _total(client, "/v1/events", limit=2, type="lists.odd") == (3, True)
     assert await _total(client, "/v1/events", limit=2, source="none") == (0, False)
+    assert await _total(client, "/v1/events", limit=2, source="tests") == (None, True)
+    at = (await _page(client, "/v1/events"))["items"][0]["received_at"]
+    earlier = 7 - (await _page(client, "/v1/events", since=at))["total"]
+    assert await _total(client, "/v1/events", until=at, limit=1) == (earlier, earlier > 1)
+    assert await _total(client, "/v1/events", until="1h") == (0, False)
     messages = "/v1/streams/lists/messages"
     async with asyncio.timeout(PATIENCE):
         while len((await _page(client, messages))["items"]) < len(sent):
@@ -84,6 +95,8 @@ async def test_lists_of_what_is_logged_say_how_much_there_is(
     assert await _total(client, messages, limit=2) == (6, True)
     assert await _total(client, messages, limit=2, from_seq=3) == (4, True)
     assert await _total(client, messages, from_seq=3) == (4, False)
+    assert await _total(client, "/v1/audit-log", limit=1, operation="webhooks") == (1, False)
+    assert await _total(client, "/v1/audit-log", limit=1, since="1h") == (None, True)
     number, is_estimate = await _total(client, "/v1/audit-log", limit=1)
     assert is_estimate
     assert number == len((await _page(client, "/v1/audit-log"))["items"])

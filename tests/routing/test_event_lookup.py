@@ -332,6 +332,28 @@ async def test_what_the_log_has_lost_is_resent_from_its_dead_letters(
     assert len(receiver.requests_to("/dead")) == 3
 
 
+async def test_a_webhook_whose_record_has_expired_is_resent_from_its_dead_letter(
+    gateway: Running, client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/"] = [500, 500, 200]
+    for name in ("a", "b"):
+        await client.webhook(id=name, url=f"{receiver.url}/", events=["user.a"],
+                             retry_policy={"max_attempts": 1})  # fmt: skip
+    sent = event("user.a")
+    await client.send(sent)
+    for name in ("a", "b"):
+        await client.until(name, sent["id"], "dead_letter")
+    await client.nats.jetstream().purge_stream("GATEWAY_EVENTS")
+    async with Redis.from_url(gateway.redis_url) as redis:
+        await redis.delete(f"delivery:a:{sent['id']}")
+    for body in ({"webhooks": ["a", "b"], "dry_run": True}, {}):
+        answer = await client.http.post(f"/v1/events/{sent['id']}/resend", json=body)
+        assert answer.status_code == 202, answer.text
+        assert [item["webhook_id"] for item in answer.json()["items"]] == ["a", "b"]
+    for name in ("a", "b"):
+        await client.until(name, sent["id"], "succeeded")
+
+
 async def test_a_resend_from_dead_letters_holds_few_of_them(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,3 +67,21 @@ async def _post(broker: Broker, subject: str) -> None:
         while broker._outbox:
             await asyncio.sleep(0.01)
     assert broker.dropped == 0
+
+
+async def test_a_payload_that_cannot_be_made_takes_no_other_message_along(
+    servers: tuple[str, str],
+) -> None:
+    def impossible() -> bytes:
+        raise ValueError("no payload")
+
+    broker, other = await connect(servers[0], Supervisor()), await connect(servers[0], Supervisor())
+    messages = await other.nc.subscribe("s.*")
+    await other.nc.flush()
+    for subject, payload in (("s.one", b"x"), ("s.none", impossible), ("s.two", lambda: b"y")):
+        broker.post(subject, payload)
+    received = [(await messages.next_msg(PATIENCE)).subject for _ in range(2)]
+    assert received == ["s.one", "s.two"]
+    assert broker.dropped == 1
+    await broker.close()
+    await other.close()

@@ -333,10 +333,13 @@ class Broker:
         if nc.is_closed:
             raise ConnectionClosedError
         most = nc.max_payload
-        payloads = [
-            (subject, payload if isinstance(payload, bytes) else payload())
-            for subject, payload in batch
-        ]
+        try:
+            payloads = [
+                (subject, payload if isinstance(payload, bytes) else payload())
+                for subject, payload in batch
+            ]
+        except Exception:
+            payloads = self._encodable(batch)
         commands = b"".join(
             [
                 b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
@@ -352,6 +355,17 @@ class Broker:
         except _CUT as error:
             # What uvloop has not written the client keeps, and sends it over the next connection.
             log.debug("NATS went away while messages left", error=str(error))
+
+    def _encodable(self, batch: list[tuple[str, Payload]]) -> list[tuple[str, bytes]]:
+        """The messages of a batch whose payload can be made: one must not take the others along."""
+        payloads = []
+        for subject, payload in batch:
+            try:
+                payloads.append((subject, payload if isinstance(payload, bytes) else payload()))
+            except Exception as error:
+                log.error("a message cannot be encoded", subject=subject, fault=error)
+                self.dropped += 1
+        return payloads
 
 
 def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:

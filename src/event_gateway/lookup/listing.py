@@ -69,8 +69,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 class Listed(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
-    messages were read for it. ``total``: at most so many events are on all pages; exact where this
-    is the only one."""
+    messages were read for it. ``total``: so many messages are of the wanted types and times; where
+    this is the only page, so many events are on it."""
 
     events: list[Received]
     next: list[Position] | None
@@ -219,12 +219,15 @@ class _Reader:
 
     async def count(self) -> int:
         """How many events of the whole list there may be, as JetStream counts them: by their types
-        and the time from which on they are wanted."""
+        and times."""
         span = max(0, min(self.high - self.low, self._state.messages))
-        if not (span and self._subjects):
+        until_now = self.high > self._state.last
+        if not span or (not self._subjects and self.low <= self._state.first and until_now):
             return span
         counted = await count_from(self._broker, self.stream, self.low, self._subjects)
-        return min(span, counted)
+        if not until_now:
+            counted -= await count_from(self._broker, self.stream, self.high, self._subjects)
+        return max(0, min(span, counted))
 
     async def fill(self, count: int) -> None:
         """Reads until ``count`` events are ready, nothing is left, or the budget is spent."""

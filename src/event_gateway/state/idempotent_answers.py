@@ -126,18 +126,25 @@ class IdempotentAnswers:
 
     @contextlib.asynccontextmanager
     async def running(self, begun: Begun) -> AsyncIterator[None]:
-        """Renews the marker of a request for as long as it runs."""
-        renewal = asyncio.create_task(self._renew(begun), name="idempotency marker")
+        """Renews the marker of a request for as long as it runs. Whatever becomes of a renewal, the
+        request is as it was: its answer can be stored."""
+        ended = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(begun, ended), name="idempotency marker")
         try:
             yield
         finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
+            # Not cancelled: what it has sent could come after the key is free again, and mark it.
+            ended.set()
+            await asyncio.wait([renewal])
+            if not renewal.cancelled() and (error := renewal.exception()) is not None:
+                log.error("the marker of a running request was not renewed", exc_info=error)
 
-    async def _renew(self, begun: Begun) -> None:
+    async def _renew(self, begun: Begun, ended: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(RENEW)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RENEW):
+                    await ended.wait()
+                return
             try:
                 if not await self._write(begun, begun.marker, RUNS_FOR):
                     log.warning("another request has taken the place of one that runs still")

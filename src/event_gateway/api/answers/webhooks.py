@@ -229,6 +229,8 @@ class Matches(TypedDict):
     matched_count: int
     items: list[MatchedWebhook]
     next: str | None
+    total: int
+    total_is_estimate: bool
 
 
 class ExpressionError(TypedDict):

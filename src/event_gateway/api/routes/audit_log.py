@@ -18,6 +18,8 @@ from event_gateway.api.server import problem_types
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
+    NOT_COUNTED,
+    Total,
     at_most,
     cursor_of,
     is_whole,
@@ -87,11 +89,13 @@ async def list_audit_log(
     cursor: str | None = None,
 ) -> Response:
     """Calls that changed something, or were refused, the newest first. A page may hold fewer than
-    ``limit`` items and have a next page."""
+    ``limit`` items and have a next page. ``total`` is null with filters, if there are several."""
     calls, position = await page(parts.log, filters, limit, read_cursor(cursor, Position))
     following = cursor_of(position)
     whole = is_whole(cursor, following)
-    total = len(calls) if whole else at_most(await parts.log.calls())
+    total: Total | int = len(calls)
+    if not whole:
+        total = at_most(await parts.log.calls()) if filters == Filter() else NOT_COUNTED
     return page_answer(calls, following, total)
 
 

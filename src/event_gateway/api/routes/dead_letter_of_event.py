@@ -11,7 +11,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.event import Event
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.webhook_account import WebhookAccount
-from event_gateway.replay.ownership import is_own
+from event_gateway.replay.ownership import is_own, received
 
 MAX_ASKED = 2000  # webhooks that are asked for a record of the event
 MAX_SEARCHED = 2000  # latest dead letters that are searched where no record names one
@@ -27,8 +27,9 @@ async def dead_letters_of(
     webhooks: Mapping[str, Webhook],
 ) -> dict[str, StoredDeadLetter]:
     """The latest dead letter of an event at each of these webhooks that has one with the event's
-    bytes, as far as the caller may see it: what the records of the deliveries name, else among the
-    latest dead letters. Raises LogUnavailable, and the exceptions in StateError."""
+    bytes, as far as the caller may see it: what the records of the deliveries name. Where Redis has
+    no record of a webhook that the event matches (of any, if no record names a dead letter), the
+    latest dead letters are searched. Raises LogUnavailable, and the exceptions in StateError."""
     asked = list(webhooks.values())[:MAX_ASKED]
     records = await account.records_of(event_id, source, asked, own=is_narrowed(caller))
     latest: dict[str, StoredDeadLetter] = {}
@@ -54,8 +55,16 @@ async def dead_letters_of(
             stored = await selection.log.read(record.dead_letter)
             if stored is not None:
                 add(stored)
-    if not latest:
-        await _search(selection, webhooks, add)
+    # Of some webhooks Redis may have forgotten the record.
+    unknown = {name: webhook for name, webhook in webhooks.items() if name not in records}
+    if latest:
+        reached = received(next(iter(latest.values())))
+        unknown = {
+            name: webhook
+            for name, webhook in unknown.items()
+            if account.mismatch(webhook, reached, registered=False) is None
+        }
+    await _search(selection, webhooks if not latest else unknown, add)
     return latest
 
 

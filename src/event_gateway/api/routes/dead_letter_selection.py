@@ -165,6 +165,16 @@ class DeadLetterSelection:
         _, letter_id, _ = await self.log.page(webhook_id=None, since=since, limit=1)
         return letter_id or last + 1  # a dead letter that cannot be read has an id all the same
 
+    async def count(self, filters: Filter) -> int:
+        """How many dead letters a webhook, or all, have of the filter's times."""
+        _, last = await self.log.bounds()
+        begin = 1 if filters.since is None else await self.first_since(filters.since, last)
+        end = last + 1 if filters.until is None else await self.first_since(filters.until, last)
+        if begin >= end:
+            return 0
+        count = await self._count_from(filters.webhook, begin)
+        return count - (await self._count_from(filters.webhook, end) if end <= last else 0)
+
     async def count_before(self, webhook: str | None, before: int) -> int:
         """How many dead letters have an id below ``before``."""
         total = await self._count_from(webhook, 1)

@@ -34,6 +34,7 @@ from event_gateway.api.routes.replays import ReplayParts, begin, checked_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import (
+    NOT_COUNTED,
     NOT_TOLD,
     SeqPath,
     Total,
@@ -271,9 +272,12 @@ def _purged(call: Call, filters: Filter, count: int, *, dry_run: bool) -> None:
 
 
 async def _count(parts: DeadLetterParts, filters: Filter) -> Total:
-    """How many dead letters pass a filter, as far as that is known without reading them."""
-    of_webhook = await parts.dead_letters.count(filters.webhook)
-    return Total(of_webhook, filters != Filter(filters.webhook, None, None, None, None))
+    """How many dead letters pass a filter, where that is known without reading them."""
+    if filters.type is not None or filters.reason is not None:
+        return NOT_COUNTED
+    if filters.since is None and filters.until is None:
+        return Total(await parts.dead_letters.count(filters.webhook))
+    return Total(await parts.selection.count(filters))
 
 
 async def _check_unused(parts: DeadLetterParts, webhook: str | None) -> None:

@@ -66,8 +66,8 @@ async def list_events(
     ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
     the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
     ``limit`` items, or none, and have a next page. ``read`` says how many it has read, ``total``
-    how many there are by their type and ``since``; a caller that is narrowed to namespaces or types
-    learns only of its own.
+    how many there are by their type and time: null with ``source`` or ``subject``. A caller that is
+    narrowed to namespaces or types learns only of its own.
     """
     if type is not None:
         check_pattern(type, "type")
@@ -83,7 +83,8 @@ async def list_events(
     following = cursor_of(listed.next)
     total: Total | int = listed.total
     if not is_whole(cursor, following):
-        total = NOT_TOLD if narrowed else at_most(listed.total)
+        by_content = source is not None or subject is not None
+        total = NOT_TOLD if narrowed or by_content else at_most(listed.total)
     items = [shown_event(received) for received in listed.events]
     answer = page_members(items, following, total) | {"read": read}
     return Response(msgspec.json.encode(answer), media_type="application/json")

@@ -54,10 +54,11 @@ class EventsAtOnce:
             or len(content) > endpoint.state.max_body
             or endpoint.state.draining
             or not endpoint.intake.takes_at_once
-            or not self._may_publish(exchange, content)
         ):
             return None
         try:
+            if not self._may_publish(exchange, content):
+                return None
             ((event, body),) = parse(head.headers, known, content, endpoint.admit)
             waits = endpoint.intake.begin(event, body, trace_of(known))
         except Exception as error:

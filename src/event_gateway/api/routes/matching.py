@@ -16,7 +16,7 @@ from event_gateway.api.answers.webhooks import ExpressionValue, Matches
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_of, registered
+from event_gateway.api.server.pages import page_members, page_of, registered
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
 from event_gateway.cesql import ParseError
@@ -88,10 +88,8 @@ async def match_webhooks(
                 "failed": failed,
             }
         )
-    answer = {
-        "matched": matched[:MAX_MATCHED], "matched_count": len(matched),
-        "items": items, "next": more,
-    }  # fmt: skip
+    answer = {"matched": matched[:MAX_MATCHED], "matched_count": len(matched)}
+    answer |= page_members(items, more, len(set(names)))
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 

@@ -1,6 +1,8 @@
 """Pages of lists, and the cursors between them."""
 
 import base64
+import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -14,6 +16,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import parse_time
+from event_gateway.core.text.units import parse_duration
 from event_gateway.core.webhook.webhook import Webhook
 
 T = TypeVar("T")
@@ -111,11 +114,16 @@ def read_cursor(cursor: str | None, kind: type[T]) -> T | None:
 
 
 def time_of(name: str, text: str | None) -> float | None:
-    """A parameter that is a time, in seconds since the epoch. Raises InvalidDefinition.
+    """A parameter that is a time, in seconds since the epoch, or a duration before now, such as
+    ``1h``. Raises InvalidDefinition.
 
     ``name``: the parameter's, for the error.
     """
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return time.time() - parse_duration(text)
     try:
-        return None if text is None else parse_time(text)
+        return parse_time(text)
     except ValueError as error:
-        raise InvalidDefinition(name, str(error)) from None
+        raise InvalidDefinition(name, f"{error}, or a duration before now, such as 1h") from None

@@ -65,3 +65,5 @@ class Matches(TypedDict):
     matched_count: int
     items: list[MatchedWebhook]
     next: str | None
+    total: int
+    total_is_estimate: bool

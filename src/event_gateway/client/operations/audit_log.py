@@ -30,7 +30,8 @@ class AuditLogOperations(Caller):
         outcome: str | None = None,
     ) -> Page[AuditedCall]:
         """Calls that changed something, or were refused, the newest first. A page may hold
-        fewer than `limit` items and have a next page."""
+        fewer than `limit` items and have a next page. `total` is null with filters, if
+        there are several."""
         return cast(
             "Page[AuditedCall]",
             self._call(
@@ -66,7 +67,8 @@ class AsyncAuditLogOperations(AsyncCaller):
         outcome: str | None = None,
     ) -> Page[AuditedCall]:
         """Calls that changed something, or were refused, the newest first. A page may hold
-        fewer than `limit` items and have a next page."""
+        fewer than `limit` items and have a next page. `total` is null with filters, if
+        there are several."""
         return cast(
             "Page[AuditedCall]",
             await self._call(
