@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +243,7 @@ async def test_kill_the_gateway_with_batches(tmp_path: Path, receiver: Receiver)
             for _ in range(10):
                 sent += await many(client, 50)
             await receiver.until(3, "/w")
-        os.kill(at["pid"], signal.SIGKILL)
+        program.kill()
         await program.start()
         async with asyncio.timeout(PATIENCE):
             while set(sent) - set(flat(receiver.requests_to("/w"))):

@@ -205,6 +205,9 @@ async def _raw_nats(client: Client) -> AsyncIterator[Any]:
         writer.write(b"PING\r\n")
         await writer.drain()
         while (line := await reader.readline()) != b"PONG\r\n":
+            if line == b"PING\r\n":  # of the server, which comes some seconds after the login
+                writer.write(b"PONG\r\n")
+                continue
             assert line.startswith((b"INFO", b"+OK")), line
 
     yield publish

@@ -125,6 +125,8 @@ async def test_renaming_over_the_api(gateway: Running, client: Client, receiver:
     listed = (await client.http.get("/v1/webhooks/dead2/deliveries")).json()["items"]
     assert len(listed) == 6
     receiver.answers["/dead"] = [200]
+    answer = await client.http.patch("/v1/webhooks/dead2", json={"timeout": "30s"})
+    assert answer.status_code == 200, answer.text
     replayed = await client.http.post("/v1/dead-letters/replay", json={"webhook": "dead2"})
     assert replayed.status_code == 202
     for each in sent:
