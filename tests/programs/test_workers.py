@@ -85,24 +85,30 @@ async def _a_reload_reaches_all_workers(
     program.configure(_config(receiver, events=["a", "new"]))
     os.kill(program.pid, signal.SIGHUP)
     async with asyncio.timeout(PATIENCE):
-        while program.output.count("configuration reloaded") < 2:
+        while "configuration reloaded" not in program.output:
             await asyncio.sleep(0.05)
     for _ in range(10):
         sent = event("new")
         await client.send(sent)
         await client.until("w", sent["id"], "succeeded")
-    assert (await client.http.get("/readyz")).json()["reasons"] == []
+    async with asyncio.timeout(PATIENCE):  # until the others have told that they have the file
+        while (await client.http.get("/readyz")).json()["reasons"]:
+            await asyncio.sleep(0.05)
 
 
-async def test_a_reload_for_a_caller_is_logged_once(program: Program, receiver: Receiver) -> None:
+@pytest.mark.parametrize("way", ["a request", "SIGHUP"])
+async def test_a_reload_is_logged_once(program: Program, receiver: Receiver, way: str) -> None:
     at = await program.start()
     async with connected(at["http"], at["nats"], at["key"]) as client:
         program.configure(
             _config(receiver, events=["a", "new"]) | {"server": {"max_body": "64KiB"}}
         )
         before = len(program.output)
-        answer = await client.http.post("/v1/reload")
-        assert answer.status_code == 200, answer.text
+        if way == "SIGHUP":
+            os.kill(program.pid, signal.SIGHUP)
+        else:
+            answer = await client.http.post("/v1/reload")
+            assert answer.status_code == 200, answer.text
         # Every process follows, and says nothing of it.
         large = event("new", "x" * 70_000)
         async with asyncio.timeout(PATIENCE):
@@ -119,6 +125,15 @@ async def test_a_reload_for_a_caller_is_logged_once(program: Program, receiver: 
         warned = [line for line in written.splitlines() if "needs attention" in line]
         problems = [json.loads(line)["problem"] for line in warned]
         assert len(problems) == len(set(problems)), problems
+        # What is wrong with a file is said once, too.
+        before = len(program.output)
+        program.configure(_config(receiver, events=["a"]) | {"server": {"max_body": "none"}})
+        os.kill(program.pid, signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while "not reloaded" not in program.output[before:]:
+                await asyncio.sleep(0.05)
+        assert (await client.http.post("/v1/reload")).status_code == 422
+        assert program.output[before:].count("not reloaded") == 1, program.output[before:]
     assert await program.stop() == 0
 
 

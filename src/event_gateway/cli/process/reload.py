@@ -44,7 +44,7 @@ def hangups() -> Hangups:
 
 class Reloading:
     """Reloads the file at ``path`` into a gateway. ``tell_others`` has the other processes reload
-    it too, after a reload that a caller has requested."""
+    it too, after a reload that a signal or a caller has requested."""
 
     def __init__(
         self, path: Path | None, gateway: Gateway, tell_others: Callable[[], None] = lambda: None
@@ -107,6 +107,9 @@ class Reloading:
             return False
         except Exception:
             log.exception("reload failed, a part of the new configuration may be applied")
+        else:
+            if not followed:
+                self._tell_others()
         return True
 
     async def _reload(

@@ -136,7 +136,7 @@ class Workers:
         start = self._supervisor.start
         return [
             start("fork-server", self._watch_forks, policy=Policy.END_PROCESS),
-            start("reload", functools.partial(self._pass_on, signals.hangup, signal.SIGHUP)),
+            start("reload", functools.partial(self._pass_on, signals.hangup, signal.SIGHUP, 1)),
             start(
                 "reload-followed", functools.partial(self._pass_on, signals.told, signal.SIGUSR1)
             ),
@@ -157,11 +157,15 @@ class Workers:
             await asyncio.sleep(INTERVAL)
         raise RuntimeError("the process that forks the others has ended, and they with it")
 
-    async def _pass_on(self, event: asyncio.Event, number: signal.Signals) -> None:
+    async def _pass_on(
+        self, event: asyncio.Event, number: signal.Signals, most: int | None = None
+    ) -> None:
+        """Passes a signal on to ``most`` processes (None: all). One is enough for SIGHUP: it logs
+        what it does, once, and has the others follow if it has reloaded the file."""
         while True:
             await event.wait()
             event.clear()
-            self._signal(number)
+            self._signal(number, most)
             # The worker processes log what is wrong with the file.
             with contextlib.suppress(ConfigError):
                 config, _ = read_config(self._config_path)
@@ -204,10 +208,10 @@ class Workers:
             self._workers[index] = self._new_worker()
             worker.close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        for worker in self._workers:
-            if worker.process.poll() is None:
-                worker.process.send_signal(number)
+    def _signal(self, number: signal.Signals, most: int | None = None) -> None:
+        living = [worker for worker in self._workers if worker.process.poll() is None]
+        for worker in living[:most]:
+            worker.process.send_signal(number)
 
     async def _stop(self) -> None:
         """Tells all processes to drain, and waits for their end."""
