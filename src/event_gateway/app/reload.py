@@ -25,6 +25,7 @@ FIXED = (
     "secrets.dir",
     "compliance",
     "console",
+    "durability",
 )
 
 

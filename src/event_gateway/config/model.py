@@ -176,6 +176,12 @@ class Config(Section):
         "POST /v1/repair.",
     )
 
+    durability: Literal["standard", "fsync"] = Field(
+        "standard",
+        description="What the embedded NATS survives. standard: the end of any process; a power "
+        "cut may take the events of two minutes. fsync: also a power cut, as each event is on the "
+        "disk before it is accepted. The embedded Valkey always survives both.",
+    )
     webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")
     streams: dict[str, StreamModel] = Field({}, description="Named streams.")
     sources: dict[str, SourceModel] = Field(

@@ -32,10 +32,16 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 
 
 class EmbeddedServers:
-    """Both servers of one data directory. Ports and passwords are chosen once and stored there."""
+    """Both servers of one data directory. Ports and passwords are chosen once and stored there.
 
-    def __init__(self, data_dir: Path, *, nats: bool = True, valkey: bool = True) -> None:
+    ``fsync``: NATS confirms a message only once it is on the disk, as Valkey always does.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, nats: bool = True, valkey: bool = True, fsync: bool = False
+    ) -> None:
         self._dir = data_dir.resolve()
+        self._fsync = fsync
         self._names = [name for name, on in (("nats", nats), ("valkey", valkey)) if on]
         self._processes: dict[str, ServerProcess] = {}
         self._settings: dict[str, dict[str, object]] = {}
@@ -95,7 +101,9 @@ class EmbeddedServers:
         config = self._dir / f"{name}.conf"
         if name == "nats":
             self.store_limit = store_limit(self.disk, self._dir / "nats")
-            text = _nats_config(self._dir, entry["port"], entry["password"], self.store_limit)
+            text = _nats_config(
+                self._dir, entry["port"], entry["password"], self.store_limit, fsync=self._fsync
+            )
         else:
             text = _valkey_config(self._dir, entry["port"], entry["password"])
         try:
@@ -168,13 +176,16 @@ class EmbeddedServers:
         _write_if_changed(self._dir / "servers.json", json.dumps(settings))
 
 
-def _nats_config(directory: Path, port: object, password: object, limit: int) -> str:
+def _nats_config(
+    directory: Path, port: object, password: object, limit: int, *, fsync: bool
+) -> str:
+    sync = ", sync_interval: always" if fsync else ""
     return f"""
 server_name: event-gateway
 listen: "127.0.0.1:{port}"
 max_payload: {MAX_PAYLOAD}
 write_deadline: "10s"
-jetstream {{ store_dir: {json.dumps(str(directory / "nats"))}, max_file_store: {limit} }}
+jetstream {{ store_dir: {json.dumps(str(directory / "nats"))}, max_file_store: {limit}{sync} }}
 authorization {{ users: [ {{ user: {USER}, password: {json.dumps(password)} }} ] }}
 """
 

@@ -74,6 +74,11 @@ def warnings(config: Config, source: Source, host: str | None = None) -> list[Pr
     the file."""
     problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
     problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
+    if config.durability == "fsync" and config.nats.place is not None:
+        problems.append(source.problem(
+            "durability", "is of the embedded NATS: set sync_interval: always in the jetstream "
+            "section of your own server, or more than one replica",
+        ))  # fmt: skip
     problems += missing_secrets(config, source)
     external = external_secrets(config)
     problems += [source.problem(key, why) for key, why in caller_warnings(config, external)]

@@ -100,8 +100,9 @@ async def hosting(
         raise
     lock = DirectoryLock(data_dir)
     embedded = EmbeddedServers(
-        data_dir, nats=config.nats.place is None, valkey=config.redis.place is None
-    )
+        data_dir, nats=config.nats.place is None, valkey=config.redis.place is None,
+        fsync=config.durability == "fsync",
+    )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
         stack.callback(listener.close)

