@@ -52,6 +52,20 @@ async def test_the_data_of_an_earlier_version(
                     "id"
                 ] == sent["id"]
             assert len(await client.stream_messages("GATEWAY_DEAD_LETTERS")) == 3
+            if archive.name >= "0.1.0-dev5":
+                # The sealed secret is opened: it is a key, with which its caller may publish.
+                authorization = receiver.requests_to("/taken")[0].headers["authorization"]
+                listed = (await client.http.get("/v1/keys")).json()["items"]
+                assert "old-shop" in {item["name"] for item in listed}
+                async with connected(
+                    at["http"], at["nats"], authorization.removeprefix("Bearer ")
+                ) as shop:
+                    await shop.send(event("other.new"))
+                    assert (await shop.http.get("/v1/webhooks")).status_code == 403
+                async with client.websocket() as socket:
+                    await socket.request(action="subscribe", stream="made", **{"from": "first"})
+                    seen = [(await socket.next())["event"]["id"] for _ in range(4)]
+                assert seen == ["old-0", "old-1", "old-2", sent["id"]]
             async with client.websocket() as socket:
                 await socket.request(action="subscribe", stream="history", **{"from": "first"})
                 seen = [(await socket.next())["event"]["id"] for _ in range(4)]

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from support.client import connected, event
+from support.client import Client, connected, event
 from support.program import Program
 from support.receiver import receiving
 
@@ -24,6 +24,8 @@ CONFIG: dict[str, Any] = {
 }
 STUBBORN = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1s"}
 
+# Its secret is a key of the gateway itself, which the test gets from the receiver.
+SIGNED = {"security": {"auth_type": "bearer_token", "secret_name": "old-token"}}
 RULED = {"schema": {"type": "object", "required": ["n"]}, "enforce": "reject", "owner": "old"}
 
 
@@ -34,12 +36,19 @@ async def make(archive: Path) -> None:
         at = await program.start()
         async with receiving() as receiver, connected(at["http"], at["nats"], at["key"]) as client:
             receiver.answers["/waiting"] = receiver.answers["/dead"] = [500]
-            for webhook, policy in (
-                ("taken", {}), ("waiting", STUBBORN), ("dead", {"max_attempts": 1}),
+            key = {"name": "old-shop", "scopes": ["events:publish"]}
+            value = await _written(client, "POST", "/v1/keys", key)
+            await _written(client, "PUT", "/v1/secrets/old-token", {"value": value["key"]})
+            made = {"name": "made", "subjects": ["old.*"], "retention": "50y"}
+            await _written(client, "POST", "/v1/streams", made)
+            for webhook, more in (
+                ("taken", SIGNED), ("waiting", {"retry_policy": STUBBORN}),
+                ("dead", {"retry_policy": {"max_attempts": 1}}),
             ):  # fmt: skip
-                await client.webhook(id=webhook, url=f"{receiver.url}/{webhook}", events=["old.*"],
-                                     retry_policy=policy)  # fmt: skip
-            await client.http.put("/v1/event-types/old.ruled/v1", json=RULED)
+                await client.webhook(
+                    id=webhook, url=f"{receiver.url}/{webhook}", events=["old.*"], **more
+                )
+            await _written(client, "PUT", "/v1/event-types/old.ruled/v1", RULED)
             for number in range(3):
                 await client.send(event("old.made", {"n": number}, id=f"old-{number}"))
             await client.nats.publish("user.x", b"no event")
@@ -54,6 +63,12 @@ async def make(archive: Path) -> None:
             for path in sorted(program.data.iterdir()):
                 if path.name != "logs" and path.suffix != ".conf":  # a start writes these again
                     tar.add(path, arcname=path.name, filter=_anonymous)
+
+
+async def _written(client: Client, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.http.request(method, path, json=body)
+    assert answer.is_success, answer.text
+    return dict(answer.json())
 
 
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
