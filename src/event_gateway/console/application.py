@@ -1,5 +1,6 @@
 """The application of a console process: pages, sign-in, assets."""
 
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,8 +23,9 @@ from event_gateway.console.oidc import Oidc
 from event_gateway.console.page_group import PageGroup, PageRoute
 from event_gateway.console.pages import GROUPS
 from event_gateway.console.rendering import templates
+from event_gateway.console.renewal import Renewal
 from event_gateway.console.sealing import sealer_in
-from event_gateway.console.sessions import Sessions
+from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.sign_in import SignIn
 from event_gateway.console.visit import FormRefused, Visit, check_token, read_form, render
@@ -51,6 +53,7 @@ class Console:
                 settings.oidc, sealer=sealer, cookie=f"eg-console-{port}-oidc", secure=secure,
                 public_url=settings.public_url,
             )  # fmt: skip
+        self._renewal = Renewal(self._oidc, self._connection)
         self._sign_in = SignIn(
             settings,
             connection=self._connection,
@@ -93,9 +96,23 @@ class Console:
             )  # fmt: skip
 
     async def _visit(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
-        session = self._sessions.read(request.cookies)
-        if session is None:
+        found = self._sessions.read(request.cookies)
+        if found is None:
             return self._to_sign_in(request)
+        session = await self._renewal.current(found)
+        if session is None:
+            response = self._to_sign_in(request, ended=True)
+            self._sessions.clear(response, request.cookies)
+            return response
+        response = await self._page_of(group, route, request, session)
+        if session is not found and not self._sessions.wrote(response):
+            with contextlib.suppress(SessionTooLarge):  # then the user signs in again
+                self._sessions.write(response, session, request.cookies)
+        return response
+
+    async def _page_of(
+        self, group: PageGroup, route: PageRoute, request: Request, session: Session
+    ) -> Response:
         gateway = self._connection.client(session.key)
         try:
             form = {}

@@ -5,11 +5,13 @@ The token that comes of it is the user's key for the gateway, which checks it as
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,8 +28,22 @@ KEEP = 3600.0  # seconds for which the provider's document is kept
 TIMEOUT = 15.0  # seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a provider that may be a key of the gateway. ``kind``: its name in the answer;
+    ``refresh``: with which the next one is asked for."""
+
+    text: str = field(repr=False)
+    kind: str
+    refresh: str | None = field(default=None, repr=False)
+
+
 class OidcFailed(Exception):
     """The sign-in did not succeed; the text says why, for the user."""
+
+
+class OidcRefused(OidcFailed):
+    """The provider has answered, and gives no token."""
 
 
 class Oidc:
@@ -84,7 +100,7 @@ class Oidc:
         )  # fmt: skip
         return response
 
-    async def finish(self, request: Request) -> tuple[list[str], str]:
+    async def finish(self, request: Request) -> tuple[list[Token], str]:
         """The tokens that the provider gives for its code, the likelier one for the API first, and
         the page to go to. Raises OidcFailed."""
         given = request.query_params
@@ -108,8 +124,27 @@ class Oidc:
             not in (audience if isinstance(audience, list) else [audience])
         ):
             raise OidcFailed("The provider's token is not for this sign-in.")
-        found = [str(tokens[name]) for name in ("access_token", "id_token") if tokens.get(name)]
-        return [token for token in found if token.count(".") == 2] or found, flow["target"]
+        found = _tokens(tokens)
+        return [token for token in found if token.text.count(".") == 2] or found, flow["target"]
+
+    async def refresh(self, kind: str, refresh: str) -> Token:
+        """The next token (RFC 6749, section 6). Raises OidcRefused where the provider gives none
+        any more, OidcFailed where it does not answer."""
+        document = await self._discover()
+        tokens = await self._ask(
+            document, {"grant_type": "refresh_token", "refresh_token": refresh}
+        )
+        for token in _tokens(tokens, refresh):
+            if token.kind == kind:
+                return token
+        raise OidcRefused("The provider gave no token.")
+
+    async def revoke(self, refresh: str) -> None:
+        """Tells the provider that nobody needs a token any more (RFC 7009), if it takes that."""
+        with contextlib.suppress(OidcFailed, httpx.HTTPError):
+            if place := (await self._discover()).get("revocation_endpoint"):
+                form, auth = self._as_client({"token": refresh, "token_type_hint": "refresh_token"})
+                await self._http.post(str(place), data=form, auth=auth)
 
     def forget(self, response: Response) -> None:
         """Has the browser forget the flow."""
@@ -125,27 +160,36 @@ class Oidc:
     ) -> dict[str, Any]:
         """Gives the code for tokens. The provider is asked directly and over TLS, which proves
         whose token it is (OpenID Connect Core, 3.1.3.7); the gateway checks its signature."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": self._redirect_uri(request),
-            "code_verifier": verifier,
-        }
-        secret = self._settings.client_secret
-        if secret is None:
-            form["client_id"] = self._settings.client_id
-        auth = None if secret is None else (self._settings.client_id, secret)
+        return await self._ask(
+            document,
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": self._redirect_uri(request),
+                "code_verifier": verifier,
+            },
+        )
+
+    async def _ask(self, document: Mapping[str, Any], form: dict[str, str]) -> dict[str, Any]:
+        """What the token endpoint answers."""
+        given, auth = self._as_client(form)
         try:
-            answer = await self._http.post(
-                str(document["token_endpoint"]), data=form, auth=auth or httpx.USE_CLIENT_DEFAULT
-            )
+            answer = await self._http.post(str(document["token_endpoint"]), data=given, auth=auth)
             tokens = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise OidcFailed(f"The provider does not answer: {type(error).__name__}.") from error
         if answer.status_code != 200 or not isinstance(tokens, dict):
             why = tokens.get("error", "") if isinstance(tokens, dict) else ""
-            raise OidcFailed(f"The provider gave no token: {answer.status_code} {why}".rstrip())
+            kind = OidcRefused if answer.status_code < 500 else OidcFailed
+            raise kind(f"The provider gave no token: {answer.status_code} {why}".rstrip())
         return tokens
+
+    def _as_client(self, form: dict[str, str]) -> tuple[dict[str, str], Any]:
+        """A form with what proves who the console is: in it, or as credentials beside it."""
+        secret = self._settings.client_secret
+        if secret is None:
+            return form | {"client_id": self._settings.client_id}, httpx.USE_CLIENT_DEFAULT
+        return form, (self._settings.client_id, secret)
 
     async def _discover(self) -> dict[str, Any]:
         """The provider's document (OpenID Connect Discovery)."""
@@ -171,6 +215,17 @@ class Oidc:
     def _redirect_uri(self, request: Request) -> str:
         base = self._public_url or f"{request.url.scheme}://{request.url.netloc}"
         return base.rstrip("/") + CALLBACK
+
+
+def _tokens(answer: Mapping[str, Any], refresh: str | None = None) -> list[Token]:
+    """The tokens of an answer, the likelier one for the API first. ``refresh``: what is still valid
+    where the answer has no new one."""
+    following = answer.get("refresh_token") or refresh
+    return [
+        Token(str(answer[kind]), kind, None if following is None else str(following))
+        for kind in ("access_token", "id_token")
+        if answer.get(kind)
+    ]
 
 
 def _claims(token: Any) -> dict[str, Any]:

@@ -17,11 +17,16 @@ FLASH_LIFETIME = 60.0  # seconds
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """``key``: the API key or token with which the user calls the gateway; ``csrf``: what forms of
-    this session repeat; ``until``: seconds since the epoch."""
+    this session repeat; ``until``: seconds since the epoch. ``refresh``: the token of an OpenID
+    provider for a new key, when this one ends at ``key_until``; ``kind``: which of the provider's
+    tokens the key is."""
 
     key: str = field(repr=False)
     csrf: str = field(repr=False)
     until: float
+    key_until: float | None = None
+    refresh: str | None = field(default=None, repr=False)
+    kind: str = "access_token"
 
 
 class SessionTooLarge(Exception):
@@ -38,10 +43,20 @@ class Sessions:
         self._secure = secure
         self._lifetime = lifetime
 
-    def new(self, key: str, lifetime: float | None = None) -> Session:
-        """A session with a key. ``lifetime``: seconds, where the key is valid for less."""
-        longest = self._lifetime if lifetime is None else min(lifetime, self._lifetime)
-        return Session(key=key, csrf=secrets.token_urlsafe(24), until=time.time() + longest)
+    def new(
+        self, key: str, lifetime: float | None = None, *, refresh: str | None = None,
+        kind: str = "access_token",
+    ) -> Session:  # fmt: skip
+        """A session with a key. ``lifetime``: seconds for which the key is valid, None for ever.
+        The session ends with it, unless there is a token for the next one."""
+        longest, now = self._lifetime, time.time()
+        if lifetime is not None and refresh is None:
+            longest = min(lifetime, longest)
+        return Session(
+            key=key, csrf=secrets.token_urlsafe(24), until=now + longest,
+            key_until=None if lifetime is None else now + lifetime,
+            refresh=None if lifetime is None else refresh, kind=kind,
+        )  # fmt: skip
 
     def read(self, cookies: Mapping[str, str]) -> Session | None:
         """The session of a request; None if there is none, or it has ended."""
@@ -59,6 +74,13 @@ class Sessions:
         self.clear(response, cookies, keep=len(parts))
         for number, part in enumerate(parts):
             self._set(response, self._of(number), part, session.until - time.time())
+
+    def wrote(self, response: Response) -> bool:
+        """Whether a response sets the session, or clears it."""
+        own = f"{self._name}=".encode()
+        return any(
+            name == b"set-cookie" and value.startswith(own) for name, value in response.raw_headers
+        )
 
     def clear(self, response: Response, cookies: Mapping[str, str], keep: int = 0) -> None:
         """Has the browser forget the session; ``keep``: how many of its cookies are set anew."""

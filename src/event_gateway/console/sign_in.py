@@ -14,7 +14,7 @@ from event_gateway.console.failures import in_a_line
 from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.links import PATH as ONCE
 from event_gateway.console.links import OneTimeLinks
-from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed
+from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed, Token
 from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.visit import FormRefused, check_token, read_form, render
@@ -140,7 +140,9 @@ class SignIn:
             return self._page(None, str(error), 403)
         response: Response = self._page(None, "The provider gave no token.", 403)
         for token in tokens:
-            response = await self._enter(request, token, target, what="the provider's token")
+            response = await self._enter(
+                request, token.text, target, what="the provider's token", token=token
+            )
             if response.status_code != 401:
                 break
         self._oidc.forget(response)
@@ -154,14 +156,18 @@ class SignIn:
                 check_token(session, request, await read_form(request))
             except FormRefused as error:
                 return self._page(None, f"Refused: {error}.", 403)
+            if session.refresh is not None and self._oidc is not None:
+                await self._oidc.revoke(session.refresh)
         response = RedirectResponse(SIGN_IN, 303)
         self._sessions.clear(response, request.cookies)
         return response
 
     async def _enter(
-        self, request: Request, key: str, target: str | None, what: str = "this key"
-    ) -> Response:
-        """Begins a session, if the gateway knows the key, which ``what`` names."""
+        self, request: Request, key: str, target: str | None, what: str = "this key",
+        token: Token | None = None,
+    ) -> Response:  # fmt: skip
+        """Begins a session, if the gateway knows the key, which ``what`` names. ``token``: of the
+        provider, which the key is."""
         try:
             caller = await self._connection.client(key).show_caller()
         except GatewayError as error:
@@ -176,7 +182,10 @@ class SignIn:
             lifetime = datetime.fromisoformat(caller["expires_at"]).timestamp() - time.time()
         response = RedirectResponse(_inside(target), 303)
         try:
-            session = self._sessions.new(key, lifetime)
+            if token is None:
+                session = self._sessions.new(key, lifetime)
+            else:
+                session = self._sessions.new(key, lifetime, refresh=token.refresh, kind=token.kind)
             self._sessions.write(response, session, request.cookies)
         except SessionTooLarge:
             return self._page(target, "The token is too large for the cookies of a session.", 413)
