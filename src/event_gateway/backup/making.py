@@ -27,6 +27,7 @@ from event_gateway import __version__
 from event_gateway.backup.archive import ArchiveWriter, PartWriter
 from event_gateway.backup.manifest import FORMAT, Manifest, StreamCopy
 from event_gateway.broker import stream_copies
+from event_gateway.broker.chain_log import chain_name
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.positions import BUCKET as POSITIONS
@@ -40,7 +41,7 @@ _RANKS = {
     BUCKET_STREAM: 0, f"KV_{POSITIONS}": 1,
     DEAD_LETTERS: 4, REJECTED: 5, STATUS: 6, AUDIT: 7,
 }  # fmt: skip
-_NAMED, LOG = 2, 3
+_CHAIN, _NAMED, LOG = 1, 2, 3
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -50,6 +51,8 @@ Progress = Callable[[str, int, int], None]
 
 def rank(stream: str) -> tuple[int, str]:
     """Where a stream stands in the order of the copies."""
+    if stream.startswith(chain_name("")):
+        return _CHAIN, stream  # before its stream, so that it covers nothing that is not there
     return _RANKS.get(stream, _NAMED if stream.startswith(stream_name("")) else LOG), stream
 
 
