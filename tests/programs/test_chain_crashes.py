@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from event_gateway.core.compliance.export import decode_line
+from event_gateway.core.access.sealing import new_key
+from event_gateway.core.compliance.export import MessageLine, decode_line
 from event_gateway.core.compliance.verification import Verification
 from support.client import Client, event
 from support.exports import KEY
@@ -56,11 +58,17 @@ async def _publishing(client: Client) -> AsyncIterator[list[int]]:
         await client.nats.flush()
 
 
-async def test_processes_are_killed_while_they_chain(tmp_path: Path, peers: Peers) -> None:
+@pytest.mark.parametrize("sealed_by", [None, "source"])
+async def test_processes_are_killed_while_they_chain(
+    tmp_path: Path, peers: Peers, sealed_by: str | None
+) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "anchor_key").write_text(KEY)
-    config = CONFIG | {"secrets": {"dir": str(secrets)}}
+    (secrets / "sealing_key").write_text(new_key())
+    config: dict[str, Any] = CONFIG | {"secrets": {"dir": str(secrets)}}
+    if sealed_by is not None:  # then the gateway copies the log itself
+        config["streams"] = {"audit": CONFIG["streams"]["audit"] | {"sealed_by": sealed_by}}
     async with contextlib.AsyncExitStack() as stack:
         clients = await peers.start(stack, config, config, config)
         last = clients[2]
@@ -88,4 +96,9 @@ async def test_processes_are_killed_while_they_chain(tmp_path: Path, peers: Peer
     assert report["messages"] == report["chained_to"] == count[0]
     records = [each for line in lines if (each := msgspec.to_builtins(decode_line(line)))["type"]
                == "record"]  # fmt: skip
+    messages = [each for line in lines if isinstance(each := decode_line(line), MessageLine)]
+    if sealed_by is not None:
+        assert not any('"n"' in each.data for each in messages)
+    ids = [json.loads(each.data)["id"] for each in messages]
+    assert len(set(ids)) == len(ids) == count[0]
     assert sum(record["last"] - record["first"] + 1 for record in records) == count[0]

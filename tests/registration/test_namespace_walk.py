@@ -236,6 +236,10 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "DELETE /v1/streams/{name}/holds/{hold_id}": [
         ("/v1/streams/orders/holds/h-1", OPERATORS, None)
     ],
+    "POST /v1/streams/{name}/redactions": [
+        ("/v1/streams/orders/redactions", OPERATORS, {"subject": "u"})
+    ],
+    "GET /v1/streams/{name}/records/{seq}": [("/v1/streams/orders/records/1", OPERATORS, None)],
     "GET /v1/streams/{name}/sse": [],  # see the test of live events
     "GET /v1/ws": [("/v1/ws", 426, None)],
     "GET /v1/sources": [("/v1/sources", OPERATORS, None)],

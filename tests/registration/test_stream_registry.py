@@ -51,7 +51,7 @@ async def test_a_stream_is_created_changed_and_deleted(client: Client) -> None:
     assert shown | {"created_at": ""} == {
         "name": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
         "max_bytes": None, "compliance": False, "compression": "s2", "replicas": None,
-        "holds": [], "managed_by": "api", "created_at": "",
+        "holds": [], "sealed_by": None, "managed_by": "api", "created_at": "",
     }  # fmt: skip
     # It starts with the events of the log, and its own subject is captured from NATS.
     await client.nats.publish("fresh.b", json.dumps(event("fresh.b")).encode())

@@ -50,6 +50,8 @@ async def wrong_settings(broker: Broker, definition: StreamDefinition) -> list[s
             found.append(f"{name} does not exist")
             continue
         found += _open_doors(name, config)
+        if name == stream and definition.sealed_by is None and config.subjects:
+            found.append(f"{name}: it has subjects, on which others may publish")
         if name == stream:
             found += [
                 f"{name}: {key} is {present}, not {wanted}"

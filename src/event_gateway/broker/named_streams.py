@@ -37,6 +37,8 @@ from event_gateway.core.streams.definition import (
 
 _PREFIX = "GATEWAY_STREAM_"
 SOURCE_HEADER = "Nats-Stream-Source"
+SOURCE = "Eg-Source"  # the same in a sealed copy, whose writer may not set the header of NATS
+SEALED_SUBJECT = "eg.sealed"  # below it the gateway writes sealed copies
 LOOK_BACK = 1000  # messages at the end of a stream that are searched for the last one of a source
 MARKER_SUBJECT = "events.eg.from."  # a subject on which nothing is published
 MINUTE = 60.0  # seconds
@@ -70,7 +72,11 @@ async def ensure_named(
     name = stream_name(definition.name)
     sources = _sources(definition, external)
     former = await existing(broker, name)
-    if former is not None:
+    is_sealed = definition.sealed_by is not None
+    inbox = f"{SEALED_SUBJECT}.{definition.name}.>"
+    if is_sealed:
+        sources = []
+    elif former is not None:
         sources = await _resumed(broker, former, sources)
     limits = definition.limits
     apply = ensure_same if definition.compliance else ensure
@@ -79,7 +85,9 @@ async def ensure_named(
         StreamConfig(
             name=name,
             description=f"event gateway stream {definition.name}",
-            sources=sources,
+            sources=sources or None,
+            subjects=[inbox] if is_sealed else None,
+            subject_transform=SubjectTransform(src=inbox, dest=">") if is_sealed else None,
             storage=StorageType.FILE,
             compression=StoreCompression(definition.compression),
             num_replicas=definition.replicas,
@@ -158,7 +166,8 @@ async def delete_named(broker: Broker, name: str) -> None:
 
 def copied_from(headers: Mapping[str, str] | None) -> tuple[str, int] | None:
     """The stream and sequence from which a message of a named stream was copied."""
-    parts = (headers or {}).get(SOURCE_HEADER, "").split(" ")
+    present = headers or {}
+    parts = (present.get(SOURCE_HEADER) or present.get(SOURCE, "")).split(" ")
     return (parts[0].split(":")[0], int(parts[1])) if len(parts) > 1 else None
 
 

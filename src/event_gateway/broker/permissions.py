@@ -51,6 +51,8 @@ _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
     ("$JS.API.STREAM.MSG.DELETE.*", "$JS.API.STREAM.MSG.DELETE.GATEWAY_DEAD_LETTERS", _REFUSED),
     ("eg.tally.*", f"eg.tally.{_NONE}", b""),
     ("eg.chain.*.*", f"eg.chain.{_NONE}.{_NONE}", b""),
+    ("eg.sealed.>", f"eg.sealed.{_NONE}.{_NONE}", b""),
+    ("eg.subject-key.*.*", f"eg.subject-key.{_NONE}.{_NONE}", b""),
     ("$KV.GATEWAY_STATUS.>", f"$KV.GATEWAY_STATUS.{_NONE}", b""),
 )
 _SUBSCRIBED = ("eg.process.*", "eg.subscribers", "eg.tally.*")

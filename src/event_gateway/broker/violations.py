@@ -43,6 +43,8 @@ _PERMISSIONS = tuple(
         ("eg.process.", ".*", "eg.process.*"),
         ("eg.tally.", ".*", "eg.tally.*"),
         ("eg.chain.", ".*", "eg.chain.*.*"),
+        ("eg.sealed.", ".*", "eg.sealed.>"),
+        ("eg.subject-key.", ".*", "eg.subject-key.*.*"),
     )
 )
 _ALLOWED = {"publish": "publish to", "subscription": "subscribe to"}

@@ -86,6 +86,7 @@ EXAMPLES = {
     "streams chain": "event-gateway streams chain audit_stream",
     "streams hold": "event-gateway streams hold audit_stream --reason 'case 4711'",
     "streams holds": "event-gateway streams holds audit_stream",
+    "streams redact": "event-gateway streams redact audit_stream u-4711 --yes",
     "streams release": "event-gateway streams release audit_stream h-18f2a --yes",
     "sources list": "event-gateway sources list --search github",
     "sources show": "event-gateway sources show gh",

@@ -39,6 +39,7 @@ NEEDED = {
     "sources": scope.EVENTS_READ,
     "streams": scope.STREAMS_READ,
     "streams hold": scope.ADMIN,
+    "streams redact": scope.ADMIN,
     "streams release": scope.ADMIN,
     "tokens": scope.STREAMS_READ,
     "top": scope.METRICS_READ,

@@ -15,8 +15,10 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.compliance.anchoring import Anchoring, AnchorKey
 from event_gateway.compliance.chainer import Chainer
+from event_gateway.compliance.sealed_copy import SealedCopy
+from event_gateway.compliance.sealing import DataSealing
 from event_gateway.core.observability.reason import Reason
-from event_gateway.core.observability.reason_codes import CHAIN_BEHIND, CHAIN_BROKEN
+from event_gateway.core.observability.reason_codes import CHAIN_BEHIND, CHAIN_BROKEN, SEALING
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.observability.announcements import Announcements
 from event_gateway.tasks import Supervisor, end
@@ -49,10 +51,12 @@ class ChainState(NamedTuple):
 
 
 class _Running:
-    """A chainer, its task, and how the stream grew."""
+    """A chainer, the sealed copy if the stream is one, their tasks, and how the stream grew."""
 
-    def __init__(self, chainer: Chainer, anchoring: Anchoring, task: asyncio.Task[None]) -> None:
-        self.chainer, self.anchoring, self.task = chainer, anchoring, task
+    def __init__(
+        self, chainer: Chainer, copy: SealedCopy | None, tasks: list[asyncio.Task[None]]
+    ) -> None:
+        self.chainer, self.copy, self.tasks = chainer, copy, tasks
         self.lag = 0
         self.waits_since: float | None = None  # monotonic: of the oldest message without a record
         self.short: str | None = None  # the stream ends before its chain
@@ -84,6 +88,7 @@ class Chains:
         peers: Peers,
         announcements: Announcements,
         key: AnchorKey,
+        sealing: DataSealing,
         counters: ChainCounters,
         supervisor: Supervisor,
         *,
@@ -95,6 +100,7 @@ class Chains:
         self._registry = registry
         self._peers = peers
         self._announcements = announcements
+        self._sealing = sealing
         self._counters = counters
         self._supervisor = supervisor
         self._chain_every = chain_every
@@ -111,6 +117,8 @@ class Chains:
                 why = f": {running.chainer.problem}" if running.chainer.problem else ""
                 text = f"{running.lag} messages of {name} wait for its chain{why}"
                 yield Reason(CHAIN_BEHIND, text, name)
+            if running.copy is not None and running.copy.problem is not None:
+                yield Reason(SEALING, f"{name} gets no events: {running.copy.problem}", name)
             broken = running.chainer.went_back or running.short
             if broken is not None:
                 yield Reason(CHAIN_BROKEN, f"{name}: {broken}", name)
@@ -130,7 +138,7 @@ class Chains:
                 await self._look()
                 await asyncio.sleep(INTERVAL)
         finally:
-            await end([running.task for running in self._running.values()])
+            await end(task for running in self._running.values() for task in running.tasks)
             self._running.clear()
 
     async def _look(self) -> None:
@@ -144,7 +152,7 @@ class Chains:
         for name, running in list(self._running.items()):
             if running.chainer.definition != wanted.get(name):
                 del self._running[name]
-                await end([running.task])
+                await end(running.tasks)
         for name, definition in wanted.items():
             if name not in self._running:
                 self._start(definition)
@@ -164,8 +172,14 @@ class Chains:
             leads=lambda: self._peers.leads,
             chained=lambda count: self._counters.chained(name, count),
         )  # fmt: skip
-        task = self._supervisor.start("chain", chainer.run, about=name)
-        self._running[name] = _Running(chainer, anchoring, task)
+        tasks = [self._supervisor.start("chain", chainer.run, about=name)]
+        copy = None
+        if definition.sealed_by is not None:
+            copy = SealedCopy(
+                self._broker, definition, self._sealing, leads=lambda: self._peers.leads
+            )
+            tasks.append(self._supervisor.start("sealed-copy", copy.run, about=name))
+        self._running[name] = _Running(chainer, copy, tasks)
 
     async def _observe(self) -> None:
         for name, running in self._running.items():

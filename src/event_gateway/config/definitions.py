@@ -92,6 +92,7 @@ def stream_of(model: StreamModel, name: str, *, managed_by: str) -> StreamDefini
         max_bytes=model.max_bytes,
         compliance=model.compliance,
         compression=model.compression,
+        sealed_by=model.sealed_by,
         replicas=model.replicas,
         managed_by=managed_by,
     )

@@ -29,6 +29,11 @@ class StreamModel(Section):
     )
     max_bytes: Size | None = Field(None, description="The most bytes that it stores.")
     compliance: bool = Field(False, description="Events in the stream cannot be deleted or purged.")
+    sealed_by: str | None = Field(
+        None,
+        description="With compliance: where events name the person whom they are about, such as "
+        "data.user_id. Their data is stored under a key of that person, which can be erased.",
+    )
     compression: Literal["s2", "none"] = Field("s2", description="The compression on disk.")
     replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
         None, description="On how many servers of a cluster; by default nats.replicas."

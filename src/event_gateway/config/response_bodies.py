@@ -108,6 +108,7 @@ def stream_to_json(definition: StreamDefinition) -> dict[str, Any]:
         "max_bytes": definition.max_bytes,
         "compliance": definition.compliance,
         "holds": [hold_to_json(hold) for hold in definition.holds],
+        "sealed_by": definition.sealed_by,
         "compression": definition.compression,
         "replicas": definition.replicas,
         "managed_by": definition.managed_by,

@@ -172,6 +172,14 @@ class SealedSecrets:
         except RegistryConflict:
             raise ChangedInBetween(f"the secret {name} was changed by another request") from None
 
+    def seal_bytes(self, name: str, content: bytes) -> Sealed:
+        """Seals something that is stored elsewhere, under a name. Raises CannotSeal."""
+        return self._keys().seal(name, content, time.time())
+
+    def open_bytes(self, name: str, sealed: Sealed) -> bytes:
+        """What :meth:`seal_bytes` has sealed. Raises CannotSeal, CannotOpen."""
+        return self._keys().open(name, sealed)
+
     async def reseal(self) -> int:
         """Seals each secret with the first key if another key seals it; returns how many it sealed.
 

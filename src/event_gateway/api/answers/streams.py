@@ -27,6 +27,7 @@ class StreamDefinitionAnswer(TypedDict):
     max_bytes: int | None
     compliance: bool
     holds: list[HoldAnswer]
+    sealed_by: str | None
     compression: str
     replicas: int | None
     managed_by: Manager
@@ -180,6 +181,23 @@ class StampAnswer(TypedDict):
     kind: str
     value: str
     time: Time
+
+
+class Redaction(TypedDict):
+    """Whether the data about a person was redacted; false if there was no key of that person."""
+
+    stream: str
+    erased: bool
+    erased_at: Time | None
+
+
+class OpenedEvent(TypedDict):
+    """An event of a compliance stream as it was published; ``redacted``: without its data."""
+
+    seq: int
+    time: Time
+    redacted: bool
+    event: CloudEvent
 
 
 class Stamps(TypedDict):

@@ -55,6 +55,7 @@ BODIES: dict[str, Any] = {
     "preview_transformation": {"event": _EVENT, "transformation": "crm_format"},
     "create_stream": {"name": "orders", "subjects": ["orders.>"], "retention": "30d"},
     "change_stream": {"retention": "90d", "max_messages": None},
+    "redact": {"subject": "u-4711"},
     "place_hold": {"reason": "case 4711, until the court has decided"},
     "stamp_anchor": {"kind": "rfc3161", "value": "MIIKkTADAgEAMIIKiAYJKoZIhvcNAQcCoIIKeTCCCnU="},
     "create_source": {

@@ -21,6 +21,8 @@ from event_gateway.api.answers.streams import (
     ChainAnswer,
     HoldAnswer,
     Holds,
+    OpenedEvent,
+    Redaction,
     StampAnswer,
     Stamps,
 )
@@ -45,15 +47,19 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import UnknownStream, bounds, stream_name
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.stored_messages import StreamGone
+from event_gateway.broker.stream_page import read_page
 from event_gateway.compliance.chains import Chains
 from event_gateway.compliance.export import export
+from event_gateway.compliance.sealing import DataSealing, redacted
 from event_gateway.config.response_bodies import hold_to_json
+from event_gateway.core.cloudevents.json_format import to_structured
+from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.compliance.anchor import Anchor, Stamp
 from event_gateway.core.compliance.export import decode_entry
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import Conflict, InvalidDefinition, InvalidEvent, Unknown
 from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
 
 router = APIRouter(prefix="/v1/streams/{name}", tags=["compliance"], route_class=GuardedRoute,
@@ -73,6 +79,7 @@ class ComplianceParts:
     registration: StreamRegistration
     broker: Broker
     chains: Chains
+    sealing: DataSealing
 
 
 Parts = Annotated[ComplianceParts, Depends(provided(ComplianceParts))]
@@ -82,6 +89,10 @@ class _NewHold(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
+class _NewRedaction(msgspec.Struct, forbid_unknown_fields=True):
+    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
 class _NewStamp(msgspec.Struct, forbid_unknown_fields=True):
     kind: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,32}$")]
     value: Annotated[str, msgspec.Meta(min_length=4, max_length=MAX_STAMP * 4 // 3 + 4)]
@@ -89,6 +100,7 @@ class _NewStamp(msgspec.Struct, forbid_unknown_fields=True):
 
 Sequence = Annotated[int, Path(ge=1, le=MAX_SEQ, description="The sequence of the anchor.")]
 NewHold = Annotated[dict[str, Any], Body(), SchemaOf(_NewHold)]
+NewRedaction = Annotated[dict[str, Any], Body(), SchemaOf(_NewRedaction)]
 NewStamp = Annotated[dict[str, Any], Body(), SchemaOf(_NewStamp)]
 
 
@@ -256,6 +268,62 @@ async def release_hold(
     before = next((hold for hold in definition.holds if hold.id == hold_id), None)
     await parts.registration.release_hold(name, hold_id)
     call.about(before=None if before is None else hold_to_json(before))
+
+
+@router.post("/redactions", responses=answers(Redaction, 200, 404, 409))
+async def redact(
+    parts: Parts,
+    caller: Operator,
+    call: Annotated[Call, audited("streams.redact", "stream/{name}")],
+    name: str,
+    body: NewRedaction,
+) -> dict[str, Any]:
+    """Erases the key of a person, whom ``subject`` names as the events do: the data of the events
+    about that person, up to now, cannot be read any more. It cannot be undone; the chain stays
+    valid. The audit log does not name the person."""
+    definition = _compliant(parts, name)
+    if definition.sealed_by is None:
+        raise Conflict(f"the data in the stream {name} is not sealed: it has no sealed_by")
+    subject = body_as(_NewRedaction, body).subject
+    person = parts.sealing.person(name, subject)
+    marker = await parts.sealing.keys.erase(name, person)
+    call.about(after={"person": person, "erased": marker is not None})
+    return {
+        "stream": name,
+        "erased": marker is not None,
+        "erased_at": rfc3339_or_none(None if marker is None else marker.erased_at),
+    }
+
+
+@router.get("/records/{seq}", responses=answers(OpenedEvent, 200, 404, 409))
+async def show_record(
+    parts: Parts,
+    caller: ReadsWholeStreams,
+    name: str,
+    seq: Annotated[int, Path(ge=1, le=MAX_SEQ, description="The sequence.")],
+) -> dict[str, Any]:
+    """An event of a compliance stream as it was published: its data opened, if it was sealed and
+    not redacted."""
+    _compliant(parts, name)
+    source = stream_name(name)
+    page = await read_page(parts.broker, source, from_seq=seq, limit=1)
+    if not page.messages or page.messages[0].seq != seq:
+        raise Unknown(f"the stream {name} has no message {seq}")
+    message = page.messages[0]
+    try:
+        event = from_message(
+            message.headers, message.data, subject=message.subject, stream=source, seq=seq,
+            time=message.time,
+        ).event  # fmt: skip
+    except InvalidEvent:
+        raise Unknown(f"the message {seq} of the stream {name} is no event") from None
+    opened = await parts.sealing.opened(name, event)
+    return {
+        "seq": seq,
+        "time": rfc3339(message.time),
+        "redacted": opened is None,
+        "event": msgspec.json.decode(to_structured(opened or redacted(event))),
+    }
 
 
 def _compliant(parts: ComplianceParts, name: str) -> StreamDefinition:

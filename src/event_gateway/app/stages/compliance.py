@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.observability import Observability
 from event_gateway.app.stages.request import Requests
+from event_gateway.broker.subject_keys import SubjectKeys
 from event_gateway.compliance.anchoring import AnchorKey
 from event_gateway.compliance.chains import Chains
+from event_gateway.compliance.sealing import DataSealing
 from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import CannotSeal, new_key
 from event_gateway.core.errors import ChangedInBetween
@@ -20,6 +22,7 @@ class Compliance:
     """The parts of this stage."""
 
     chains: Chains
+    sealing: DataSealing
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to write the chains of compliance streams, in the process that leads."""
@@ -45,15 +48,22 @@ def build_compliance(
         with contextlib.suppress(CannotSeal, ChangedInBetween):
             await requests.sealed.set(settings.anchor_key, PRIVATE + new_key())
 
+    sealing = DataSealing(
+        SubjectKeys(adapters.broker),
+        adapters.installation_key,
+        requests.sealed.seal_bytes,
+        requests.sealed.open_bytes,
+    )
     chains = Chains(
         adapters.broker,
         adapters.registry,
         adapters.peers,
         observability.announcements,
         AnchorKey(find_key, make_key),
+        sealing,
         adapters.metrics.streams,
         supervisor,
         chain_every=settings.chain_every,
         anchor_every=settings.anchor_every,
     )
-    return Compliance(chains)
+    return Compliance(chains, sealing)

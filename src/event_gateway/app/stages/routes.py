@@ -153,6 +153,7 @@ def _stream_groups(
         registration=stages.registrations.streams,
         broker=adapters.broker,
         chains=stages.compliance.chains,
+        sealing=stages.compliance.sealing,
     )
     sse_parts = sse.SseParts(
         subscriptions=streaming.subscriptions,

@@ -176,6 +176,23 @@ def release(
     typer.echo(f"{hold_id} is released")
 
 
+def redact(
+    stream: NameArgument,
+    subject: Annotated[str, typer.Argument(help="The person, as the events name them.")],
+    yes: YesOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase the key of a person: the data of events about them cannot be read any more."""
+    confirm(f"Erase the data about {subject} in {stream}? It cannot be undone.", yes)
+    path = f"/v1/streams/{quoted(stream)}/redactions"
+    answer = call(url, key, "POST", path, {"subject": subject})
+    print_answer(
+        as_json, answer, lambda it: ["redacted" if it["erased"] else "there is nothing to redact"]
+    )
+
+
 def _verify_file(check: Verification, file: Path, quiet: bool) -> None:
     try:
         size = file.stat().st_size

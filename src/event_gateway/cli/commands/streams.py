@@ -122,7 +122,7 @@ def event_line(frame: dict[str, Any], *, as_json: bool) -> str:
 
 for proof in (
     stream_proofs.verify, stream_proofs.export, stream_proofs.anchors, stream_proofs.chain,
-    stream_proofs.hold, stream_proofs.holds, stream_proofs.release,
+    stream_proofs.hold, stream_proofs.holds, stream_proofs.release, stream_proofs.redact,
 ):  # fmt: skip
     app.command()(proof)
 

@@ -36,6 +36,7 @@ REGISTRY_ENTRY = "registry_entry"
 REGISTRY_STALLED = "registry_stalled"
 CHAIN_BEHIND = "chain_behind"
 CHAIN_BROKEN = "chain_broken"
+SEALING = "sealing"
 DISK_FULL = "disk_full"
 DISK_NEARLY_FULL = "disk_nearly_full"
 MEMORY = "memory"
@@ -132,6 +133,13 @@ CODES: dict[str, ReasonCode] = {
         "A compliance stream, or its hash chain, has lost messages that it had: it was deleted, "
         "emptied, or restored from an older copy.",
         "Run `event-gateway streams verify`, which says what is missing; find out who did it.",
+        "Compliance streams in operation",
+    ),
+    SEALING: ReasonCode(
+        "streams",
+        "A compliance stream with `sealed_by` gets no events: they cannot be sealed, or written. "
+        "They wait in the log for as long as `ingest.retention`.",
+        "Do what the text says: mostly there is no sealing key, or not the one that is needed.",
         "Compliance streams in operation",
     ),
     STREAM_WITHOUT_LEADER: ReasonCode(

@@ -7,6 +7,7 @@ import msgspec
 from event_gateway.core.cloudevents.reserved_types import LIFECYCLE_ROOTS, is_lifecycle
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.errors import InvalidDefinition
+from event_gateway.core.matching.path import parse_path
 from event_gateway.core.matching.pattern import check_pattern, overlaps
 from event_gateway.core.text.identifier import ID
 from event_gateway.core.text.units import format_duration
@@ -66,6 +67,7 @@ class StreamDefinition(msgspec.Struct, frozen=True):
     compression: str = "s2"
     replicas: int | None = None  # None: as many as the gateway's other streams have
     holds: tuple[Hold, ...] = ()
+    sealed_by: str | None = None  # the path of whom an event is about; None: nothing is sealed
 
     def check(self) -> None:
         """Raises InvalidDefinition naming the key that is wrong."""
@@ -88,6 +90,12 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         for key in ("max_messages", "max_bytes"):
             if (getattr(self, key) or 0) > MAX_LIMIT:
                 raise InvalidDefinition(key, f"must be at most {MAX_LIMIT}")
+        if self.sealed_by is not None:
+            parse_path(self.sealed_by, "sealed_by")
+            if "[*]" in self.sealed_by:
+                raise InvalidDefinition("sealed_by", "must lead to one value, without [*]")
+            if not self.compliance or self.of_lifecycle:
+                raise InvalidDefinition("sealed_by", "is for streams of events with compliance")
         if self.compression not in COMPRESSIONS:
             raise InvalidDefinition("compression", f"must be one of {', '.join(COMPRESSIONS)}")
         if self.replicas is not None and not 1 <= self.replicas <= MAX_REPLICAS:
@@ -102,6 +110,8 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         """Why this definition cannot replace ``former``; None where it can."""
         if self.of_lifecycle != former.of_lifecycle:
             return "a stream cannot change between events and lifecycle events"
+        if self.sealed_by != former.sealed_by:
+            return "sealed_by cannot be changed: create another stream"
         if not former.compliance:
             return None
         if not self.compliance:

@@ -1,0 +1,94 @@
+"""The keys of the people whom events are about: one entry each in GATEWAY_SUBJECT_KEYS.
+
+An entry's name is a digest, so that it tells nobody's name. The key in it is sealed. To erase a
+key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its place.
+"""
+
+import time
+
+import msgspec
+from nats.js.api import DiscardPolicy, Header, StorageType, StreamConfig
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
+from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.failures import failure
+from event_gateway.broker.provision import ensure_same
+from event_gateway.core.access.sealing import Sealed
+
+STREAM = "GATEWAY_SUBJECT_KEYS"
+SUBJECT = "eg.subject-key"
+MAX_KEYS = 10_000_000
+_WRONG_LAST_SEQUENCE = (10071, 10164)  # error codes of the server
+_FAILURES = (*BrokerError, APIError, NoStreamResponseError)
+
+
+class SubjectKey(msgspec.Struct, frozen=True):
+    """The ``number``-th key of a person in a stream. ``sealed`` is None once it was erased, at
+    ``erased_at`` (seconds since the epoch)."""
+
+    number: int
+    sealed: Sealed | None = None
+    erased_at: float | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(SubjectKey).decode
+
+
+class SubjectKeys:
+    """Reads and writes entries. Methods raise LogUnavailable."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def ensure(self) -> None:
+        """Creates the stream of the keys. Raises ProvisionError, and what BrokerError names."""
+        await ensure_same(
+            self._broker,
+            StreamConfig(
+                name=STREAM, subjects=[f"{SUBJECT}.*.*"], storage=StorageType.FILE,
+                max_msgs_per_subject=1, max_msgs=MAX_KEYS, discard=DiscardPolicy.NEW,
+                allow_direct=True,
+            ),
+        )  # fmt: skip
+
+    async def read(self, stream: str, person: str) -> tuple[SubjectKey | None, int]:
+        """The entry of a person (by digest), and its revision; None and 0 if there is none."""
+        try:
+            # Not a direct get: a replica may answer that with a former entry.
+            message = await self._broker.js.get_last_msg(STREAM, f"{SUBJECT}.{stream}.{person}")
+        except NotFoundError:
+            return None, 0
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        return _decode(message.data or b""), message.seq or 0
+
+    async def write(self, stream: str, person: str, entry: SubjectKey, revision: int) -> bool:
+        """Replaces the entry of a revision; False if somebody else has written it in between."""
+        try:
+            await self._broker.js.publish(
+                f"{SUBJECT}.{stream}.{person}", _encode(entry), stream=STREAM,
+                headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)},
+            )  # fmt: skip
+        except APIError as error:
+            if error.err_code in _WRONG_LAST_SEQUENCE:
+                return False
+            raise failure(self._broker, error) from None
+        except (*BrokerError, NoStreamResponseError) as error:
+            raise failure(self._broker, error) from None
+        return True
+
+    async def erase(self, stream: str, person: str) -> SubjectKey | None:
+        """Overwrites the key of a person on disk. Returns the marker; None if there was no key."""
+        entry, revision = await self.read(stream, person)
+        if entry is None or entry.sealed is None:
+            return None
+        marker = SubjectKey(entry.number, None, time.time())
+        try:
+            await self._broker.js.delete_msg(STREAM, revision)  # overwrites it
+        except NotFoundError:
+            pass  # somebody else was faster
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        await self.write(stream, person, marker, 0)
+        return marker
