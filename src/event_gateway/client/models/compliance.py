@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from event_gateway.client.models.shared import HoldAnswer
+from event_gateway.client.models.shared import CloudEvent, HoldAnswer
 
 __all__ = [
     "AnchorAnswer",
     "AppendOnly",
     "ChainAnswer",
     "Holds",
+    "OpenedEvent",
     "PlaceHoldBody",
+    "RedactBody",
+    "Redaction",
     "StampAnchorBody",
     "StampAnswer",
     "Stamps",
@@ -63,10 +66,33 @@ class Holds(TypedDict):
     items: list[HoldAnswer]
 
 
+class OpenedEvent(TypedDict):
+    """An event of a compliance stream as it was published; `redacted`: without its data."""
+
+    seq: int
+    time: str
+    redacted: bool
+    event: CloudEvent
+
+
 class PlaceHoldBody(TypedDict):
     """PlaceHoldBody."""
 
     reason: str
+
+
+class RedactBody(TypedDict):
+    """RedactBody."""
+
+    subject: str
+
+
+class Redaction(TypedDict):
+    """Whether the data about a person was redacted; false if there was no key of that person."""
+
+    stream: str
+    erased: bool
+    erased_at: str | None
 
 
 class StampAnchorBody(TypedDict):

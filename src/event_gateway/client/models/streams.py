@@ -38,6 +38,7 @@ class ChangeStreamBody(TypedDict):
     max_messages: NotRequired[int | None]
     max_bytes: NotRequired[int | str | None]
     compliance: NotRequired[bool | None]
+    sealed_by: NotRequired[str | None]
     compression: NotRequired[Literal["s2", "none"] | None]
     replicas: NotRequired[int | None]
     name: NotRequired[str | None]
@@ -66,6 +67,7 @@ class ChangedStream(TypedDict):
     max_bytes: int | None
     compliance: bool
     holds: list[HoldAnswer]
+    sealed_by: str | None
     compression: str
     replicas: int | None
     managed_by: str
@@ -81,6 +83,7 @@ class CreateStreamBody(TypedDict):
     max_messages: NotRequired[int | None]
     max_bytes: NotRequired[int | str | None]
     compliance: NotRequired[bool]
+    sealed_by: NotRequired[str | None]
     compression: NotRequired[Literal["s2", "none"]]
     replicas: NotRequired[int | None]
     name: str
@@ -143,6 +146,7 @@ class StreamAnswer(TypedDict):
     max_bytes: int | None
     compliance: bool
     holds: list[HoldAnswer]
+    sealed_by: str | None
     compression: str
     replicas: int | None
     managed_by: str
@@ -256,6 +260,7 @@ class WholeStream(TypedDict):
     max_bytes: int | None
     compliance: bool
     holds: list[HoldAnswer]
+    sealed_by: str | None
     compression: str
     replicas: int | None
     managed_by: str

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
         AnchorAnswer,
         ChainAnswer,
         Holds,
+        OpenedEvent,
         PlaceHoldBody,
+        RedactBody,
+        Redaction,
         StampAnchorBody,
         StampAnswer,
         Stamps,
@@ -62,6 +65,14 @@ class ComplianceOperations(Caller):
         limits are. NATS must have room for that."""
         return cast("HoldAnswer", self._call("POST", f"/v1/streams/{in_path(name)}/holds", body))
 
+    def redact(self, name: str, body: RedactBody) -> Redaction:
+        """Erases the key of a person, whom `subject` names as the events do: the data of the
+        events about that person, up to now, cannot be read any more. It cannot be undone;
+        the chain stays valid. The audit log does not name the person."""
+        return cast(
+            "Redaction", self._call("POST", f"/v1/streams/{in_path(name)}/redactions", body)
+        )
+
     def release_hold(self, name: str, hold_id: str) -> None:
         """Releases a legal hold. After the last one the events that are beyond the limits
         leave the stream at once, the oldest first."""
@@ -72,6 +83,13 @@ class ComplianceOperations(Caller):
         stream can only grow: the gateway tries what its own user may do, without changing
         anything."""
         return cast("ChainAnswer", self._call("GET", f"/v1/streams/{in_path(name)}/chain"))
+
+    def show_record(self, name: str, seq: int) -> OpenedEvent:
+        """An event of a compliance stream as it was published: its data opened, if it was
+        sealed and not redacted."""
+        return cast(
+            "OpenedEvent", self._call("GET", f"/v1/streams/{in_path(name)}/records/{in_path(seq)}")
+        )
 
     def stamp_anchor(self, name: str, sequence: int, body: StampAnchorBody) -> StampAnswer:
         """Stores what somebody outside confirms of an anchor, such as a time stamp of RFC 3161
@@ -127,6 +145,14 @@ class AsyncComplianceOperations(AsyncCaller):
             "HoldAnswer", await self._call("POST", f"/v1/streams/{in_path(name)}/holds", body)
         )
 
+    async def redact(self, name: str, body: RedactBody) -> Redaction:
+        """Erases the key of a person, whom `subject` names as the events do: the data of the
+        events about that person, up to now, cannot be read any more. It cannot be undone;
+        the chain stays valid. The audit log does not name the person."""
+        return cast(
+            "Redaction", await self._call("POST", f"/v1/streams/{in_path(name)}/redactions", body)
+        )
+
     async def release_hold(self, name: str, hold_id: str) -> None:
         """Releases a legal hold. After the last one the events that are beyond the limits
         leave the stream at once, the oldest first."""
@@ -137,6 +163,14 @@ class AsyncComplianceOperations(AsyncCaller):
         stream can only grow: the gateway tries what its own user may do, without changing
         anything."""
         return cast("ChainAnswer", await self._call("GET", f"/v1/streams/{in_path(name)}/chain"))
+
+    async def show_record(self, name: str, seq: int) -> OpenedEvent:
+        """An event of a compliance stream as it was published: its data opened, if it was
+        sealed and not redacted."""
+        return cast(
+            "OpenedEvent",
+            await self._call("GET", f"/v1/streams/{in_path(name)}/records/{in_path(seq)}"),
+        )
 
     async def stamp_anchor(self, name: str, sequence: int, body: StampAnchorBody) -> StampAnswer:
         """Stores what somebody outside confirms of an anchor, such as a time stamp of RFC 3161
