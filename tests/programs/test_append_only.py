@@ -12,6 +12,7 @@ import pytest
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
 
+from event_gateway.core.access.sealing import new_key
 from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -61,13 +62,21 @@ def _config(port: int) -> dict[str, Any]:
     }
 
 
-async def test_the_documented_permissions_make_the_stream_append_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sealed_by", [None, "data.user_id"])
+async def test_the_documented_permissions_make_the_stream_append_only(
+    tmp_path: Path, sealed_by: str | None
+) -> None:
     async with nats(tmp_path, _users(_denied())) as port:
         admin = f"nats://admin:admin@127.0.0.1:{port}"
-        program = Program(tmp_path, _config(port))
+        config = _config(port)
+        if sealed_by is not None:
+            (tmp_path / "sealing_key").write_text(new_key())
+            config["streams"] = {"audit_stream": STREAM | {"sealed_by": sealed_by}}
+            config["secrets"] = {"dir": str(tmp_path)}
+        program = Program(tmp_path, config)
         at = await program.start()
         async with connected(at["http"], admin, at["key"]) as client:
-            await client.send(event("load.made"))
+            await client.send(event("load.made", {"user_id": "u-1"}))
             state = await _chained(client, 1)
             assert state["append_only"] == {"holds": True, "allowed": [], "settings": []}
             ready = (await client.http.get("/readyz")).json()
@@ -78,9 +87,9 @@ async def test_the_documented_permissions_make_the_stream_append_only(tmp_path: 
             # The administrator suspends the limits; then the hold is placed.
             js = client.nats.jetstream()
             for name in ("GATEWAY_CHAIN_audit_stream", "GATEWAY_STREAM_audit_stream"):
-                config = (await js.stream_info(name)).config
-                config.max_age = 0
-                await js.update_stream(config)
+                held = (await js.stream_info(name)).config
+                held.max_age = 0
+                await js.update_stream(held)
             answer = await client.http.post("/v1/streams/audit_stream/holds", json={"reason": "c"})
             assert answer.status_code == 201, answer.text
         await program.stop()
