@@ -96,6 +96,20 @@ async def test_an_export_is_verified_offline(
     assert file.read_text() != text
     problems = (await verified(run, *options, status=1))["problems"]
     assert [each["kind"] for each in problems] == ["altered"]
+    lines = text.splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"type":"message"' in line)
+    for kinds, changed in (
+        ({"removed", "export"}, [*lines[: at + 3], *lines[at + 4 :]]),
+        (
+            {"removed", "reordered"},
+            [*lines[: at + 1], lines[at + 2], lines[at + 1], *lines[at + 3 :]],
+        ),
+        ({"reordered", "export"}, [*lines[: at + 3], lines[at], *lines[at + 3 :]]),
+        ({"export"}, lines[:-1]),
+    ):
+        file.write_text("".join(changed))
+        problems = (await verified(run, *options, status=1))["problems"]
+        assert {each["kind"] for each in problems} <= kinds, problems
 
 
 async def test_what_is_done_to_the_streams_in_nats_is_found(

@@ -125,6 +125,30 @@ def test_500_random_changes_are_all_found() -> None:
         assert verified(changed)["problem_count"] > 0, (number, change.__name__)
 
 
+def test_500_random_bytes_are_all_found() -> None:
+    """Of the text of messages, records and anchors, whatever that makes of the line."""
+    rng = random.Random(47)
+    lines = export()
+    places = [at for kind in ("message", "record", "anchor") for at in positions(lines, kind)]
+    found = 0
+    while found < 500:
+        at = rng.choice(places)
+        line = lines[at]
+        place = rng.randrange(len(line))
+        changed = line[:place] + bytes([line[place] ^ rng.randrange(1, 256)]) + line[place + 1 :]
+        if _means(changed) == decode_line(line):
+            continue  # such as a bit that base64 does not use
+        assert verified([*lines[:at], changed, *lines[at + 1 :]])["problem_count"], changed
+        found += 1
+
+
+def _means(line: bytes) -> Any:
+    try:
+        return decode_line(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def _alter(lines: list[bytes], rng: random.Random) -> list[bytes]:
     """One byte of the payload, of the headers or of the subject, or the time."""
     at = rng.choice(positions(lines, "message"))

@@ -15,6 +15,7 @@ message has none. Before the first record stands SHA-256("event-gateway chain 1\
 
 import hashlib
 import struct
+from typing import Annotated
 
 import msgspec
 
@@ -41,8 +42,8 @@ class ChainRecord(msgspec.Struct, frozen=True, gc=False, tag="record"):
     """A record covers the messages ``first`` to ``last`` without a hole. ``previous`` and ``link``
     in hexadecimal; ``digests``: 32 bytes for each message (base64 in JSON)."""
 
-    first: int
-    last: int
+    first: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    last: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     previous: str
     link: str
     digests: bytes

@@ -6,12 +6,15 @@ messages that have no record yet; and ``end``. Records, anchors and stamps stand
 by byte as they are stored.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from event_gateway.core.compliance.anchor import Anchor, Stamp
 from event_gateway.core.compliance.chain import ChainRecord, StoredMessage
 
 VERSION = 1
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin", kw_only=True):
@@ -31,8 +34,8 @@ class Begin(msgspec.Struct, frozen=True, tag="begin", kw_only=True):
 class MessageLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="message"):
     """A message. What is not UTF-8 stands in base64 under the name with ``_base64``."""
 
-    seq: int
-    time: int
+    seq: Number
+    time: Number
     subject: str = ""
     headers: str = ""
     data: str = ""

@@ -74,7 +74,7 @@ class Verification:
         """Takes the next line, without its line break."""
         try:
             decoded: Line = decode_line(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             self._problem("export", 0, 0, "a line cannot be read")
             return
         if isinstance(decoded, MessageLine):
