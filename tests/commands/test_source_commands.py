@@ -102,3 +102,11 @@ async def test_check_names_the_key_that_is_wrong(run: Command, tmp_path: Path) -
     fine = await run("check", "-c", str(path))
     assert (fine.status, "1 sources" in fine.out) == (0, True)
     assert "the secret gh_secret is missing" in fine.err
+
+
+async def test_the_doctor_names_sources_without_their_secrets(client: Client, run: Command) -> None:
+    source = {"name": "gh", "type": "github", "secret_name": "gh_secret"}
+    assert (await client.http.post("/v1/sources", json=source)).status_code == 201
+    examined = await run("doctor", "--json")
+    texts = [item["text"] for item in examined.json["findings"] if item["area"] == "secrets"]
+    assert "gh_secret is missing, requests to the source gh are refused" in texts

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fuzz import events, http_requests, http_responses, selections, templates, websocket
+from fuzz import events, http_requests, http_responses, selections, sources, templates, websocket
 
 TARGETS: dict[str, Callable[[], None]] = {
     "structured": events.structured_mode,
@@ -13,6 +13,8 @@ TARGETS: dict[str, Callable[[], None]] = {
     "expressions": selections.expressions,
     "cesql": selections.cesql,
     "templates": templates.any_template,
+    "source-requests": sources.any_request,
+    "source-signatures": sources.altered_vector,
     "http-requests": http_requests.any_request,
     "repeated-heads": http_requests.repeated_heads,
     "http-responses": http_responses.any_response,

@@ -543,6 +543,7 @@ async def test_a_client_certificate(start: Start, connect: Start, issued: Issued
     tls = {"cert": "server.pem", "key": "server.key", "client_ca": "ca.pem"}
     gateway = await start({
         "secrets": {"dir": str(issued.directory)}, "server": {"tls": tls},
+        "auth": {"mtls": [{"subject": "CN=alice", "name": "alice", "scopes": ["admin"]}]},
         "sources": {"partner": {"type": "mtls", "dns": "hooks.partner.example"}},
     })  # fmt: skip
     for name, status in (("partner", 200), ("alice", 401), (None, 401)):
@@ -551,6 +552,9 @@ async def test_a_client_certificate(start: Start, connect: Start, issued: Issued
         ) as sender:
             answer = await sender.post("/v1/sources/partner", json={"type": "a"})
             assert answer.status_code == status, answer.text
+            # Of a caller of the gateway the certificate is a credential.
+            shown = await sender.get("/v1/sources/partner")
+            assert (shown.status_code, bool(shown.content)) == (200, name == "alice")
 
 
 async def test_sources_of_the_file(start: Start, connect: Start) -> None:

@@ -75,6 +75,11 @@ class ClientCertificates:
             return None
         return certificate
 
+    def names_caller(self, request: CallerRequest) -> bool:
+        """Whether a rule says whose certificate the client has shown."""
+        certificate = self.trusted(request) if self._rules else None
+        return certificate is not None and self._principal_of(certificate) is not None
+
     def still_valid(self, principal: Principal) -> bool:
         """Whether the certificate is trusted, and the rules still say the same of it."""
         certificate = self._certificates.get(principal.id)

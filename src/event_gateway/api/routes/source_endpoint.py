@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from event_gateway.api.access.caller_request import CallerRequest
+from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.api.routes.events import known_headers, trace_of
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import read_body
@@ -45,8 +46,8 @@ _CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"webhook-key-id"))
 
 
 class SourceEndpoint:
-    """The routes. ``certificate``: that which a client has shown and the gateway trusts;
-    ``limit_reached`` counts that a limit refused a request."""
+    """The routes. ``certificates``: of clients; ``limit_reached`` counts that a limit refused a
+    request."""
 
     def __init__(
         self,
@@ -54,13 +55,13 @@ class SourceEndpoint:
         sources: SourceRequests,
         state: ApiState,
         *,
-        certificate: Callable[[CallerRequest], ClientCertificate | None],
+        certificates: ClientCertificates,
         limit_reached: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._sources = sources
         self._state = state
-        self._certificate = certificate
+        self._certificates = certificates
         self._limit_reached = limit_reached
         self._at_work = 0
 
@@ -69,7 +70,7 @@ class SourceEndpoint:
         return [
             Route(PATH, self.post, methods=["POST"]),
             Route(PATH, self.options, methods=["OPTIONS"]),
-            _WithoutCredential(PATH, self.check, methods=["GET"]),
+            _WithoutCredential(PATH, self.check, self._certificates.names_caller),
         ]
 
     async def post(self, request: Request) -> Response:
@@ -134,7 +135,7 @@ class SourceEndpoint:
         return definition
 
     def _inbound(self, request: Request, body: bytes) -> Inbound:
-        return inbound_of(request, body, self._certificate)
+        return inbound_of(request, body, self._certificates.trusted)
 
 
 async def answered(outcome: Awaitable[Any], definition: SourceDefinition) -> Any:
@@ -164,10 +165,7 @@ def inbound_of(
 ) -> Inbound:
     """A request as sources take it."""
 
-    async def whole() -> bytes:
-        return body
-
-    seen = CallerRequest(request.scope, whole)
+    seen = CallerRequest(request.scope, _no_body)
     headers: dict[str, str] = {}
     for name, value in request.scope["headers"]:
         key, text = name.decode("latin-1"), _text(value)
@@ -199,10 +197,31 @@ def _response(answer: Answer) -> Response:
 
 
 class _WithoutCredential(Route):
-    """A route for requests without a credential: those with one get the source's definition."""
+    """A route for ``GET`` without a credential: requests with one get the source's definition.
+    ``names_caller``: whether a client certificate is a credential."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        names_caller: Callable[[CallerRequest], bool],
+    ) -> None:
+        super().__init__(path, endpoint, methods=["GET"])
+        self._names_caller = names_caller
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """None for other requests."""
-        if scope["type"] == "http" and any(name in _CREDENTIALS for name, _ in scope["headers"]):
-            return Match.NONE, {}
-        return super().matches(scope)
+        """None for requests with a credential."""
+        match, child = super().matches(scope)
+        if match is Match.NONE or not _has_credential(scope, self._names_caller):
+            return match, child
+        return Match.NONE, {}
+
+
+def _has_credential(scope: Scope, names_caller: Callable[[CallerRequest], bool]) -> bool:
+    if any(name in _CREDENTIALS for name, _ in scope["headers"]):
+        return True
+    return names_caller(CallerRequest(scope, _no_body))
+
+
+async def _no_body() -> bytes:
+    return b""

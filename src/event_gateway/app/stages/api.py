@@ -176,7 +176,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
             stages.adapters.registry,
             sources,
             state,
-            certificate=certificates.trusted,
+            certificates=certificates,
             limit_reached=limit_reached,
         ),
         limit_reached=limit_reached,

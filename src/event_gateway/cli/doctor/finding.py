@@ -74,8 +74,9 @@ class Installation:
     """What is looked at, and what was learned from it.
 
     ``config`` is None if it cannot be used; ``config_given``: a file was named. ``endpoints`` are
-    the addresses in the data directory of a gateway that runs here. ``webhooks`` and ``secrets``
-    are as the API answers them, None if it was not asked or has refused.
+    the addresses in the data directory of a gateway that runs here. ``webhooks``,
+    ``secrets`` and ``sources`` are as the API answers them, None if it was not asked or has
+    refused.
     """
 
     config: Config | None
@@ -85,6 +86,7 @@ class Installation:
     gateway: FoundGateway
     webhooks: list[dict[str, Any]] | None = None
     secrets: list[dict[str, Any]] | None = None
+    sources: list[dict[str, Any]] | None = None
     clocks: list[ClockReading] = field(default_factory=list)
 
     def server_url(self, name: str) -> str | None:

@@ -19,7 +19,7 @@ from event_gateway.core.observability.reason_codes import (
     MEMORY,
 )
 
-MAX_PAGES = 10  # of webhooks or secrets
+MAX_PAGES = 10  # of webhooks, secrets or sources
 # Seconds that the header Date may be old: it has whole seconds, and uvicorn renews it every second
 # if its event loop has the time.
 DATE_AGE = 5.0
@@ -31,7 +31,8 @@ _WARNINGS = (DISK_NEARLY_FULL, LOG_NEARLY_FULL, MEMORY, CLOCK_JUMPED)
 
 
 async def examine_gateway(installation: Installation) -> AsyncIterator[Finding]:
-    """Asks the gateway for its health and its alerts, and notes its webhooks and secrets."""
+    """Asks the gateway for its health and its alerts, and notes its webhooks, secrets and
+    sources."""
     url, key, tls = installation.gateway
     client = GatewayClient(url, key, tls)
     try:
@@ -91,7 +92,9 @@ async def _with_key(client: GatewayClient, installation: Installation) -> AsyncI
             yield finding
     else:
         yield _refused("alerts", status, alerts, "webhooks:read")
-    for name, scope in (("webhooks", "webhooks:read"), ("secrets", "secrets:manage")):
+    for name, scope in (
+        ("webhooks", "webhooks:read"), ("secrets", "secrets:manage"), ("sources", "events:read"),
+    ):  # fmt: skip
         status, items = await _all(client, f"/v1/{name}")
         if status == 200:
             setattr(installation, name, items)

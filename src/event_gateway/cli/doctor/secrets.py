@@ -1,4 +1,5 @@
-"""Looks whether the secrets that webhooks name are there. No value is read from the gateway."""
+"""Looks whether the secrets that webhooks and sources name are there. No value is read from the
+gateway."""
 
 from collections.abc import Iterator
 
@@ -13,12 +14,24 @@ _area = Area("secrets")
 def examine_secrets(installation: Installation) -> Iterator[Finding]:
     """A line for each secret that is missing: as the gateway sees them, or else as they are
     here."""
+    yield from _of_sources(installation)
     if installation.secrets is not None:
         yield from _as_the_gateway_sees(installation)
     elif installation.config is None:
         yield _area.skipped("neither the gateway nor the configuration could be asked for secrets")
     else:
         yield from _as_they_are_here(installation)
+
+
+def _of_sources(installation: Installation) -> Iterator[Finding]:
+    """A line for each source without its secret, as the gateway sees them."""
+    for source in installation.sources or ():
+        if source["secret_state"] == "missing":
+            name = source["secret_name"]
+            yield _area.error(
+                f"{name} is missing, requests to the source {source['name']} are refused",
+                f"Set it with event-gateway secrets set {name}, in the environment or in a file.",
+            )
 
 
 def _as_the_gateway_sees(installation: Installation) -> Iterator[Finding]:
@@ -53,7 +66,7 @@ def _as_they_are_here(installation: Installation) -> Iterator[Finding]:
         for name, model in config.webhooks.items()
         for method in webhook_of(model, name, managed_by="file").security
         if method.secret_name
-    }
+    } | {model.secret_name for model in config.sources.values() if model.secret_name}
     missing = sorted(name for name in names if external.find(name) is None)
     for name in missing:
         yield _area.warning(
@@ -62,5 +75,7 @@ def _as_they_are_here(installation: Installation) -> Iterator[Finding]:
             "Give a key with secrets:manage, so that the doctor can ask the gateway.",
         )
     if names and not missing:
-        yield _area.ok(f"the {len(names)} secrets that webhooks of the file name are there")
+        yield _area.ok(
+            f"the {len(names)} secrets that webhooks and sources of the file name are there"
+        )
     yield _area.skipped("secrets of the gateway's own store", "Give a key with secrets:manage.")

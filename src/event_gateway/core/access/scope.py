@@ -13,7 +13,7 @@ ADMIN = "admin"
 
 SCOPES = {
     EVENTS_PUBLISH: "Publish events.",
-    EVENTS_READ: "Read the log and the event types, and evaluate expressions.",
+    EVENTS_READ: "Read the log, event types and inbound sources, and evaluate expressions.",
     STREAMS_READ: "Read streams, subscribe to them, and issue tokens for browsers.",
     WEBHOOKS_READ: "Read webhooks, alerts and the overview, match events, preview requests.",
     WEBHOOKS_MANAGE: "All of webhooks:read; register, change, try and delete webhooks.",
