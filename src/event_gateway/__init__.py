@@ -1,5 +1,12 @@
 """The Event Gateway: CloudEvents from NATS and HTTP to webhooks and live subscribers."""
 
-from importlib.metadata import version
+__version__: str
 
-__version__ = version("event-gateway")
+
+def __getattr__(name: str) -> str:
+    """The package's version, which costs the command line a tenth of a second to read."""
+    if name != "__version__":
+        raise AttributeError(name)
+    from importlib.metadata import version
+
+    return version("event-gateway")

@@ -3,14 +3,17 @@
 The import of all of them takes a second, which neither ``--version`` nor a completion may cost.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = "event_gateway.cli.commands"
+# Panels and colours are for terminals; what makes them takes as long to import as all else.
+HELP_STYLE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 Prepare = Callable[[typer.Typer], None]
 
 
@@ -46,7 +49,7 @@ def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
 def _load(name: str, place: str, prepare: Prepare) -> Any:
     module, _, function = place.partition(".")
     found = import_module(f"{COMMANDS}.{module}")
-    whole = typer.Typer()
+    whole = typer.Typer(rich_markup_mode=HELP_STYLE)
     whole.callback()(lambda: None)  # a group, also of one command
     if function:
         whole.command(name)(getattr(found, function))

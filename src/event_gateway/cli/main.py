@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from event_gateway import __version__
-from event_gateway.cli.lazy_group import lazy_group
+from event_gateway.cli.lazy_group import HELP_STYLE, lazy_group
 
 # Where each command is, in the order of the help: a module of cli/commands with its group, or a
 # module and its function.
@@ -60,12 +59,15 @@ app = typer.Typer(
     cls=lazy_group(COMMANDS, _prepare),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=HELP_STYLE,
     help="Routes CloudEvents from NATS and HTTP to webhooks and live subscribers.",
 )
 
 
 def _print_version(requested: bool) -> None:
     if requested:
+        from event_gateway import __version__
+
         typer.echo(f"event-gateway {__version__}")
         raise typer.Exit
 
