@@ -11,9 +11,10 @@ from event_gateway.cli.client.completion import (
     complete_types,
 )
 from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, fail, fields, print_answer, table, warnings_of
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import fail, fields, print_answer, warnings_of
+from event_gateway.cli.client.requests import call, quoted
 from event_gateway.core.access.api_key import ADMIN_ID
 from event_gateway.core.access.scope import SCOPES
 
@@ -61,6 +62,11 @@ OverlapOption = Annotated[
     typer.Option(help="How long the former value stays valid (24h); 0s: it is refused at once."),
 ]
 
+_COLUMNS: Columns = {
+    "ID": "id", "NAME": "name", "ALLOWS": lambda key: _limits(key),
+    "EXPIRES": lambda key: key["expires_at"] or "never", "LAST USED": "used_at",
+}  # fmt: skip
+
 
 @app.command()
 def create(
@@ -87,7 +93,7 @@ def create(
 @app.command("list")
 def list_keys(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the keys, without their values."""
-    print_answer(as_json, list_items(url, key, "/v1/keys"), _rows)
+    print_list(url, key, "/v1/keys", _COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -211,14 +217,6 @@ def _details(key: dict[str, Any]) -> list[str]:
         }),
         *warnings_of(key),
     ]  # fmt: skip
-
-
-def _rows(keys: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [key["id"], key["name"], _limits(key), key["expires_at"] or "never", key["used_at"] or "-"]
-        for key in keys
-    ]
-    return table(["ID", "NAME", "ALLOWS", "EXPIRES", "LAST USED"], rows)
 
 
 def _limits(key: dict[str, Any]) -> str:

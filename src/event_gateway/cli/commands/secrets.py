@@ -8,9 +8,10 @@ import typer
 
 from event_gateway.cli.client.completion import complete_secrets
 from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, fail, print_answer, table
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import fail, print_answer
+from event_gateway.cli.client.requests import call, quoted
 
 app = typer.Typer(
     no_args_is_help=True, help="Secrets: set, update, rotate, list, delete; values are not shown."
@@ -35,6 +36,14 @@ NamespaceOption = Annotated[
     typer.Option("--namespace", help="A namespace whose webhooks may use it; may be repeated. "
                  "Default: as before, or only the operators' webhooks."),
 ]  # fmt: skip
+
+_COLUMNS: Columns = {
+    "NAME": "name",
+    "FROM": lambda secret: secret["from"] or "missing",
+    "SEALED": lambda secret: (secret["sealed"] or {}).get("updated_at", "-"),
+    "NAMESPACES": lambda secret: ", ".join(secret["namespaces"]) or "-",
+    "USED BY": lambda secret: ", ".join(secret["used_by"]) or "-",
+}
 
 
 @app.command("set")
@@ -84,7 +93,7 @@ def rotate(
 @app.command("list")
 def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the secrets: where each comes from and which webhooks use it."""
-    print_answer(as_json, list_items(url, key, "/v1/secrets"), _rows)
+    print_list(url, key, "/v1/secrets", _COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -136,17 +145,3 @@ def _shared(secret: dict[str, Any]) -> list[str]:
     namespaces = " ".join(secret["namespaces"])
     who = f"the namespaces {namespaces}" if namespaces else "the operators' webhooks only"
     return [f"{secret['name']}: for {who}"]
-
-
-def _rows(secrets: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            secret["name"],
-            secret["from"] or "missing",
-            (secret["sealed"] or {}).get("updated_at", "-"),
-            ", ".join(secret["namespaces"]) or "-",
-            ", ".join(secret["used_by"]) or "-",
-        ]
-        for secret in secrets
-    ]
-    return table(["NAME", "FROM", "SEALED", "NAMESPACES", "USED BY"], rows)

@@ -6,13 +6,22 @@ import typer
 
 from event_gateway.cli.client.completion import complete_streams, complete_tokens, complete_types
 from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, print_answer, printable, table, warnings_of
-from event_gateway.cli.client.requests import call, list_items, quoted
+from event_gateway.cli.client.output import print_answer, printable, warnings_of
+from event_gateway.cli.client.requests import call, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for browsers: create, list, revoke.")
 
 Repeated = list[str] | None
+
+_COLUMNS: Columns = {
+    "ID": "id",
+    "PRINCIPAL": "principal",
+    "OPENS": lambda token: " ".join([*token["streams"], *token["subjects"]]),
+    "ISSUED BY": lambda token: token["issued_by"]["name"],
+    "EXPIRES": "expires_at",
+}
 
 
 @app.command()
@@ -51,7 +60,7 @@ def create(
 @app.command("list")
 def list_tokens(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the tokens that have not expired, without their values."""
-    print_answer(as_json, list_items(url, key, "/v1/tokens"), _rows)
+    print_list(url, key, "/v1/tokens", _COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -70,17 +79,3 @@ def revoke(
 def _issued(token: dict[str, Any]) -> list[str]:
     valid = f"{token['id']}: valid until {token['expires_at']}"
     return [valid, *warnings_of(token), token["token"]]
-
-
-def _rows(tokens: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [
-            token["id"],
-            token["principal"],
-            " ".join([*token["streams"], *token["subjects"]]),
-            token["issued_by"]["name"],
-            token["expires_at"],
-        ]
-        for token in tokens
-    ]
-    return table(["ID", "PRINCIPAL", "OPENS", "ISSUED BY", "EXPIRES"], rows)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_gateway.cli.client.confirmation import YesOption, confirm
+from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
-from event_gateway.cli.client.output import Line, fail, fields, print_answer, table
+from event_gateway.cli.client.output import fail, fields, print_answer
 from event_gateway.cli.client.requests import (
     call,
-    list_items,
     quoted,
     request_json,
     run_with_client,
@@ -33,13 +33,20 @@ app = typer.Typer(
          "rotate-secret.",
 )  # fmt: skip
 
+_COLUMNS: Columns = {
+    "ID": "id",
+    "STATE": "state",
+    "URL": "url",
+    "EVENTS": lambda webhook: " ".join(webhook["events"]),
+}
+
 
 @app.command("list")
 def list_webhooks(
     url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """List the webhooks."""
-    print_answer(as_json, list_items(url, key, "/v1/webhooks"), _rows)
+    print_list(url, key, "/v1/webhooks", _COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -156,11 +163,3 @@ def _details(webhook: dict[str, Any]) -> list[str]:
         "24 hours": f"{day['succeeded']} delivered, {day['dead_lettered']} dead letters, "
                     f"{rate} of the attempts succeeded",
     })  # fmt: skip
-
-
-def _rows(webhooks: list[dict[str, Any]]) -> list[Line]:
-    rows = [
-        [webhook["id"], webhook["state"], webhook["url"], " ".join(webhook["events"])]
-        for webhook in webhooks
-    ]
-    return table(["ID", "STATE", "URL", "EVENTS"], rows)
