@@ -48,6 +48,7 @@ async function draw(figure) {
   const all = answer.series.flatMap((series) => series.values).filter((value) => value !== null);
   // Without a cursor in the chart its legend shows the latest figures.
   const latest = (values) => values.findLast((value) => value !== null);
+  const long = answer.time.at(-1) - answer.time[0] > 86400;
   const newest = answer.time.findLast((_, index) => answer.series.some((series) => series.values[index] !== null));
   note(figure, all.length ? "" : "There are no figures yet for this time.");
   const format = FORMATS[figure.dataset.unit] ?? FORMATS.number;
@@ -71,7 +72,7 @@ async function draw(figure) {
     series: [
       {
         label: "",
-        value: (_, at) => ((at ??= newest) == null ? "" : `${moment(at, day)}, ${moment(at, clock)}`),
+        value: (_, at) => ((at ??= newest) == null ? "" : (long ? `${moment(at, day)}, ` : "") + moment(at, clock)),
       },
       ...answer.series.map((series, index) => ({
         label: series.label,

@@ -15,7 +15,8 @@ function show(element) {
     return;
   }
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
-  element.textContent = Math.abs(seconds) < 1 ? "now" : relative.format(Math.round(seconds / size), unit);
+  const text = Math.abs(seconds) < 1 ? "now" : relative.format(Math.round(seconds / size), unit);
+  element.textContent = seconds < -1 && element.closest("[data-due]") ? `due ${text}` : text;
 }
 
 function showAll(root = document) {

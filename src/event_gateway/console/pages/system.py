@@ -1,5 +1,6 @@
 """System: versions, processes, health, and the configuration in force."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ async def show_configuration(visit: Visit) -> Response:
     sections = {}
     for name, settings in found["settings"].items():
         keys = [
-            (key, value, is_set)
+            (key, _shown(value), is_set)
             for key, value in keys_of(settings, name)
             if (filters["search"] or "").lower() in key.lower()
             and ((is_set := f"{key}.".startswith(given)) or filters["set"] is None)
@@ -45,6 +46,13 @@ def keys_of(value: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield from keys_of(each, f"{key}.{name}")
     else:
         yield key, value
+
+
+def _shown(value: Any) -> str | None:
+    """A value as the file would have it; None for none."""
+    if value is None or value in ([], {}):
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 PAGES = PageGroup(
