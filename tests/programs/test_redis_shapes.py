@@ -95,7 +95,7 @@ async def test_a_managed_service(tmp_path: Path, receiver: Receiver, in_cluster:
         (tmp_path / "a").mkdir()
         server = _tls(Authority(tmp_path), tmp_path)
         if in_cluster:
-            settings += ["--cluster-enabled", "yes", "--cluster-port", "0"]
+            settings += ["--cluster-enabled", "yes", "--cluster-port", str(usable_port())]
         port = await stack.enter_async_context(valkey(tmp_path, *settings))
         front = await stack.enter_async_context(behind_tls(port, server))
         admin = await stack.enter_async_context(Redis(port=port))

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from event_gateway.core.errors import ServerRefused
+from event_gateway.embedded.servers import usable_port
 from event_gateway.state.connection import close, connect, servers_behind
 from event_gateway.state.keys import DELIVERY, QUEUE
 from event_gateway.state.permissions import COMMANDS
@@ -16,13 +17,13 @@ from event_gateway.state.slot import SLOT, TAG, in_slot
 from support.secured_servers import valkey
 from support.valkey_servers import until
 
-CLUSTER = ("--cluster-enabled", "yes", "--appendonly", "yes")
+CLUSTER = ("--cluster-enabled", "yes", "--appendonly", "yes", "--cluster-port")
 
 
 @pytest.fixture
 async def port(tmp_path: Path) -> AsyncIterator[int]:
     """The port of a cluster of one node."""
-    async with valkey(tmp_path, *CLUSTER, "--cluster-port", "0") as port, Redis(port=port) as admin:
+    async with valkey(tmp_path, *CLUSTER, str(usable_port())) as port, Redis(port=port) as admin:
         run: Any = admin.execute_command
         await run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
