@@ -12,9 +12,11 @@ from event_gateway.app.server_logins import login_files, login_problems, redis_l
 from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused
 from event_gateway.embedded.servers import usable_port
+from event_gateway.state import sentinels
 from event_gateway.state.connection import close, connect
 from support.certificates import Authority
 from support.client import event
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, running
 from support.receiver import Receiver
 from support.secured_servers import behind_tls, documented_user, valkey
@@ -40,7 +42,10 @@ async def _refused(directory: Path, message: str, **redis: Any) -> None:
     assert OF_SENTINELS not in str(refused.value)
 
 
-async def test_logins_to_sentinels_and_to_the_primary(tmp_path: Path) -> None:
+async def test_logins_to_sentinels_and_to_the_primary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinels, "WAIT", PATIENCE)
     (tmp_path / "secret").write_text(OF_SENTINELS)
     async with contextlib.AsyncExitStack() as stack:
         primary = await stack.enter_async_context(valkey(tmp_path, "--requirepass", SECRET))

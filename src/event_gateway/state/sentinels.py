@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.primary import Address, NoPrimary
 
-WAIT = 1.0  # seconds for the answers: a Sentinel may hang
+WAIT = 2.0  # seconds for the answers: a Sentinel may hang
 
 
 class Sentinels:

@@ -22,7 +22,7 @@ from event_gateway.state.primary import Address, NoPrimary
 
 TAG = "{eg}:"
 SLOT = key_slot(TAG.encode())
-WAIT = 1.0  # seconds for the answers: a node may hang
+WAIT = 2.0  # seconds for the answers: a node may hang
 _NO_KEY = frozenset({"PING", "INFO", "TIME", "SCRIPT", "MULTI", "EXEC", "DISCARD"})
 _ONLY_KEYS = frozenset({"DEL", "EXISTS", "MGET", "RENAME"})
 
