@@ -25,6 +25,8 @@ CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 NOT_AUDITED = {
     "POST /v1/events",
     "POST /v1/expressions/evaluate",
+    "POST /v1/sources/{name}",
+    "POST /v1/sources/{name}/test",
     "POST /v1/transformations/preview",
     "POST /v1/webhooks/check",
     "POST /v1/webhooks/match",
@@ -36,7 +38,8 @@ PUBLIC = {
     "GET /problems/{code}",  # what a type of problem means
     "GET /healthz", "GET /readyz",
     "GET /v1/ws",  # says that it is for WebSocket
-    "OPTIONS /v1/events",  # the CloudEvents handshake
+    "OPTIONS /v1/events", "OPTIONS /v1/sources/{name}",  # the CloudEvents handshake
+    "POST /v1/sources/{name}",  # a third party proves itself to the source
 }  # fmt: skip
 
 
