@@ -13,6 +13,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import CLUSTER, parse_server_url, without_password
+from event_gateway.state.client import Client
 from event_gateway.state.keys import FORMAT
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.permissions import missing_permissions
@@ -41,7 +42,9 @@ async def connect(
     """
     login = login or RedisLogin()
     servers = servers_at(url, login)
-    client = (Redis if servers is None else servers.client).from_pool(_pool(url, login, servers))
+    client = (Client if servers is None else servers.client).from_pool(_pool(url, login, servers))
+    if servers is not None:
+        servers.primary.moved = client.leave
     try:
         await _wait_until_ready(client, url, login, timeout)
         await _check(client)
@@ -65,9 +68,7 @@ def _pool(url: str, login: RedisLogin, servers: Servers | None) -> Pool:
     }
     if servers is not None:
         settings |= {"connection_class": ServerConnection, "primary": servers.primary}
-        pool = Pool(servers=servers, **settings)
-        servers.primary.moved = pool.leave
-        return pool
+        return Pool(servers=servers, **settings)
     server = parse_server_url(url).encoded
     if login.tls is not None:
         # The client would let the URL's scheme overrule the class of connections.

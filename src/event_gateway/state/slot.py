@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from event_gateway.state.client import Client
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.primary import Address, NoPrimary
 
@@ -51,12 +52,12 @@ def _text(key: str | bytes) -> str:
     return key if isinstance(key, str) else key.decode()
 
 
-class SlotClient(Redis):
+class SlotClient(Client):
     """A client whose keys are all in the gateway's slot."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Sends one command."""
-        answer = await super().execute_command(*in_slot(args), **options)  # type: ignore[no-untyped-call]
+        answer = await super().execute_command(*in_slot(args), **options)
         if str(args[0]).upper() == "SCAN":
             cursor, keys = answer
             return cursor, [key[len(TAG) :] for key in keys]

@@ -22,6 +22,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.state.key_family import PREFIX, Deletion, Family
@@ -41,10 +42,16 @@ def script(client: Redis, name: str) -> Run:
     The function gets the script's ARGV, and ``key=`` if the script works on a single key of the
     caller's choice.
     """
-    registered = client.register_script(source(name))
+    text = source(name)
+    digest = client.register_script(text).sha
+    call: Any = client.execute_command
 
-    def run(*args: Any, key: str = PREFIX) -> Awaitable[Any]:
-        return registered(keys=[key], args=args)
+    async def run(*args: Any, key: str = PREFIX) -> Any:
+        try:
+            return await call("EVALSHA", digest, 1, key, *args)
+        except NoScriptError:  # of a server that was started anew, or has taken over
+            await client.script_load(text)
+            return await call("EVALSHA", digest, 1, key, *args)
 
     return run
 

@@ -1,0 +1,33 @@
+"""The client of Redis, whose scripts share one connection.
+
+The data plane calls nothing but scripts, whose answers are small and come at once. All other
+commands may wait, or be answered with megabytes: each has a connection of the pool meanwhile.
+"""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from event_gateway.state.shared_connection import SharedConnection
+
+
+class Client(Redis):
+    """Calls a script over the shared connection, and everything else as its parent does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        pool = self.connection_pool
+        self._scripts = SharedConnection(
+            pool.make_connection, lambda: float(pool.connection_kwargs["socket_timeout"])
+        )
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """The answer to a command. Raises the exceptions in StateError."""
+        if args[0] == "EVALSHA":
+            return await self._scripts.call(*args)
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Closes all connections."""
+        await self._scripts.close()
+        await super().aclose(close_connection_pool)

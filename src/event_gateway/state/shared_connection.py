@@ -1,0 +1,153 @@
+"""One connection to Redis for many calls at a time, which are answered in their order.
+
+The client's own way takes a connection for each call, and a task's wait, two timers, a retry and a
+pass over each argument in Python: some 300 function calls, which at a low rate nothing shares.
+Here a call is one write, and its answer is found in the read that brings it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from event_gateway.tasks import spawn
+
+MAX_WAITING = 4096  # calls without an answer, beyond which a call fails at once
+
+_INCOMPLETE = object()  # what the reader returns until an answer is complete
+
+
+class SharedConnection:
+    """Opens the connection with the first call, and anew with the next one after it was lost.
+
+    ``make_connection`` makes a connection of the client, which logs in; ``timeout`` returns for how
+    many seconds a call waits for its answer.
+    """
+
+    def __init__(
+        self, make_connection: Callable[[], AbstractConnection], timeout: Callable[[], float]
+    ) -> None:
+        self._make_connection = make_connection
+        self._timeout = timeout
+        self._open: _Open | None = None
+        self._opening: asyncio.Task[_Open] | None = None
+
+    async def call(self, *command: Any) -> Any:
+        """The answer to a command. Raises the exceptions in StateError."""
+        open_ = self._open
+        if open_ is None or open_.lost:
+            open_ = await self._opened()
+        return await open_.send(hiredis.pack_command(command), self._timeout())
+
+    async def close(self) -> None:
+        """Closes the connection; calls that wait fail."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._open is not None:
+            self._open.close(lambda: RedisConnectionError("the connection was closed"))
+
+    async def _opened(self) -> "_Open":
+        """The connection that the first of the waiting calls opens for all."""
+        if self._opening is None:
+            self._opening = spawn(self._connect(), name="redis-connection")
+            self._opening.add_done_callback(self._done_opening)
+        try:
+            return await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise RedisConnectionError("the connection was closed") from None
+
+    async def _connect(self) -> "_Open":
+        connection = self._make_connection()
+        await connection.connect()  # type: ignore[no-untyped-call]
+        self._open = _Open(connection)
+        return self._open
+
+    def _done_opening(self, _task: asyncio.Task["_Open"]) -> None:
+        self._opening = None
+
+
+class _Open(asyncio.Protocol):
+    """A connection that the client has opened, from which this takes over.
+
+    The client has no documented way to hand out its transport.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection  # it would close what it forgets
+        self._transport: asyncio.Transport = self._connection._writer.transport
+        self._transport.set_protocol(self)
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=self._connection._parser.parse_error,  # makes the client's exceptions
+            notEnoughData=_INCOMPLETE,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # with their deadlines
+        self._timer: asyncio.TimerHandle | None = None
+        self.lost = self._transport.is_closing()
+
+    def send(self, command: bytes, timeout: float) -> asyncio.Future[Any]:
+        """Sends a command. The result is its answer."""
+        if self.lost:
+            raise RedisConnectionError("the connection was closed")
+        if len(self._waiting) >= MAX_WAITING:
+            raise RedisConnectionError("too many calls wait for Redis")
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        deadline = self._loop.time() + timeout
+        self._waiting.append((answer, deadline))
+        self._transport.write(command)
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._expire)
+        return answer
+
+    def close(self, why: Callable[[], RedisError]) -> None:
+        """Closes the connection, whatever it waits for."""
+        self.lost = True
+        self._connection._close()
+        self._transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._waiting:
+            answer, _ = self._waiting.popleft()
+            if not answer.done():
+                answer.set_exception(why())
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (content := self._reader.gets()) is not _INCOMPLETE:
+                if isinstance(content, hiredis.PushNotification):
+                    continue  # of the server's upkeep, which the client would not act on either
+                answer, _ = self._waiting.popleft()
+                if answer.done():
+                    continue  # who asked was cancelled
+                if isinstance(content, RedisError):
+                    answer.set_exception(content)
+                else:
+                    answer.set_result(content)
+        except (RedisError, IndexError) as error:
+            text = f"Redis sent what is no answer: {error}"
+            self.close(lambda: InvalidResponse(text))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        text = f"the connection was lost: {error or 'closed by the server'}"
+        self.close(lambda: RedisConnectionError(text))
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        _, deadline = self._waiting[0]
+        if deadline > self._loop.time():
+            self._timer = self._loop.call_at(deadline, self._expire)
+        else:  # the answers behind it would be taken for others
+            self.close(lambda: RedisTimeout("Redis did not answer in time"))

@@ -1,0 +1,183 @@
+"""The connection that scripts share, on a real Valkey: answers, errors, loss, cancellation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from event_gateway.core.text.urls import parse_server_url
+from event_gateway.state import shared_connection
+from event_gateway.state.connection import connect
+from event_gateway.state.pool import Pool
+from event_gateway.state.scripts import script
+from event_gateway.state.shared_connection import SharedConnection
+from support.answer_loss import losing_answers
+from support.patience import PATIENCE
+
+
+class Patience:
+    """For how many seconds calls wait; it may change."""
+
+    seconds = PATIENCE
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def patience() -> Patience:
+    return Patience()
+
+
+@pytest.fixture
+async def shared(servers: tuple[str, str], patience: Patience) -> AsyncIterator[SharedConnection]:
+    pool = Pool.from_url(parse_server_url(servers[1]).encoded)
+    shared = SharedConnection(pool.make_connection, patience)
+    yield shared
+    await shared.close()
+    await pool.aclose()
+
+
+async def test_calls_at_once_get_their_own_answers(shared: SharedConnection) -> None:
+    texts = [f"{number}" * (number * 37 % 5000 + 1) for number in range(500)]
+    answers = await asyncio.gather(*(shared.call("ECHO", text) for text in texts))
+    assert [answer.decode() for answer in answers] == texts
+    clients = await shared.call("CLIENT", "LIST")
+    assert len([line for line in clients.splitlines() if b"cmd=echo" in line]) == 0  # one, this one
+
+
+async def test_an_answer_that_comes_in_pieces_is_one_answer(shared: SharedConnection) -> None:
+    large = "x" * 3_000_000
+    first, second = await asyncio.gather(shared.call("ECHO", large), shared.call("PING"))
+    assert (len(first), second) == (len(large), b"PONG")
+
+
+async def test_an_error_is_that_of_the_client_and_of_its_call_only(
+    shared: SharedConnection,
+) -> None:
+    results = await asyncio.gather(
+        shared.call("PING"),
+        shared.call("EVALSHA", "0" * 40, 0),
+        shared.call("NO-COMMAND"),
+        shared.call("PING"),
+        return_exceptions=True,
+    )
+    assert (results[0], results[3]) == (b"PONG", b"PONG")
+    assert isinstance(results[1], NoScriptError)
+    assert isinstance(results[2], ResponseError)
+
+
+async def test_a_cancelled_call_leaves_the_answers_to_the_others(shared: SharedConnection) -> None:
+    await shared.call("PING")
+    calls = [asyncio.ensure_future(shared.call("ECHO", str(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    for call in calls[::2]:
+        call.cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert answers[1::2] == [str(number).encode() for number in range(1, 20, 2)]
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
+
+
+async def test_who_is_cancelled_while_it_opens_does_not_fail_the_others(
+    shared: SharedConnection,
+) -> None:
+    first, second = (asyncio.ensure_future(shared.call("PING")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == b"PONG"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_lost_connection_fails_what_waits_and_is_opened_again(
+    shared: SharedConnection, servers: tuple[str, str]
+) -> None:
+    own = await shared.call("CLIENT", "ID")
+    other = await connect(servers[1])
+    waiting = asyncio.ensure_future(shared.call("BLPOP", "nothing", 0))
+    async with asyncio.timeout(PATIENCE):
+        while b"cmd=blpop" not in await other.execute_command("CLIENT", "LIST", "ID", own):
+            await asyncio.sleep(0.01)
+    await other.client_kill_filter(_id=str(own))
+    with pytest.raises(RedisConnectionError):
+        await waiting
+    assert await shared.call("PING") == b"PONG"
+    assert await shared.call("CLIENT", "ID") != own
+    await other.aclose()
+
+
+async def test_an_answer_that_does_not_come_in_time_fails_all_behind_it(
+    shared: SharedConnection, patience: Patience
+) -> None:
+    own = await shared.call("CLIENT", "ID")
+    patience.seconds = 0.2
+    silent = asyncio.ensure_future(shared.call("BLPOP", "nothing", 0))
+    patience.seconds = PATIENCE
+    await asyncio.sleep(0)
+    behind = asyncio.ensure_future(shared.call("PING"))
+    for call in (silent, behind):
+        with pytest.raises(RedisTimeout):
+            await call
+    assert await shared.call("CLIENT", "ID") != own
+
+
+async def test_more_calls_than_may_wait_fail_at_once(
+    shared: SharedConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shared.call("PING")
+    monkeypatch.setattr(shared_connection, "MAX_WAITING", 3)
+    results = await asyncio.gather(*(shared.call("PING") for _ in range(5)), return_exceptions=True)
+    assert results[:3] == [b"PONG"] * 3
+    assert all(isinstance(result, RedisConnectionError) for result in results[3:])
+
+
+async def test_a_server_that_is_away_is_an_error_of_each_call() -> None:
+    pool = Pool.from_url("redis://127.0.0.1:1")
+    shared = SharedConnection(pool.make_connection, Patience())
+    results = await asyncio.gather(*(shared.call("PING") for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, RedisError) for result in results)
+    await shared.close()
+    await pool.aclose()
+
+
+async def test_what_waits_fails_when_the_connection_is_closed(shared: SharedConnection) -> None:
+    await shared.call("PING")
+    waiting = asyncio.ensure_future(shared.call("BLPOP", "nothing", 0))
+    await asyncio.sleep(0)
+    await shared.close()
+    with pytest.raises(RedisConnectionError):
+        await waiting
+
+
+async def test_a_script_that_the_server_has_forgotten_is_loaded_again(
+    servers: tuple[str, str],
+) -> None:
+    client = await connect(servers[1])
+    due = script(client, "queues/due.lua")
+    first = await due("0", 10)
+    await client.script_flush()
+    again = await due("0", 10)
+    assert (first[0], again[0]) == ([], [])
+    await client.aclose()
+
+
+async def test_a_lost_answer_is_an_error_and_no_answer_of_the_next_call(
+    servers: tuple[str, str],
+) -> None:
+    address = urlsplit(servers[1])
+    assert address.port
+    async with losing_answers(address.port) as relay:
+        credentials = address.netloc.rpartition("@")[0]
+        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
+        due = script(client, "queues/due.lua")
+        await due("0", 10)
+        relay.to_lose = 1
+        with pytest.raises(RedisError):
+            await due("0", 10)
+        webhooks, until, _ = await due("0", 10)
+        assert (webhooks, until > 0) == ([], True)
+        await client.aclose()
