@@ -113,7 +113,7 @@ async def _webhooks(figures: Figures, count: int, idle: int) -> None:
 async def _register(nats_url: str, count: int) -> None:
     """Writes ``count`` webhooks into the registry."""
     supervisor = Supervisor()
-    broker = await connect(nats_url, supervisor)
+    broker = await connect(nats_url)
     registry = Registry(broker, Peers(broker, "bench", "", supervisor), supervisor)
     await registry.open()
     await registry.watch()

@@ -14,7 +14,6 @@ from event_gateway.broker.connection import Broker, connect, refusal_of
 from event_gateway.broker.login import NatsLogin
 from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused
-from event_gateway.tasks import Supervisor
 from event_gateway.transport import tls_files
 from support.certificates import Authority
 from support.nats_accounts import Accounts, Key
@@ -36,7 +35,7 @@ async def _connected(
 ) -> AsyncIterator[Broker]:
     config = _config(directory, f"{scheme}://127.0.0.1:{port}", **settings)
     assert SECRET not in repr(config) + repr(nats_login(config))
-    broker = await connect(config.nats.url or "", Supervisor(), login=nats_login(config))
+    broker = await connect(config.nats.url or "", login=nats_login(config))
     try:
         yield broker
     finally:

@@ -14,7 +14,7 @@ async def test_a_registry_that_stops_sending_is_reported_with_its_progress(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "START_TIMEOUT", 0.3)
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
     try:
         await registry.open()

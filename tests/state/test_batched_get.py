@@ -14,7 +14,6 @@ from event_gateway.broker.connection import Broker, connect
 from event_gateway.broker.event_log import EventLog, LogUnavailable
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.streams.definition import EVENTS
-from event_gateway.tasks import Supervisor
 from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -40,7 +39,7 @@ def _ids(read: list[Received | Exception | None]) -> list[str | None]:
 
 
 async def test_each_event_has_its_sequence(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 60)
     for gone in (10, 11, 60):
@@ -59,7 +58,7 @@ async def test_each_event_has_its_sequence(servers: tuple[str, str]) -> None:
 
 
 async def test_events_beyond_one_response_are_read_too(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 12, 900_000)
     seqs = list(range(1, 13))
@@ -74,7 +73,7 @@ async def test_events_beyond_one_response_are_read_too(servers: tuple[str, str])
 async def test_an_older_server_is_asked_one_by_one(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 3)
     monkeypatch.setattr(log_module, "supports_batches", lambda broker: False)
@@ -87,7 +86,7 @@ async def test_a_server_that_does_not_end_its_answer_is_waited_for_once(
 ) -> None:
     """As a server of NATS 2.10 answers, which may hold the stream behind a newer server."""
     monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.5)
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     requested: list[dict[str, int]] = []
 
     async def older(message: Msg) -> None:
@@ -111,7 +110,7 @@ async def test_a_silent_server_is_not_waited_for_twice(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batched_get, "RESPONSE_TIMEOUT", 0.3)
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     request: list[bytes] = []
 
     async def silent(message: Msg) -> None:
@@ -127,7 +126,7 @@ async def test_a_silent_server_is_not_waited_for_twice(
 
 
 async def test_without_nats_an_error_is_raised(servers: tuple[str, str]) -> None:
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     await broker.close()
     [read] = await EventLog(broker, ()).read_many(EVENTS, [1])
     assert isinstance(read, LogUnavailable)

@@ -8,7 +8,6 @@ import pytest
 import uvloop
 
 from event_gateway.broker.connection import Broker, connect
-from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
 BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -28,14 +27,14 @@ async def test_a_cut_that_the_client_meets_in_writing_is_no_fault(
 
 
 async def _cut_and_closed(url: str) -> None:
-    broker = await connect(url, Supervisor())
+    broker = await connect(url)
     await _cut(broker)
     await _post(broker, "s.cut")
     await broker.close()
 
 
 async def _cut_and_connected_again(url: str) -> None:
-    broker, other = await connect(url, Supervisor()), await connect(url, Supervisor())
+    broker, other = await connect(url), await connect(url)
     messages = await other.nc.subscribe("s.*")
     await other.nc.flush()
     await _cut(broker)
@@ -64,9 +63,9 @@ async def _post(broker: Broker, subject: str) -> None:
     """Posts a message, and waits until it has been written, or could not be."""
     broker.post(subject, b"x")
     async with asyncio.timeout(PATIENCE):
-        while broker._outbox:
+        while broker.outbox:
             await asyncio.sleep(0.01)
-    assert broker.dropped == 0
+    assert broker.outbox.dropped == 0
 
 
 async def test_a_payload_that_cannot_be_made_takes_no_other_message_along(
@@ -75,13 +74,13 @@ async def test_a_payload_that_cannot_be_made_takes_no_other_message_along(
     def impossible() -> bytes:
         raise ValueError("no payload")
 
-    broker, other = await connect(servers[0], Supervisor()), await connect(servers[0], Supervisor())
+    broker, other = await connect(servers[0]), await connect(servers[0])
     messages = await other.nc.subscribe("s.*")
     await other.nc.flush()
     for subject, payload in (("s.one", b"x"), ("s.none", impossible), ("s.two", lambda: b"y")):
         broker.post(subject, payload)
     received = [(await messages.next_msg(PATIENCE)).subject for _ in range(2)]
     assert received == ["s.one", "s.two"]
-    assert broker.dropped == 1
+    assert broker.outbox.dropped == 1
     await broker.close()
     await other.close()

@@ -16,7 +16,6 @@ from event_gateway.broker.event_log import EventLog, NewEvent, NotTaken
 from event_gateway.broker.log_search import copy_of, read_back
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.publisher import Appended, Message
-from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
 
@@ -27,7 +26,7 @@ def _message(subject: str, payload: bytes, message_id: str = "") -> Message:
 
 @contextlib.asynccontextmanager
 async def _broker(url: str):  # type: ignore[no-untyped-def]
-    broker = await connect(url, Supervisor())
+    broker = await connect(url)
     await broker.js.add_stream(name="S", subjects=["s.>"], max_msgs=400, discard="new")
     try:
         yield broker

@@ -71,7 +71,7 @@ class Gauges:
         connected = adapters.broker.connected and not adapters.peers.cut_off
         figures.set(families.SERVER_CONNECTED, int(connected), "nats")
         figures.set(families.SERVER_CONNECTED, int(adapters.ledger.reachable), "redis")
-        figures.set(families.LIMITS_REACHED, adapters.broker.dropped, "messages_to_nats")
+        figures.set(families.LIMITS_REACHED, adapters.broker.outbox.dropped, "messages_to_nats")
         if adapters.storage.disk is not None:
             figures.set(families.DISK_FREE, adapters.storage.disk.free)
         counts = dict.fromkeys(islice(adapters.registry.streams, MAX_STREAMS), 0)

@@ -3,18 +3,17 @@
 import asyncio
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from nats.errors import ConnectionClosedError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from event_gateway.broker.login import LoginFailed, NatsLogin
 from event_gateway.broker.nats_client import NatsClient
+from event_gateway.broker.outbox import Outbox
 from event_gateway.broker.permissions import missing_permissions
 from event_gateway.broker.publisher import Publisher
 from event_gateway.broker.violations import Violations
@@ -26,15 +25,10 @@ from event_gateway.core.text.urls import (
     servers_of,
     without_password,
 )
-from event_gateway.tasks import Supervisor, end, spawn
+from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
-OUTBOX_LIMIT = 50_000  # messages of `Broker.post`; at the limit the oldest message is dropped
-MESSAGES_PER_WRITE = 256
-# Seconds in which messages of `Broker.post` gather. The acknowledgement of an event follows its
-# lifecycle events by the ledger's own wait and its round trip: so they leave in one write.
-GATHER = 0.005
 MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is away
 # Messages that a stream may have got between the last look at it and its deletion.
 SEQ_MARGIN = 1_000_000
@@ -58,22 +52,20 @@ BrokerError = (NatsError, OSError, asyncio.TimeoutError)
 # second comes from uvloop, which has written nothing then.
 _CUT = (OSError, RuntimeError)
 
-Payload = bytes | Callable[[], bytes]  # a function is called just before the message is sent
-
 
 class Broker:
-    """A connection to NATS with JetStream. ``publisher`` publishes what is confirmed.
+    """A connection to NATS with JetStream. ``publisher`` publishes what is confirmed, ``outbox``
+    what is not.
 
-    ``dropped`` counts the messages of :meth:`post` that were dropped. ``replicas`` is the number of
-    replicas of each stream whose configuration names none; None leaves existing streams unchanged.
-    ``shortage`` says why the disk of the server has no room for events; None while it has, or if
-    that cannot be known. ``violations``: what NATS does not allow this user.
+    ``replicas`` is the number of replicas of each stream whose configuration names none; None
+    leaves existing streams unchanged. ``shortage`` says why the disk of the server has no room for
+    events; None while it has, or if that cannot be known. ``violations``: what NATS does not allow
+    this user.
     """
 
     def __init__(
         self,
         url: str,
-        supervisor: Supervisor,
         *,
         login: NatsLogin | None = None,
         replicas: int | None = None,
@@ -86,13 +78,9 @@ class Broker:
         self.shortage = shortage
         self.violations = Violations()
         self._last_seqs: dict[str, int] = {}
-        self._supervisor = supervisor
         self._create_client()
         self._on_reconnect: list[Callable[[], None]] = []
-        self.dropped = 0
-        self._outbox: deque[tuple[str, Payload]] = deque()
-        self._posted = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._started = False  # it has been connected and checked
         self._closing = False
 
     @property
@@ -112,6 +100,8 @@ class Broker:
         self.nc = NatsClient(self._login)
         self.js: JetStreamContext = self.nc.jetstream(timeout=REQUEST_TIMEOUT)
         self.publisher = Publisher(self.nc)
+        self.outbox = Outbox(self.nc, MAX_PENDING)
+        self.post = self.outbox.post
 
     async def connect(self, timeout: float = START_TIMEOUT) -> None:
         """Connects, waiting up to ``timeout`` seconds for the server, and checks the server.
@@ -141,7 +131,7 @@ class Broker:
         await self._check(shown)
         await self._check_permissions(shown)
         await self.publisher.start()
-        self._pump = self._supervisor.start("nats-outbox", self._run_outbox)
+        self._started = True
 
     @property
     def server_version(self) -> str:
@@ -203,7 +193,7 @@ class Broker:
             self.violations.note(str(error))
             log.debug("error in the NATS client", error=str(error))
             refusal = refusal_of(error, self._login)
-            if refusal and refusal != self._refusal and self._pump is not None:
+            if refusal and refusal != self._refusal and self._started:
                 log.error("NATS refuses the connection; the gateway tries again", reason=refusal)
                 self._refusal = refusal
 
@@ -267,25 +257,11 @@ class Broker:
         last = self.last_seq(stream)
         return last + SEQ_MARGIN if last else None
 
-    def post(self, subject: str, payload: Payload) -> None:
-        """Publishes later, without confirmation: for acknowledgements and lifecycle events."""
-        if len(self._outbox) >= OUTBOX_LIMIT:
-            self._outbox.popleft()
-            self.dropped += 1
-        if not self._outbox:  # else what sends it is awake, or will be
-            self._posted.set()
-        self._outbox.append((subject, payload))
-
     async def close(self) -> None:
         """Sends the messages in the outbox for up to 2 s, then closes the connection."""
         self._closing = True
-        if self._pump is not None:
-            deadline = asyncio.get_running_loop().time() + 2.0
-            while self._outbox and self.connected:
-                if asyncio.get_running_loop().time() > deadline:
-                    break
-                await asyncio.sleep(0.01)
-            await end([self._pump])
+        if self._started:
+            await self.outbox.close(2.0)
         if self.connected:
             try:
                 await self.nc.flush(timeout=2)
@@ -300,72 +276,6 @@ class Broker:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-
-    async def _run_outbox(self) -> None:
-        outbox = self._outbox
-        self._posted.set()  # after a crash of this task the outbox may hold messages
-        while True:
-            await self._posted.wait()
-            if len(outbox) < MESSAGES_PER_WRITE and not self._closing:
-                await asyncio.sleep(GATHER)
-            self._posted.clear()
-            while outbox:
-                batch = [outbox.popleft() for _ in range(min(len(outbox), MESSAGES_PER_WRITE))]
-                try:
-                    await self._publish(batch)
-                except NatsError:
-                    # NATS is away and the client's buffer is full. An acknowledgement is sent again
-                    # after the redelivery; a lifecycle event is lost.
-                    self.dropped += len(batch)
-                except Exception:  # a message that cannot be encoded must not stop the others
-                    log.exception("messages cannot be published", count=len(batch))
-                    self.dropped += len(batch)
-                if outbox:
-                    await asyncio.sleep(0)  # lets other tasks run during a long burst
-
-    async def _publish(self, batch: list[tuple[str, Payload]]) -> None:
-        """Publishes many messages in one write.
-
-        The client's own ``publish`` would cost more than the rest of an acknowledgement. Raises
-        NatsError.
-        """
-        nc = self.nc
-        if nc.is_closed:
-            raise ConnectionClosedError
-        most = nc.max_payload
-        try:
-            payloads = [
-                (subject, payload if isinstance(payload, bytes) else payload())
-                for subject, payload in batch
-            ]
-        except Exception:
-            payloads = self._encodable(batch)
-        commands = b"".join(
-            [
-                b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-                for subject, payload in payloads
-                if len(payload) <= most
-            ]
-        )
-        if not nc.is_connected and nc.pending_data_size + len(commands) > MAX_PENDING:
-            raise OutboundBufferLimitError
-        try:
-            await nc._send_command(commands)
-            await nc._flush_pending()
-        except _CUT as error:
-            # What uvloop has not written the client keeps, and sends it over the next connection.
-            log.debug("NATS went away while messages left", error=str(error))
-
-    def _encodable(self, batch: list[tuple[str, Payload]]) -> list[tuple[str, bytes]]:
-        """The messages of a batch whose payload can be made: one must not take the others along."""
-        payloads = []
-        for subject, payload in batch:
-            try:
-                payloads.append((subject, payload if isinstance(payload, bytes) else payload()))
-            except Exception as error:
-                log.error("a message cannot be encoded", subject=subject, fault=error)
-                self.dropped += 1
-        return payloads
 
 
 def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:
@@ -407,13 +317,12 @@ def _unanswered(error: BaseException, login: NatsLogin) -> str:
 
 async def connect(
     url: str,
-    supervisor: Supervisor,
     *,
     login: NatsLogin | None = None,
     replicas: int | None = None,
     shortage: Callable[[], str | None] = lambda: None,
 ) -> Broker:
     """Returns a connected broker. Raises ServerRefused."""
-    broker = Broker(url, supervisor, login=login, replicas=replicas, shortage=shortage)
+    broker = Broker(url, login=login, replicas=replicas, shortage=shortage)
     await broker.connect()
     return broker

@@ -168,6 +168,8 @@ class Attempts:
             ended = result if why is None else _failure(why)
             self._record(lane, job, ended, alone=len(jobs) == 1)
         self._on_slot_freed(lane)
+        if not self.in_flight:
+            self._ledger.nothing_follows()
 
     def _record(self, lane: Lane, job: Job, result: Response | Failure, *, alone: bool) -> None:
         """Records the result for one delivery; ``alone``: the request held no other."""

@@ -160,6 +160,8 @@ class Router:
         self._forget(settlement)
         if settlement.reply:
             self._broker.post(settlement.reply, b"+ACK")
+            if not self._unsettled:
+                self._broker.outbox.nothing_follows()
 
     def log_reset(self) -> None:
         """The stream has other messages now: those that are in work are not acknowledged, as the
@@ -308,6 +310,8 @@ class Router:
                 record_routing(tracer, received, len(new), start)
         if faults:
             await self._handle_faults(faults)
+        if not self._unsettled:
+            self._broker.outbox.nothing_follows()
 
     async def _handle_faults(self, faults: list[Fault]) -> None:
         """Logs the deliveries of a batch that could not be started. JetStream redelivers their

@@ -63,13 +63,17 @@ class Ledger:
         self._write = script(client, "ledger/write.lua")
         self._lookup = script(client, "ledger/lookup.lua")
         self._process = secrets.token_hex(6)
-        self._pending = PendingChanges(self._process)
+        self._pending = PendingChanges(self._process, self._write_later)
         self.submit = self._pending.submit  # bound directly: every delivery calls it
         self.change_lane = self._pending.change_lane
         self._report: LaneReport | None = None
         self._reachable = asyncio.Event()
         self._reachable.set()
         self._flusher: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()  # it is time to write
+        self._timer: asyncio.TimerHandle | None = None  # that sets it; None while it writes, too
+        self._loop = asyncio.get_running_loop()
+        self._written_at = 0.0  # on the loop's clock
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._writes = 0  # batches that were sent; the number of the latest
         self.condition: str | None = None  # what is wrong with Redis
@@ -141,7 +145,7 @@ class Ledger:
                       reason=condition, error=str(error))  # fmt: skip
         if self.reachable:
             self._reachable.clear()
-            self._pending.submitted.set()
+            self._due.set()
 
     async def wait_reachable(self) -> None:
         """Returns once the ledger can be reached."""
@@ -240,15 +244,28 @@ class Ledger:
             fields, responses = await pipe.execute()
         return fields, responses or b""
 
+    def nothing_follows(self) -> None:
+        """Writes what is pending at once: nothing is in work that will change it. If the last write
+        was a moment ago there are many changes, and they gather all the same."""
+        if self._timer is not None and self._loop.time() - self._written_at > GATHER:
+            self._due.set()
+
+    def _write_later(self) -> None:
+        if self._timer is None and not self._due.is_set():
+            self._timer = self._loop.call_later(GATHER, self._due.set)
+
     async def _run(self) -> None:
-        pending = self._pending
+        self._due.set()  # after a restart something may be pending
         while True:
-            await pending.submitted.wait()
-            await asyncio.sleep(GATHER)
+            await self._due.wait()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             while self.unconfirmed or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
-            pending.submitted.clear()
+            self._due.clear()
+            self._written_at = self._loop.time()
 
     async def _flush(self) -> bool:
         # A batch whose answer was lost may have been written: it is sent again as it was, under the

@@ -1,6 +1,5 @@
 """Changes of deliveries and lanes that are not written yet. The latest change of each wins."""
 
-import asyncio
 from collections.abc import Callable, Collection
 
 import msgspec
@@ -63,15 +62,15 @@ class Batch(msgspec.Struct):
 
 
 class PendingChanges:
-    """Collects changes until they are written. ``submitted`` is set when there is a change.
+    """Collects changes until they are written. Calls ``on_first`` with the first change.
 
     ``process`` is the beginning of all fencing tokens of this process; a number, which grows with
     each token, follows.
     """
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, on_first: Callable[[], None]) -> None:
         self._process = process
-        self.submitted = asyncio.Event()
+        self._on_first = on_first
         self._changes: dict[Key, PendingChange] = {}
         self._recorded: dict[Key, list[Callable[[], None]]] = {}
         self._written: dict[Key, Callable[[bool], None]] = {}
@@ -118,8 +117,8 @@ class PendingChanges:
                 return
             fresh = fresh or earlier.fresh
             tried, successes = tried + earlier.tried, successes + earlier.succeeded
-        elif not self._changes:  # else it is set
-            self.submitted.set()
+        elif not self._changes:
+            self._on_first()
         self._changes[key] = PendingChange(
             key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
             tried, successes, next_attempt,
@@ -142,7 +141,8 @@ class PendingChanges:
         self._lanes[webhook_id, subject] = LaneChange(
             webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
         )
-        self.submitted.set()
+        if not self._changes:
+            self._on_first()
 
     def changes_breaker(self, webhook_id: str) -> bool:
         """Whether a change of the webhook's circuit breaker has not been written yet."""

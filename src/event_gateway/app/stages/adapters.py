@@ -140,7 +140,7 @@ async def open_adapters(
     Raises ProvisionError, ServerRefused, or the exceptions in BrokerError and StateError.
     """
     broker = await connect_nats(
-        nats_url, supervisor,
+        nats_url,
         login=nats_login(config), replicas=config.nats.replicas, shortage=storage.shortage,
     )  # fmt: skip
     closing.push_async_callback(broker.close)

@@ -90,7 +90,7 @@ def _nats_figures(adapters: Adapters) -> dict[str, Any]:
         "connected": nc.is_connected,
         "server_version": adapters.broker.server_version if nc.is_connected else None,
         "reconnects": nc.stats["reconnects"],
-        "messages_dropped": adapters.broker.dropped,
+        "messages_dropped": adapters.broker.outbox.dropped,
     }
 
 

@@ -11,7 +11,6 @@ from event_gateway.cli.doctor.nats import examine_nats
 from event_gateway.cli.doctor.receivers import examine_receivers
 from event_gateway.cli.doctor.redis import examine_redis
 from event_gateway.cli.doctor.secrets import examine_secrets
-from event_gateway.cli.process.supervision import supervising
 
 SERVERS = 12.0  # seconds for the gateway, NATS and Redis
 RECEIVERS = 20.0  # seconds for all receivers
@@ -19,12 +18,11 @@ RECEIVERS = 20.0  # seconds for all receivers
 
 async def examine(installation: Installation) -> list[Finding]:
     """What was found, area by area. It takes at most SERVERS and RECEIVERS together."""
-    async with supervising() as supervisor:
-        of_servers = await asyncio.gather(
-            _within(SERVERS, "gateway", examine_gateway(installation)),
-            _within(SERVERS, "nats", examine_nats(installation, supervisor)),
-            _within(SERVERS, "redis", examine_redis(installation)),
-        )
+    of_servers = await asyncio.gather(
+        _within(SERVERS, "gateway", examine_gateway(installation)),
+        _within(SERVERS, "nats", examine_nats(installation)),
+        _within(SERVERS, "redis", examine_redis(installation)),
+    )
     of_machine = list(examine_machine(installation))
     of_clocks = list(examine_clocks(installation.clocks))
     of_receivers = await _within(RECEIVERS, "receivers", examine_receivers(installation))

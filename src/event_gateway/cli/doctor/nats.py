@@ -22,7 +22,6 @@ from event_gateway.core.errors import ServerRefused
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
-from event_gateway.tasks import Supervisor
 
 CONNECT_TIMEOUT = 3.0  # seconds
 NEARLY = 0.9  # of a limit
@@ -40,9 +39,7 @@ COMPLIANCE_GUIDE = "docs/guides/compliance.md"
 _AWAY = "Start NATS, mend the network to it, or correct nats.url."
 
 
-async def examine_nats(
-    installation: Installation, supervisor: Supervisor
-) -> AsyncIterator[Finding]:
+async def examine_nats(installation: Installation) -> AsyncIterator[Finding]:
     """Connects, and looks at server, permissions, streams and clock."""
     url = installation.server_url("nats")
     if url is None:
@@ -51,7 +48,7 @@ async def examine_nats(
     login, away = None, installation.start_server("nats", _AWAY)
     if installation.config is not None and installation.config.nats.url:
         login = nats_login(installation.config)
-    broker = Broker(url, supervisor, login=login)
+    broker = Broker(url, login=login)
     try:
         try:
             await broker.connect(CONNECT_TIMEOUT)
