@@ -88,17 +88,17 @@ async def test_a_delivery_that_is_not_final_is_queued_and_never_expires(
     assert await redis.zcard("queue:w") == 1
     assert await redis.ttl("delivery:w:e") == -1
     assert await queues.due(0, 10) == []
-    due, after, seen = await queues.due_since(0, 10)
-    assert due == []
+    due, after, seen, all_due = await queues.due_since(0, 10)
+    assert (due, all_due) == ([], 0)
     assert after is not None
     assert 0 < after <= 0.2
     assert await queues.take([REQUEST]) == []
     await asyncio.sleep(0.25)
     assert await queues.due(0, 10) == ["w"]
-    due, after, seen = await queues.due_since(seen, 10)
-    assert (due, after) == (["w"], None)
-    due, after, later = await queues.due_since(seen + 1, 10)
-    assert (due, after) == ([], None)
+    due, after, seen, all_due = await queues.due_since(seen, 10)
+    assert (due, after, all_due) == (["w"], None, 1)
+    due, after, later, all_due = await queues.due_since(seen + 1, 10)
+    assert (due, after, all_due) == ([], None, 1)
     assert later == pytest.approx(seen, abs=1000)
     (result,) = await queues.take([REQUEST])
     assert (result.event_id, result.seq, result.probe) == ("e", 1, False)

@@ -13,6 +13,7 @@ import structlog
 
 from event_gateway.app.stages.stages import Stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
+from event_gateway.beats import beat
 from event_gateway.broker.connection import BrokerError
 from event_gateway.core.webhook.webhook import STATES
 from event_gateway.observability.metrics import MAX_STREAMS, OTHER, families
@@ -62,7 +63,7 @@ class Gauges:
                     log.debug("queues not measured", error=str(error))
                     for family in _OF_QUEUES:  # rather no figure than an old one
                         self._figures.replace(family, {})
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
 
     def _of_this_process(self) -> None:
         stages, adapters = self._stages, self._stages.adapters

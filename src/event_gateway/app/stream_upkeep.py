@@ -16,6 +16,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.app.log_adoption import LogAdoption
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
@@ -43,6 +44,7 @@ from event_gateway.state.connection import StateError
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
+PAGE = 256  # streams in an answer of NATS, at most
 UNANSWERED_LOOKS = 2  # in a row, after which the health is degraded
 NEARLY_FULL = 0.9  # of the bytes that the events log may have
 AT_ONCE = 64  # streams that are asked for by name
@@ -156,7 +158,7 @@ class StreamUpkeep:
     async def run(self) -> None:
         """Looks for ever."""
         while True:
-            await asyncio.sleep(INTERVAL * max(1, len(self._created) // MANY))
+            await beat(INTERVAL * max(1, len(self._created) // MANY))
             try:
                 await self._look()
             except (*BrokerError, APIError) as error:
@@ -293,9 +295,12 @@ class StreamUpkeep:
     async def _infos(self) -> dict[str, StreamInfo]:
         infos: dict[str, StreamInfo] = {}
         offset = 0
-        while page := await self._broker.js.streams_info(offset):
+        full = True
+        while full:
+            page = await self._broker.js.streams_info(offset)
             offset += len(page)
             infos |= {info.config.name: info for info in page if info.config.name}
+            full = len(page) >= PAGE
         return infos
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from event_gateway import __version__
+from event_gateway.beats import beat
 from event_gateway.config.model import Config
 from event_gateway.config.telemetry_model import TelemetryModel
 from event_gateway.observability.logs import LogSettings
@@ -53,7 +54,7 @@ class Telemetry:
     async def run(self) -> None:
         """Sends the metrics each interval, for ever, and counts what became of spans."""
         while True:
-            await asyncio.sleep(LOOK)
+            await beat(LOOK)
             self._count_spans()
             now = time.monotonic()
             if self._interval and now - self._sent_at >= self._interval:

@@ -17,6 +17,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from event_gateway import __version__
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
 from event_gateway.core.observability.reason import Reason
 from event_gateway.tasks import Supervisor, end
@@ -197,7 +198,7 @@ class Peers:
             self._publish()
             async with self._changed:
                 self._changed.notify_all()  # a process may have died since the last turn
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
 
     def _publish(self) -> None:
         self._broker.post(f"{SUBJECT}.{self._own.process}", _encode(self._own))

@@ -5,6 +5,7 @@ next request is sent.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import deque
@@ -105,8 +106,9 @@ class Puller:
         self._active_at = now
         await self._broker.nc.publish(self._next, json.dumps(request).encode(), reply=self._inbox)
 
-    async def take(self, limit: int, timeout: float) -> list[Pulled]:
-        """Waits for messages and returns at most ``limit``; an empty list after ``timeout`` s.
+    async def take(self, limit: int, timeout: float | None = None) -> list[Pulled]:
+        """Waits for messages and returns at most ``limit``; an empty list after ``timeout`` s, and
+        after :meth:`interrupt`.
 
         Raises ConsumerGone.
         """
@@ -115,11 +117,12 @@ class Puller:
             if self._gone:
                 self._gone = False
                 raise ConsumerGone
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._signal.wait()
-            except TimeoutError:
-                return []
+            if timeout is None:
+                await self._signal.wait()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout):
+                        await self._signal.wait()
         batch = [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
         for pulled in batch:
             self.arrived_bytes -= len(pulled.data)

@@ -19,6 +19,7 @@ from nats.js.errors import (
 )
 from nats.js.kv import KV_DEL, KV_OP, KeyValue
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure, is_full
 from event_gateway.broker.named_streams import stream_name
@@ -229,7 +230,7 @@ class RegistryBucket:
         has stalled again."""
         last, applied = 0.0, 0  # at the check before
         while True:
-            await asyncio.sleep(CHECK_INTERVAL)
+            await beat(CHECK_INTERVAL)
             behind = last > self._applied == applied
             if behind and self._watch is not None:
                 if not self.stalled:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BYTES, ConsumerGone, Pulled, Puller
 from event_gateway.broker.stream_page import LATEST
@@ -16,6 +17,7 @@ from event_gateway.broker.stream_page import LATEST
 log = structlog.get_logger(__name__)
 
 READ_AHEAD = 512  # messages
+LOOK = 1.0  # seconds between two looks for what was requested and does not come
 IDLE_LIMIT = 120.0  # seconds without requests after which the server deletes the consumer
 
 
@@ -34,7 +36,7 @@ async def follow_stream(
 
     Starts at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
     each subject, or with the first message. With ``filter_subjects`` it reads only messages whose
-    NATS subject one of them matches. An empty batch means that no message came for a second.
+    NATS subject one of them matches. An empty batch means that no message came for a while.
     If the server loses the consumer, reading continues behind the last message. At most
     ``read_ahead`` messages, and about ``max_bytes``, are requested in advance.
     """
@@ -56,7 +58,8 @@ async def follow_stream(
         try:
             while True:
                 await puller.request(read_ahead)
-                batch = await puller.take(read_ahead, timeout=1.0)
+                at_beat(LOOK, puller.interrupt)
+                batch = await puller.take(read_ahead)
                 in_sequence = 0
                 for pulled in batch:
                     if pulled.consumer_seq != expected:

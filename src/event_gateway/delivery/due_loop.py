@@ -1,10 +1,12 @@
 """The due loop: leases deliveries that are due from the queues, and hands them to their lanes."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 import structlog
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_signal import GATHER, DueSignal
@@ -58,7 +60,9 @@ class DueLoop:
         self._unknown_since: dict[str, float] = {}  # by webhook without a lane, on the loop's clock
         self._supervisor = supervisor
         self._seen_until = 0.0  # what became due before, by the server's clock (ms), is known
-        self._scan_at = 0.0  # when to look at the next page of everything due, on the loop's clock
+        # When to look at the next page of everything due, on the loop's clock; never while nothing
+        # is due.
+        self._scan_at = math.inf
         self._page = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -78,7 +82,8 @@ class DueLoop:
             try:
                 await self._ledger.wait_reachable()
                 if now >= self._signal.due_at:
-                    self._signal.expect_due(now + IDLE)
+                    self._signal.expect_nothing()
+                    at_beat(IDLE, self._signal.due_now)
                     await self._find_newly_due()
                 if now >= self._scan_at:
                     await self._scan()
@@ -92,10 +97,17 @@ class DueLoop:
 
     async def _find_newly_due(self) -> None:
         """Finds lanes with deliveries that have become due since the last look."""
-        due, next_in, self._seen_until = await self._queues.due_since(self._seen_until, PAGE)
+        due, next_in, self._seen_until, all_due = await self._queues.due_since(
+            self._seen_until, PAGE
+        )
         await self._request_for(due)
         if next_in is not None:
             self._signal.due_in(next_in + GATHER)
+        if all_due and math.isinf(self._scan_at):
+            self._scan_at = asyncio.get_running_loop().time()
+        elif not all_due:
+            self._begin_scan()
+            self._page, self._scan_at = 0, math.inf
 
     async def _scan(self) -> None:
         """Finds lanes with due deliveries, a page at a time."""
@@ -108,6 +120,11 @@ class DueLoop:
         is_last = len(due) < PAGE
         self._page = 0 if is_last else self._page + PAGE
         self._scan_at = asyncio.get_running_loop().time() + (IDLE if is_last else PAGE_PAUSE)
+
+    def _begin_scan(self) -> None:
+        lanes, unknown = self._dispatcher.lanes, self._unknown_since
+        self._unknown_since = {id_: at for id_, at in unknown.items() if id_ not in lanes}
+        self._dispatcher.backlogs.drain_all()
 
     async def _request_for(self, webhooks: Sequence[str]) -> None:
         """Requests deliveries for those of the webhooks whose lanes have room."""

@@ -1,6 +1,7 @@
 """What wakes the due loop: a delivery becomes due, or a lane has room."""
 
 import asyncio
+import math
 
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.pacing import PAUSE
@@ -41,9 +42,13 @@ class DueSignal:
             pause = GATHER if self.lanes else PAUSE
             self._wake(asyncio.get_running_loop().time() + pause)
 
-    def expect_due(self, at: float) -> None:
-        """Sets when the due loop looks for due deliveries at the latest, on the loop's clock."""
-        self.due_at = at
+    def due_now(self) -> None:
+        """The due loop is to look for due deliveries."""
+        self.due_in(0.0)
+
+    def expect_nothing(self) -> None:
+        """The due loop looks for due deliveries: until somebody says more, no other becomes due."""
+        self.due_at = math.inf
 
     def sleep_until(self, at: float) -> None:
         """Sets until when :meth:`wait` sleeps, unless something happens before."""
@@ -55,7 +60,7 @@ class DueSignal:
         while (left := self._wake_at - loop.time()) > 0:
             self._sooner.clear()
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(None if math.isinf(left) else left):
                     await self._sooner.wait()
             except TimeoutError:
                 return

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
 from event_gateway.delivery.handover import Handover
@@ -44,7 +45,7 @@ class ExpirySweep:
     async def run(self) -> None:
         """Sweeps again and again. It never returns."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             with contextlib.suppress(*StateError, LogUnavailable):
                 await self._round()
 

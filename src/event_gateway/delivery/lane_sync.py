@@ -1,8 +1,8 @@
 """Lane sync: keeps the lanes of this process in agreement with its peers and with Redis."""
 
-import asyncio
 import contextlib
 
+from event_gateway.beats import beat
 from event_gateway.broker.peers import Peers
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.state.connection import StateError
@@ -30,7 +30,7 @@ class LaneSync:
     async def run(self) -> None:
         """Synchronizes the lanes again and again. It never returns."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             with contextlib.suppress(*StateError):
                 await self.sync()
 

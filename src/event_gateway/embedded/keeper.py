@@ -1,18 +1,18 @@
 """Keeps one embedded server working: restarts it when it has ended, or cannot write any more."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.embedded.disk import WRITABLE, Disk
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
 
 log = structlog.get_logger(__name__)
 
-INTERVAL = 0.2  # seconds between looks at the server
+INTERVAL = 0.25  # seconds between looks at the server
 STEADY = 60.0  # seconds after which a restarted server counts as healthy
 FIRST_DELAY = 0.25  # seconds from the second failed start to the third
 STARTED = 1.0  # seconds after which a start has succeeded
@@ -52,7 +52,7 @@ class Keeper:
     async def run(self) -> None:
         """Watches for ever."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             process = self._process
             with contextlib.suppress(OSError):  # the disk is full
                 process.limit_log()

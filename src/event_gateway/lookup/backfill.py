@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.log_search import UNREADABLE, read_back
@@ -53,7 +54,7 @@ class Backfill:
                         await self._extend(stream)
             except (*UNREADABLE, *BrokerError, *StateError, LogUnavailable) as error:
                 log.debug("the index of events is not extended", error=str(error))
-            await asyncio.sleep(LOOK)
+            await beat(LOOK)
 
     async def _extend(self, stream: str) -> None:
         state = await log_state(self._broker, self._index, stream)

@@ -5,11 +5,11 @@ answers, ``GET /v1/health`` those of all, and the leader announces whether there
 (:mod:`.health_leader`).
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
 from event_gateway.core.observability.clock_watch import ClockWatch
@@ -107,7 +107,7 @@ class Health:
             wide = [reason for source in self._wide for reason in source()]
             self._peers.set_reasons(shortened(self._noted.noted([*self.own(), *wide], now)))
             self.tracker.observe(self.united(), now=now, tick=tick)
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
 
     def _machine(self) -> Iterable[Reason]:
         if self._jump is not None:

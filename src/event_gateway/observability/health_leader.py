@@ -5,7 +5,6 @@ episode has one ``gateway.health.degraded`` and one ``gateway.health.recovered``
 begins or ends it.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.peers import Peers
@@ -71,7 +71,7 @@ class HealthLeader:
     async def run(self) -> None:
         """Looks every second. It never returns."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             if not self._broker.connected or self._peers.cut_off:
                 continue
             if not self._peers.leads:

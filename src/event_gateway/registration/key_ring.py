@@ -1,6 +1,5 @@
 """The key ring: all API keys as this process knows them, found by their values."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -9,6 +8,7 @@ from hmac import compare_digest
 import structlog
 from msgspec.structs import replace
 
+from event_gateway.beats import beat
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.api_key import (
     ADMIN_ID,
@@ -95,7 +95,7 @@ class KeyRing:
         """Reads the file of the admin key again and again, and calls ``on_change`` where somebody
         has written another key into it. It never returns."""
         while True:
-            await asyncio.sleep(READ_INTERVAL)
+            await beat(READ_INTERVAL)
             if self._read_admin():
                 on_change()
 

@@ -3,7 +3,6 @@
 A change returns once every process has applied it.
 """
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.registry import Registry, RegistryConflict
@@ -76,7 +76,7 @@ class Keys:
     async def write_uses(self) -> None:
         """Stores again and again when keys were used. It never returns."""
         while True:
-            await asyncio.sleep(WRITE_INTERVAL)
+            await beat(WRITE_INTERVAL)
             used, self.ring.used = self.ring.used, {}
             ids = self.ids()
             known = {key_id: used_at for key_id, used_at in used.items() if key_id in ids}

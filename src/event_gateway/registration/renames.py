@@ -17,6 +17,7 @@ import time
 import structlog
 from msgspec.structs import replace
 
+from event_gateway.beats import at_beat, beat
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.positions import PositionCopies
@@ -86,13 +87,10 @@ class WebhookRenames:
                 except (*StateError, *BrokerError) as error:
                     log.warning("the renaming of a webhook waits for Redis or NATS",
                                 error=str(error) or type(error).__name__)  # fmt: skip
-                await asyncio.sleep(INTERVAL)
+                await beat(INTERVAL)
             else:
-                try:
-                    async with asyncio.timeout(INTERVAL):
-                        await self._woken.wait()
-                except TimeoutError:
-                    continue
+                at_beat(INTERVAL, self._woken.set)
+                await self._woken.wait()
 
     async def _round(self) -> None:
         registry = self._registry.webhooks

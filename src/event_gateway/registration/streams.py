@@ -1,6 +1,5 @@
 """Registers named streams, over the API and from the configuration file."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ import structlog
 from nats.errors import TimeoutError as NatsTimeout
 
 from event_gateway.audit.trail import AuditTrail
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import (
@@ -304,7 +304,7 @@ class StreamRegistration:
             except BrokerError as error:
                 log.debug("streams cannot be changed yet", error=str(error))
             before = deleting
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
 
     async def _apply(self, name: str) -> None:
         """Applies the registered definition to JetStream."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
@@ -129,9 +130,8 @@ class Verifier:
                 with contextlib.suppress(*BrokerError):
                     await self.withdraw_outdated()
                 self._start_due()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL):
-                    await self._changed.wait()
+            at_beat(INTERVAL, self._changed.set)
+            await self._changed.wait()
 
     async def stop(self) -> None:
         """Cancels the handshakes that run."""

@@ -9,6 +9,7 @@ import functools
 
 import structlog
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.core.errors import Unknown
 from event_gateway.core.webhook.replay import ReplayState
@@ -56,9 +57,8 @@ class Replayer:
                     await self._start_turns()
                 except StateError as error:
                     log.debug("replays cannot be read from Redis", error=str(error))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(INTERVAL):
-                        await self._woken.wait()
+                at_beat(INTERVAL, self._woken.set)
+                await self._woken.wait()
         finally:
             await end(self._running.values())
 

@@ -1,6 +1,5 @@
 """How far the routers are behind: events of the log that are not routed yet."""
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ import msgspec
 import structlog
 from nats.js.errors import APIError, NotFoundError
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 from event_gateway.broker.provision import ROUTER
 from event_gateway.core.observability.reason import Reason
@@ -101,7 +101,7 @@ class RouterLag:
                 except (*BrokerError, APIError) as error:
                     log.debug("lag not measured", stream=stream, error=repr(error))
             far = any(behind.untaken > FAR for behind in self._behind.values())
-            await asyncio.sleep(LOOK_BEHIND if far else LOOK)
+            await beat(LOOK_BEHIND if far else LOOK)
 
     async def _measure(self, stream: str) -> None:
         self._behind[stream] = await measure(self._broker, stream, self._oldest)

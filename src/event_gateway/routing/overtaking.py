@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 from nats.js.errors import APIError
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import get_message
 from event_gateway.broker.peers import Peers
@@ -51,7 +52,7 @@ class Overtaking:
     async def run(self) -> None:
         """Looks whether the router is far behind, for ever."""
         while True:
-            await asyncio.sleep(LOOK)
+            await beat(LOOK)
             if self._peers.leads and self._lag.untaken(EVENTS) > FAR:
                 try:
                     await self._overtake()

@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from nats.js.errors import NotFoundError
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ROUTER
@@ -130,7 +131,7 @@ class Repair:
                     log.debug("no checkpoint", error=str(error))
                 except BrokerError as error:
                     log.debug("no checkpoint", error=str(error) or type(error).__name__)
-                await asyncio.sleep(LOOK)
+                await beat(LOOK)
         finally:
             await end(self._rereading.values())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER
@@ -35,6 +36,7 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 BATCH = 256
+LOOK = 0.5  # seconds between two looks whether there is room for more events
 PER_TURN = 32  # deliveries started in one turn of the event loop
 OVERDUE = 0.8  # of the time until JetStream redelivers an event
 DUPLICATE_LOG = 60.0  # seconds between two log lines about events that were published again
@@ -194,7 +196,8 @@ class Router:
             try:
                 await self._ledger.wait_reachable()
                 await puller.request(self._room)
-                batch = await puller.take(BATCH, timeout=0.5)
+                at_beat(LOOK, puller.interrupt)
+                batch = await puller.take(BATCH)
                 if batch:
                     self._consumer_missing, self._was_reset = False, False
                     self._batch = batch

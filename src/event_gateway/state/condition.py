@@ -1,7 +1,5 @@
 """What is wrong with Redis, in the words of ``/readyz``, the log and the API."""
 
-import asyncio
-
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import (
@@ -16,6 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from event_gateway.beats import beat
 from event_gateway.state.connection import StateError
 from event_gateway.state.primary import NoPrimary
 
@@ -75,7 +74,7 @@ class RedisSettings:
     async def run(self) -> None:
         """Looks for ever."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             try:
                 policy = (await self._client.info("memory")).get("maxmemory_policy", "noeviction")
             except StateError as error:

@@ -1,6 +1,5 @@
 """Counts how often a webhook's expression could not be evaluated, with the latest error."""
 
-import asyncio
 import hashlib
 import time
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from event_gateway.beats import beat
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.matching.selection import evaluated_texts
@@ -61,7 +61,7 @@ class ExpressionErrors:
     async def run(self) -> None:
         """Writes the noted errors. It never returns."""
         while True:
-            await asyncio.sleep(FLUSH)
+            await beat(FLUSH)
             if not self._noted:
                 continue
             noted, self._noted = self._noted, {}

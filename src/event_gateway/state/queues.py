@@ -3,14 +3,14 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.state.keys import BREAKERS_NOT_CLOSED, DUE, GATES, PAUSED, QUEUE, THROTTLED
+from event_gateway.state.keys import DUE, PAUSED, QUEUE
 from event_gateway.state.ledger import MAX_RECORDS, Ledger
 from event_gateway.state.records import FORMAT, attempts_of, source_hash
 from event_gateway.state.script_arguments import LeasedRecord, LeaseRequest, Limit
@@ -52,6 +52,17 @@ class Backlog(NamedTuple):
     oldest: float
     lag: float
     breaker: str
+
+
+class NewlyDue(NamedTuple):
+    """Webhooks that have become due; the seconds until the next one does (None: not known); the
+    time up to which that is complete (ms), the ``since`` of the next call; and how many webhooks
+    are due, also since before."""
+
+    webhooks: list[str]
+    next_in: float | None
+    until: float
+    all_due: int
 
 
 class LaneState(msgspec.Struct):
@@ -96,6 +107,8 @@ class Queues:
         self._backlogs = script(client, "queues/backlogs.lua")
         self._due = script(client, "queues/due.lua")
         self._late = script(client, "queues/late.lua")
+        self._lane_states = script(client, "queues/lane_states.lua")
+        self._may_be_due = script(client, "queues/may_be_due.lua")
         self._take = script(client, "queues/take.lua")
         self._admit_attempt = script(client, "queues/admit_attempt.lua")
         self._cancel = script(client, "queues/cancel.lua")
@@ -112,15 +125,12 @@ class Queues:
         now = seconds * 1000 + micros // 1000
         return [name.decode() for name, score in entries if score <= now]
 
-    async def due_since(self, since: float, count: int) -> tuple[list[str], float | None, float]:
-        """Webhooks whose deliveries have become due after ``since`` (ms of Redis' clock).
-
-        Also returns the seconds until the next webhook becomes due (None: not known), and the time
-        up to which the result is complete: the ``since`` of the next call.
-        """
-        due, until, next_in = await self._due(f"{since:.0f}", count)
+    async def due_since(self, since: float, count: int) -> NewlyDue:
+        """Webhooks whose deliveries have become due after ``since`` (ms of Redis' clock), at most
+        ``count``."""
+        due, until, next_in, all_due = await self._due(f"{since:.0f}", count)
         later = None if next_in < 0 else next_in / 1000
-        return [name.decode() for name in due], later, float(until)
+        return NewlyDue([name.decode() for name in due], later, float(until), int(all_due))
 
     async def late(self, begin: int, count: int, least: float) -> tuple[dict[str, float], bool]:
         """Webhooks with a delivery that has been due for ``least`` seconds, and for how many
@@ -210,18 +220,11 @@ class Queues:
     async def lane_states(self) -> tuple[frozenset[str], frozenset[str], dict[str, float]]:
         """The webhooks that are paused, those whose circuit breaker is not closed, and for how many
         seconds those are throttled that are."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.smembers(PAUSED.key())
-            pipe.smembers(BREAKERS_NOT_CLOSED.key())
-            pipe.hgetall(THROTTLED.key())
-            pipe.time()
-            paused, not_closed, throttled, (seconds, micros) = await pipe.execute()
-        now = seconds + micros / 1e6
-        left = {name.decode(): int(ends) / 1000 - now for name, ends in throttled.items()}
+        paused, not_closed, throttled = await self._lane_states()
         return (
             frozenset(webhook.decode() for webhook in paused),
             frozenset(webhook.decode() for webhook in not_closed),
-            {webhook: remaining for webhook, remaining in left.items() if remaining > 0},
+            {throttled[i].decode(): throttled[i + 1] / 1000 for i in range(0, len(throttled), 2)},
         )
 
     async def waiting(self, count: int) -> tuple[list[str], bool]:
@@ -240,14 +243,8 @@ class Queues:
         A webhook is gated while it is throttled, its circuit breaker is open or its rate limit is
         used up.
         """
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.smembers(PAUSED.key())
-            pipe.hkeys(GATES.key())
-            pipe.hkeys(THROTTLED.key())
-            pipe.time()
-            paused, gates, throttled, (seconds, _) = await pipe.execute()
-        due = await cast(Any, self._client.zrangebyscore(DUE.key(), "-inf", seconds * 1000))
-        return [webhook.decode() for webhook in {*paused, *gates, *throttled, *due}]
+        kinds = await self._may_be_due()
+        return list({webhook.decode() for webhooks in kinds for webhook in webhooks})
 
     async def state(self, webhook: Webhook) -> LaneState:
         """The state of a webhook's lane."""

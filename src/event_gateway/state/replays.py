@@ -8,7 +8,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
-from event_gateway.state.keys import REPLAY, REPLAY_LEASE, REPLAYING, REPLAYS
+from event_gateway.state.keys import REPLAY, REPLAY_LEASE, REPLAYS
 from event_gateway.state.leases import Leases
 from event_gateway.state.scripts import script
 
@@ -24,6 +24,7 @@ class Replays:
         self.holder = holder
         self._leases = Leases(client, holder)
         self._add = script(client, "replays/add.lua")
+        self._running = script(client, "replays/running.lua")
         self._change_state = script(client, "replays/change_state.lua")
 
     async def add(self, replay: Replay) -> bool:
@@ -55,7 +56,7 @@ class Replays:
 
     async def running(self) -> list[str]:
         """The ids of the replays in state running."""
-        members = await cast(Any, self._client.smembers(REPLAYING.key()))
+        members = await self._running()
         return sorted(member.decode() for member in members)
 
     async def change_state(

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.named_streams import UnknownStream, stream_name
@@ -164,7 +165,7 @@ class LiveSubscriptions:
         """Tells subscribers their positions, where these moved without an event. It never
         returns."""
         while True:
-            await asyncio.sleep(POSITION_INTERVAL)
+            await beat(POSITION_INTERVAL)
             for number, subscriber in enumerate(self._hub.subscribers(), 1):
                 self._tell_position(subscriber)
                 if number % AT_ONCE == 0:

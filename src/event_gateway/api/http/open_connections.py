@@ -9,6 +9,7 @@ from event_gateway.api.http.rare_warnings import RareWarnings
 from event_gateway.api.http.refusal import Refusal
 from event_gateway.api.http.wire import Wire
 from event_gateway.api.server.problem_types import NO_CONNECTION_LEFT
+from event_gateway.beats import beat
 from event_gateway.observability.metrics import HttpMetrics
 
 CHECK_INTERVAL = 1.0  # seconds
@@ -151,7 +152,7 @@ class OpenConnections:
         """Enforces the deadlines of all connections, for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(CHECK_INTERVAL)
+            await beat(CHECK_INTERVAL)
             now = loop.time()
             for connection in (*self._kinds, *self._turned_away):
                 wire = connection.wire

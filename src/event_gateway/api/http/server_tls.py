@@ -4,7 +4,6 @@ The files are read again every few seconds. A new connection uses what they hold
 are open go on.
 """
 
-import asyncio
 import ssl
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from event_gateway.api.http.tls_connection import ListenerContext
+from event_gateway.beats import beat
 from event_gateway.config.server_model import TlsModel
 from event_gateway.core.access.client_certificate import ClientCertificate
 from event_gateway.core.errors import InvalidDefinition
@@ -244,7 +244,7 @@ class ServerTls:
     async def watch(self) -> None:
         """Renews the files when they change. It never returns."""
         while True:
-            await asyncio.sleep(CHECK_INTERVAL)
+            await beat(CHECK_INTERVAL)
             self.renew()
 
     def _use(self, loaded: LoadedTls) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from event_gateway.api.http.limits import LIVE_WRITE_TIMEOUT
 from event_gateway.api.live.close_codes import TOO_SLOW, UNAUTHENTICATED
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
+from event_gateway.beats import beat
 from event_gateway.config.server_model import SubscribersModel
 from event_gateway.core.access.principal import Principal
 from event_gateway.tasks import spawn
@@ -98,7 +99,7 @@ class Connections:
         """Pings idle sockets and closes dead ones. It never returns."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(CHECK_INTERVAL)
+            await beat(CHECK_INTERVAL)
             now = loop.time()
             for socket in list(self._sockets):
                 check(socket, now)
@@ -106,7 +107,7 @@ class Connections:
     async def watch_access(self) -> None:
         """Ends the connections whose callers may not call any more. It never returns."""
         while True:
-            await asyncio.sleep(ACCESS_INTERVAL)
+            await beat(ACCESS_INTERVAL)
             for number, connection in enumerate(list(self._connections), 1):
                 if connection in self._connections and not self._still_valid(connection.principal):
                     connection.refuse(UNAUTHENTICATED, NOT_VALID)

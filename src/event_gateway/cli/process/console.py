@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.cli.process.host import Hosted
 from event_gateway.config.model import Config
 from event_gateway.console.links import OneTimeLinks
@@ -119,7 +120,7 @@ class _ConsoleProcess:
                 started = time.monotonic()
                 files = self._changed_at()
                 self._start()
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             if self._process is None:
                 continue
             if (status := self._process.poll()) is None:

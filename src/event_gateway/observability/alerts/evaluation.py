@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.failures import LogFull, LogUnavailable
 from event_gateway.broker.peers import Peers
@@ -90,7 +91,7 @@ class AlertEvaluation:
             except LogUnavailable:
                 await asyncio.sleep(RETRY)
         while True:
-            await asyncio.sleep(self._interval)
+            await beat(self._interval)
             await self.turn()
 
     async def turn(self) -> None:

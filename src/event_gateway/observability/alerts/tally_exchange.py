@@ -4,7 +4,6 @@ Each process publishes what its lanes have counted, every few seconds, to ``eg.t
 (plain NATS). A tally that is lost is missing in the windows of the other processes.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Container, Iterable
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 from nats.aio.msg import Msg
 
+from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
 from event_gateway.core.observability.alert_rules import AlertSettings
 from event_gateway.core.observability.attempt_history import AttemptHistory, TallyRow
@@ -90,7 +90,7 @@ class TallyExchange:
     async def run(self) -> None:
         """Publishes tallies for ever; nothing where nothing has changed."""
         while True:
-            await asyncio.sleep(self._interval)
+            await beat(self._interval)
             self.publish()
 
     def publish(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping
 
 from event_gateway import __version__
+from event_gateway.beats import beat
 from event_gateway.observability.metrics import families
 from event_gateway.observability.metrics.attempt_counts import (
     AttemptCounts,
@@ -193,7 +194,7 @@ class Metrics:
     async def share(self) -> None:
         """Writes for the other processes, for ever, when something has changed."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await beat(INTERVAL)
             await self.write_changes()
 
     async def write_changes(self) -> None:
