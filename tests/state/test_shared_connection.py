@@ -135,13 +135,16 @@ async def test_more_calls_than_may_wait_fail_at_once(
     assert all(isinstance(result, RedisConnectionError) for result in results[3:])
 
 
-async def test_a_server_that_is_away_is_an_error_of_each_call() -> None:
+async def test_a_server_that_is_away_is_an_error_of_each_call_and_no_fault(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     pool = Pool.from_url("redis://127.0.0.1:1")
     shared = SharedConnection(pool.make_connection, Patience())
     results = await asyncio.gather(*(shared.call("PING") for _ in range(3)), return_exceptions=True)
     assert all(isinstance(result, RedisError) for result in results)
     await shared.close()
     await pool.aclose()
+    assert "a background task failed" not in "".join(capfd.readouterr())
 
 
 async def test_what_waits_fails_when_the_connection_is_closed(shared: SharedConnection) -> None:

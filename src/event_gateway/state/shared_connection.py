@@ -36,7 +36,7 @@ class SharedConnection:
         self._make_connection = make_connection
         self._timeout = timeout
         self._open: _Open | None = None
-        self._opening: asyncio.Task[_Open] | None = None
+        self._opening: asyncio.Task[_Open | RedisError] | None = None
 
     async def call(self, *command: Any) -> Any:
         """The answer to a command. Raises the exceptions in StateError."""
@@ -58,20 +58,26 @@ class SharedConnection:
             self._opening = spawn(self._connect(), name="redis-connection")
             self._opening.add_done_callback(self._done_opening)
         try:
-            return await asyncio.shield(self._opening)
+            opened = await asyncio.shield(self._opening)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise RedisConnectionError("the connection was closed") from None
+        if isinstance(opened, RedisError):
+            raise opened
+        return opened
 
-    async def _connect(self) -> "_Open":
+    async def _connect(self) -> "_Open | RedisError":
         connection = self._make_connection()
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            return error  # for those who wait to raise
         self._open = _Open(connection)
         return self._open
 
-    def _done_opening(self, _task: asyncio.Task["_Open"]) -> None:
+    def _done_opening(self, _task: asyncio.Task["_Open | RedisError"]) -> None:
         self._opening = None
 
 
