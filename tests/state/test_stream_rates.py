@@ -3,12 +3,11 @@
 from event_gateway.broker.connection import connect
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.stream_rates import MessageRates
-from event_gateway.tasks import Supervisor
 
 
 async def test_rates_of_a_stream(servers: tuple[str, str]) -> None:
     now = [1000.0]
-    broker = await connect(servers[0], Supervisor())
+    broker = await connect(servers[0])
     try:
         await broker.js.add_stream(name=stream_name("users"), subjects=["s.>"])
         for _ in range(6):

@@ -27,6 +27,13 @@ class Client(Redis):
             return await self._scripts.call(*args)
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
+    async def leave(self) -> None:
+        """Leaves a server that is not the primary any more: each call that is made from now on has
+        a connection to the new one."""
+        self._scripts.leave()
+        pool: Any = self.connection_pool  # of several servers: that of state/pool.py
+        await pool.leave()
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes all connections."""
         await self._scripts.close()

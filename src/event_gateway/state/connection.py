@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
@@ -42,7 +42,8 @@ async def connect(
     """
     login = login or RedisLogin()
     servers = servers_at(url, login)
-    client = (Client if servers is None else servers.client).from_pool(_pool(url, login, servers))
+    kind = Client if servers is None else servers.client
+    client = cast(Client, kind.from_pool(_pool(url, login, servers)))
     if servers is not None:
         servers.primary.moved = client.leave
     try:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from event_gateway.beats import beat
+
 log = structlog.get_logger(__name__)
 
 WATCH = 1.0  # seconds between two looks
@@ -53,7 +55,7 @@ class Primary:
     async def watch(self) -> None:
         """Looks for ever whether the primary has moved: a former one may still answer."""
         while True:
-            await asyncio.sleep(WATCH)
+            await beat(WATCH)
             try:
                 await self.find()
             except NoPrimary as error:

@@ -13,9 +13,10 @@ from typing import Any
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from event_gateway.state.server_connection import is_of_former_primary
 from event_gateway.tasks import spawn
 
 MAX_WAITING = 4096  # calls without an answer, beyond which a call fails at once
@@ -41,9 +42,14 @@ class SharedConnection:
     async def call(self, *command: Any) -> Any:
         """The answer to a command. Raises the exceptions in StateError."""
         open_ = self._open
-        if open_ is None or open_.lost:
+        if open_ is None or open_.left:
             open_ = await self._opened()
         return await open_.send(hiredis.pack_command(command), self._timeout())
+
+    def leave(self) -> None:
+        """Uses another connection from now on: this server is not the primary any more."""
+        if self._open is not None:
+            self._open.leave()
 
     async def close(self) -> None:
         """Closes the connection; calls that wait fail."""
@@ -82,7 +88,8 @@ class SharedConnection:
 
 
 class _Open(asyncio.Protocol):
-    """A connection that the client has opened, from which this takes over.
+    """A connection that the client has opened, from which this takes over. ``left``: it takes no
+    other call, and ends with the last of those that wait.
 
     The client has no documented way to hand out its transport.
     """
@@ -99,11 +106,11 @@ class _Open(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # with their deadlines
         self._timer: asyncio.TimerHandle | None = None
-        self.lost = self._transport.is_closing()
+        self.left = self._transport.is_closing()
 
     def send(self, command: bytes, timeout: float) -> asyncio.Future[Any]:
         """Sends a command. The result is its answer."""
-        if self.lost:
+        if self.left:
             raise RedisConnectionError("the connection was closed")
         if len(self._waiting) >= MAX_WAITING:
             raise RedisConnectionError("too many calls wait for Redis")
@@ -115,9 +122,15 @@ class _Open(asyncio.Protocol):
             self._timer = self._loop.call_at(deadline, self._expire)
         return answer
 
+    def leave(self) -> None:
+        """Closes the connection once nothing waits for it."""
+        self.left = True
+        if not self._waiting:
+            self.close(lambda: RedisConnectionError("the connection was left"))
+
     def close(self, why: Callable[[], RedisError]) -> None:
         """Closes the connection, whatever it waits for."""
-        self.lost = True
+        self.left = True
         self._connection._close()
         self._transport.abort()
         if self._timer is not None:
@@ -134,12 +147,16 @@ class _Open(asyncio.Protocol):
                 if isinstance(content, hiredis.PushNotification):
                     continue  # of the server's upkeep, which the client would not act on either
                 answer, _ = self._waiting.popleft()
+                if isinstance(content, ResponseError) and is_of_former_primary(content):
+                    self.left = True
                 if answer.done():
                     continue  # who asked was cancelled
                 if isinstance(content, RedisError):
                     answer.set_exception(content)
                 else:
                     answer.set_result(content)
+            if self.left and not self._waiting:
+                self.leave()
         except (RedisError, IndexError) as error:
             text = f"Redis sent what is no answer: {error}"
             self.close(lambda: InvalidResponse(text))

@@ -111,7 +111,6 @@ def _run(
     from event_gateway.broker.stream_copies import CopyFailed
     from event_gateway.cli.process.configuration import read_config
     from event_gateway.cli.process.servers import ServersUnavailable, reaching_servers
-    from event_gateway.cli.process.supervision import supervising
     from event_gateway.config.problems import ConfigError
     from event_gateway.observability.logs import configure_logs
     from event_gateway.state.condition import condition_of
@@ -124,10 +123,7 @@ def _run(
     configure_logs(log_settings(config))
 
     async def main() -> "tuple[Manifest, list[str]]":
-        async with (
-            supervising() as supervisor,
-            reaching_servers(config, data_dir, supervisor, while_running=while_running) as servers,
-        ):
+        async with reaching_servers(config, data_dir, while_running=while_running) as servers:
             with _Bars() as bars:
                 manifest = await work(servers, config, bars.show)
             return manifest, _missing_keys(config, data_dir, manifest)

@@ -17,7 +17,6 @@ from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
 from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
 from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
-from event_gateway.tasks import Supervisor
 
 
 class ServersUnavailable(Exception):
@@ -35,7 +34,7 @@ class Servers:
 
 @contextlib.asynccontextmanager
 async def reaching_servers(
-    config: Config, data_dir: Path, supervisor: Supervisor, *, while_running: bool
+    config: Config, data_dir: Path, *, while_running: bool
 ) -> AsyncIterator[Servers]:
     """Connects to the configured servers; where none is configured, to the embedded one of the
     gateway that runs with this data directory, or, if none runs, to one that is started for it.
@@ -51,9 +50,8 @@ async def reaching_servers(
                     fsync=config.durability == "fsync",
                 )  # fmt: skip
             broker = await connect_nats(
-                urls["nats"] or "", supervisor,
-                login=nats_login(config) if config.nats.url else None,
-            )  # fmt: skip
+                urls["nats"] or "", login=nats_login(config) if config.nats.url else None
+            )
             stack.push_async_callback(broker.close)
             login = redis_login(config) if config.redis.place else None
             client = await connect_redis(urls["redis"] or "", login)
