@@ -13,6 +13,7 @@ from event_gateway.cli.demo.events import demo_events
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally
 from event_gateway.embedded.process import killed_with_parent
+from support.command import command
 from support.patience import PATIENCE
 
 DEMO = [sys.executable, "-m", "event_gateway", "demo"]
@@ -90,10 +91,8 @@ async def test_a_broken_promise_is_reported() -> None:
     ]
 
 
-def test_a_wrong_duration_is_refused() -> None:
-    done = subprocess.run([*DEMO, "--for", "soon"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("--for: ")
+async def test_a_wrong_duration_is_refused() -> None:
+    (await command("demo", "--for", "soon")).assert_refused(2, "--for: ")
 
 
 def test_the_example_configuration_is_the_original() -> None:

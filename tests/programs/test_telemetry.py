@@ -1,13 +1,10 @@
 """Telemetry of the real program."""
 
-import os
-import sys
 from pathlib import Path
-from subprocess import run
 
 import pytest
 
-from support.patience import PATIENCE
+from support.command import command
 
 # Run at the start of the interpreter: what it imports later is as if the extra were not installed.
 WITHOUT_EXTRA = """
@@ -23,7 +20,7 @@ sys.meta_path.insert(0, Missing())
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_a_collector_without_the_packages_of_the_extra_is_one_line(
+async def test_a_collector_without_the_packages_of_the_extra_is_one_line(
     tmp_path: Path, protocol: str
 ) -> None:
     config, data = tmp_path / "gateway.yaml", tmp_path / "data"
@@ -31,11 +28,7 @@ def test_a_collector_without_the_packages_of_the_extra_is_one_line(
     otlp = f"{{endpoint: 'http://127.0.0.1:9', protocol: {protocol}}}"
     config.write_text(f"telemetry:\n  otlp: {otlp}\n")
     words = ("serve", "-c", str(config), "--data-dir", str(data), "--port", "0")
-    ended = run(
-        [sys.executable, "-m", "event_gateway", *words], capture_output=True, text=True,
-        timeout=PATIENCE, env=os.environ | {"PYTHONPATH": str(tmp_path)}, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout) == (2, "")
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"{config}:2: telemetry.otlp: needs the packages of the extra otel: ")
+    ended = await command(*words, PYTHONPATH=str(tmp_path))
+    message = f"{config}:2: telemetry.otlp: needs the packages of the extra otel: "
+    ended.assert_refused(2, message)
     assert not data.exists()  # nothing was started
