@@ -69,6 +69,10 @@ async def test_messages_are_chained_and_anchored(
     assert report["problems"] == []
     assert (report["messages"], report["chained_to"], report["anchored_to"]) == (51, 51, 51)
     assert report["keys"] == [state["public_key"]]
+    made = (await client.http.get("/v1/audit-log?operation=secrets.set")).json()["items"]
+    assert [(each["resource"], each["principal"]["method"], each["outcome"]) for each in made] == [
+        ("secret/anchor_key", "gateway", "succeeded")
+    ]
     events = await client.lifecycle_events(1, "stream.anchored")
     assert events[-1]["data"] == state["anchor"]
     assert events[-1]["subject"] == "stream/audit"

@@ -172,6 +172,10 @@ class SealedSecrets:
         except RegistryConflict:
             raise ChangedInBetween(f"the secret {name} was changed by another request") from None
 
+    def check_key(self) -> None:
+        """Raises CannotSeal where there is no usable sealing key."""
+        self._keys()
+
     def seal_bytes(self, name: str, content: bytes) -> Sealed:
         """Seals something that is stored elsewhere, under a name. Raises CannotSeal."""
         return self._keys().seal(name, content, time.time())

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from event_gateway.app.stages.adapters import Adapters
 from event_gateway.app.stages.observability import Observability
 from event_gateway.app.stages.request import Requests
+from event_gateway.audit.trail import NotRecorded
 from event_gateway.broker.subject_keys import SubjectKeys
 from event_gateway.compliance.anchoring import AnchorKey
 from event_gateway.compliance.chains import Chains
 from event_gateway.compliance.sealing import DataSealing
 from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import CannotSeal, new_key
-from event_gateway.core.errors import ChangedInBetween
+from event_gateway.core.errors import ChangedInBetween, InvalidDefinition
 from event_gateway.core.webhook.signing_keys import PRIVATE
 from event_gateway.tasks import Supervisor, TaskGroup
 
@@ -45,8 +46,12 @@ def build_compliance(
         return values[0] if values else None
 
     async def make_key() -> None:
-        with contextlib.suppress(CannotSeal, ChangedInBetween):
-            await requests.sealed.set(settings.anchor_key, PRIVATE + new_key())
+        audit, name = adapters.audit, settings.anchor_key
+        with contextlib.suppress(CannotSeal, ChangedInBetween, InvalidDefinition, NotRecorded):
+            requests.sealed.check_key()  # no record of a change that cannot be made
+            async with audit.change(audit.gateway, "secrets.set", f"secret/{name}") as call:
+                await requests.sealed.set(name, PRIVATE + new_key())
+                call.about(after={"name": name, "from": "sealed"})
 
     sealing = DataSealing(
         SubjectKeys(adapters.broker),
