@@ -5,6 +5,8 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,3 +304,15 @@ def test_the_weaker_way_of_gitlab_cannot_be_chosen() -> None:
     signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     headers = {"x-gitlab-token": signing}
     assert _generic("gitlab", Settings(secret_name="s"), (signing,), headers=headers) == "signature"
+
+
+def test_the_guide_has_each_provider() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/sources.md").read_text()
+    table = guide.split("## Providers")[1].split("## Choose")[0]
+    lines = table.splitlines()[4:]
+    rows = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    assert list(rows) == list(PROVIDERS)
+    for name, provider in PROVIDERS.items():
+        settings = provider.required | provider.optional
+        assert set(re.findall(r"`([a-z_]+)`", rows[name].split(" | ")[2])) == settings, name
+        assert f"type: {name}" in table
