@@ -1,6 +1,7 @@
 """The ledger on a real Valkey: what it writes, refuses, takes and looks up."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.state import ledger as ledger_module
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -359,3 +361,34 @@ async def test_times_as_text(redis: Redis, text: str) -> None:
     milliseconds = round(datetime.fromisoformat(text).timestamp() * 1000)
     asked = redis.register_script(f"{shared}\nreturn iso8601(tonumber(ARGV[1]))")
     assert (await asked(args=[milliseconds])).decode() == text
+
+
+async def test_what_is_pending_is_written_at_once_when_nothing_follows(
+    redis: Redis, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "GATHER", 10 * PATIENCE)  # else it would wait for more
+    monkeypatch.setattr(ledger_module, "QUIET", 0.0)
+    ledger.submit(delivery(ledger), Status.SUCCEEDED, wait=None, fresh=True, succeeded=True)
+    await asyncio.sleep(0.01)
+    assert ledger.unconfirmed == 1
+    ledger.nothing_follows()
+    await written(ledger)
+    assert await redis.hget("delivery:w:e", "status") == b"succeeded"
+
+
+async def test_with_a_write_a_moment_ago_changes_gather_all_the_same(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "GATHER", 0.05)
+    monkeypatch.setattr(ledger_module, "QUIET", 10 * PATIENCE)
+    heard: list[str] = []
+    for event_id in ("a", "b"):
+        ledger.submit(
+            delivery(ledger, event_id), Status.SUCCEEDED, wait=None, fresh=True,
+            recorded=functools.partial(heard.append, event_id),
+        )  # fmt: skip
+        ledger.nothing_follows()
+        await asyncio.sleep(0)
+        assert heard == []
+    await written(ledger)
+    assert heard == ["a", "b"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from event_gateway.broker import outbox
 from event_gateway.broker.connection import Broker, connect
 from support.patience import PATIENCE
 
@@ -82,5 +83,43 @@ async def test_a_payload_that_cannot_be_made_takes_no_other_message_along(
     received = [(await messages.next_msg(PATIENCE)).subject for _ in range(2)]
     assert received == ["s.one", "s.two"]
     assert broker.outbox.dropped == 1
+    await broker.close()
+    await other.close()
+
+
+async def test_messages_leave_at_once_and_together_when_nothing_follows(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "GATHER", 10 * PATIENCE)  # else they would wait for more
+    monkeypatch.setattr(outbox, "QUIET", 0.0)
+    broker, other = await connect(servers[0]), await connect(servers[0])
+    messages = await other.nc.subscribe("s.*")
+    await other.nc.flush()
+    for subject in ("s.one", "s.two"):
+        broker.post(subject, b"x")
+    await asyncio.sleep(0.01)
+    assert len(broker.outbox) == 2
+    broker.outbox.nothing_follows()
+    received = [(await messages.next_msg(PATIENCE)).subject for _ in range(2)]
+    assert received == ["s.one", "s.two"]
+    await broker.close()
+    await other.close()
+
+
+async def test_at_its_limit_the_outbox_drops_the_oldest_message(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "GATHER", 10 * PATIENCE)
+    monkeypatch.setattr(outbox, "QUIET", 0.0)
+    monkeypatch.setattr(outbox, "LIMIT", 3)
+    broker, other = await connect(servers[0]), await connect(servers[0])
+    messages = await other.nc.subscribe("s.*")
+    await other.nc.flush()
+    for number in range(5):
+        broker.post(f"s.{number}", b"x")
+    assert (len(broker.outbox), broker.outbox.dropped) == (3, 2)
+    broker.outbox.nothing_follows()
+    received = [(await messages.next_msg(PATIENCE)).subject for _ in range(3)]
+    assert received == ["s.2", "s.3", "s.4"]
     await broker.close()
     await other.close()

@@ -15,6 +15,7 @@ MESSAGES_PER_WRITE = 256
 # Seconds in which messages gather. The acknowledgement of an event follows its lifecycle events by
 # the ledger's own wait and its round trip: so they leave in one write.
 GATHER = 0.005
+QUIET = 0.005  # seconds since the last write after which few messages are expected
 
 Payload = bytes | Callable[[], bytes]  # a function is called just before the message is sent
 
@@ -55,7 +56,7 @@ class Outbox:
     def nothing_follows(self) -> None:
         """Sends what waits at once: nothing is in work that will post more. If messages were sent a
         moment ago there are many of them, and they gather all the same."""
-        if self._messages and self._loop.time() - self._sent_at > GATHER:
+        if self._messages and self._loop.time() - self._sent_at > QUIET:
             self._send_next()
 
     async def close(self, seconds: float) -> None:

@@ -38,6 +38,7 @@ from event_gateway.tasks import Policy, Supervisor, end
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
+QUIET = 0.003  # seconds since the last write after which few changes are expected
 MAX_RECORDS = 256  # records in a script call, which blocks the server while it runs
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached
 
@@ -247,7 +248,7 @@ class Ledger:
     def nothing_follows(self) -> None:
         """Writes what is pending at once: nothing is in work that will change it. If the last write
         was a moment ago there are many changes, and they gather all the same."""
-        if self._timer is not None and self._loop.time() - self._written_at > GATHER:
+        if self._timer is not None and self._loop.time() - self._written_at > QUIET:
             self._due.set()
 
     def _write_later(self) -> None:
