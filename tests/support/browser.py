@@ -40,7 +40,7 @@ class Page:
         try:
             async with asyncio.timeout(timeout):
                 while not await self.value(expression):
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.2)  # the text of a large page takes its layout
         except TimeoutError:
             raise AssertionError(await self.value("document.body.innerText")) from None
 
