@@ -101,12 +101,7 @@ async def copy_in(
         for start in range(0, len(chunk), CHUNK):
             taken = await _request(broker, where, chunk[start : start + CHUNK], name, SILENCE)
             _check(taken, name)
-    made = _check(await _request(broker, where, b"", name, ASSEMBLY), name)
-    # A change of the configuration also has the server write the time at which the stream was
-    # created, by which the gateway recognises it: some have it in memory only.
-    metadata = {"restored_at": str(made.get("ts", ""))} | (config.get("metadata") or {})
-    body = msgspec.json.encode(config | {"metadata": metadata})
-    await _ask(broker, f"$JS.API.STREAM.UPDATE.{name}", body, name)
+    _check(await _request(broker, where, b"", name, ASSEMBLY), name)
 
 
 async def delete_stream(broker: Broker, name: str) -> None:
