@@ -89,7 +89,12 @@ def gateway(directory: Path) -> Iterator[tuple[str, str]]:
             assert not ended, log.read_text()
             time.sleep(0.1)
         key = (directory / "data" / "admin.key").read_text().strip()
-        yield json.loads(endpoints.read_text())["http"], key
+        url = json.loads(endpoints.read_text())["http"]
+        # The document is made at the first request, which takes a busy machine longer than
+        # schemathesis waits.
+        headers = {"Authorization": f"Bearer {key}"}
+        httpx.get(f"{url}/openapi.json", headers=headers, timeout=START_TIMEOUT).raise_for_status()
+        yield url, key
         assert process.poll() is None, log.read_text()
         assert "Traceback" not in log.read_text(), log.read_text()
     finally:
