@@ -103,3 +103,28 @@ async def test_sealed_by_is_checked(client: Client) -> None:
     assert (await client.http.post("/v1/streams", json=stream)).status_code == 201
     answer = await client.http.patch("/v1/streams/s", json={"sealed_by": None})
     assert answer.status_code == 409, answer.text
+
+
+async def test_what_is_too_large_once_it_is_sealed_stops_nothing(
+    gateway: Running, client: Client, run: Command
+) -> None:
+    """NATS closes the connection of a client that sends more than max_payload."""
+    room = client.nats.max_payload
+    large = event("audit.events.made", {"user_id": "ada", "secret": "x" * (room - 2000)})
+    await client.nats.publish("audit.events.made", json.dumps(large).encode())
+    await client.nats.publish("audit.events.raw", b"x" * room)
+    await client.nats.flush()
+    small = event("audit.events.made", {"user_id": "bob"})
+    await client.send(small)
+    await _chained(client, 3)
+    messages = await client.stream_messages("GATEWAY_STREAM_audit")
+    cut = [int((message.headers or {}).get("Eg-Cut", 0)) for message in messages]
+    assert cut[0] > room
+    assert cut[1:] == [room, 0]
+    first = json.loads(messages[0].data)
+    assert first["id"] == large["id"]
+    assert "data" not in first
+    assert all(b"ada" not in message.data for message in messages)
+    assert (await _record(client, 3))["event"] == small
+    report = json.loads((await run("streams", "verify", "audit", "--json")).out)
+    assert (report["problems"], report["messages"]) == ([], 3)

@@ -8,7 +8,7 @@ there twice.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -20,7 +20,7 @@ from event_gateway.broker.named_streams import SEALED_SUBJECT, SOURCE, copied_fr
 from event_gateway.broker.publisher import Message
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow_stream
-from event_gateway.compliance.sealing import DataSealing
+from event_gateway.compliance.sealing import DataSealing, redacted
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.cloudevents.nats_message import ORIGIN_HEADER, from_message
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 RETRY = 1.0  # seconds
 _ROOT = f"{EVENTS_ROOT}."
 READ_AHEAD = 256  # messages
+CUT = "Eg-Cut"  # how many bytes a payload had that NATS would not take
+_HEADER_LINES = 12  # bytes before and behind the header lines of a message
 
 
 class Refused(Exception):
@@ -130,18 +132,39 @@ class SealedCopy:
         person = None
         if received is not None:
             person = self._sealing.person_of(name, self._path, received)
+        without_data: bytes | None = None
         if received is not None and person is not None:
             if person not in keys:
                 keys[person] = await self._sealing.key(name, person)
             body = to_structured(self._sealing.sealed(received.event, keys[person]))
+            without_data = to_structured(redacted(received.event))
             kept = {each: headers[each] for each in headers if each.lower() == "traceparent"}
             headers = {"Content-Type": "application/cloudevents+json", **kept}
             headers[ORIGIN_HEADER] = received.origin
-        lines = {each: value for each, value in headers.items() if not each.startswith("Nats-")}
-        lines[SOURCE] = f"{EVENTS} {pulled.seq}"
-        lines["Nats-Expected-Last-Sequence"] = str(after)
-        text = "".join(f"{each}: {value}\r\n" for each, value in lines.items())
+        own = {SOURCE: f"{EVENTS} {pulled.seq}", "Nats-Expected-Last-Sequence": str(after)}
+        kept = {each: value for each, value in headers.items() if not each.startswith("Nats-")}
+        text, body = self._fitting(kept, own, body, without_data)
         subject = pulled.subject
         if not any(each.startswith(_ROOT) for each in self._definition.subjects):
             subject = subject.removeprefix(_ROOT)  # where events over HTTP may lie
-        return f"{SEALED_SUBJECT}.{name}.{subject}".encode(), text.encode(), body
+        return f"{SEALED_SUBJECT}.{name}.{subject}".encode(), text, body
+
+    def _fitting(
+        self, headers: dict[str, str], own: dict[str, str], body: bytes, without_data: bytes | None
+    ) -> tuple[bytes, bytes]:
+        """The header lines and the payload, cut where NATS would not take the whole: it closes the
+        connection of who sends more. ``without_data``: what stands for the payload then; None: the
+        payload is not sealed, and its beginning does."""
+        most = self._broker.nc.max_payload - _HEADER_LINES
+        text = _lines(headers | own)
+        if len(text) + len(body) <= most:
+            return text, body
+        size = len(body)
+        log.error("an event is too large for a sealed stream, and stored without its data",
+                  stream=self._definition.name, position=own[SOURCE], size=size)  # fmt: skip
+        text = _lines(headers | own | {CUT: str(size)})
+        return text, body[: most - len(text)] if without_data is None else without_data
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
