@@ -19,6 +19,11 @@ class Relay:
         self.delay = 0.0
         self.port = 0
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers) // 2
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

@@ -24,7 +24,7 @@ class Primary:
 
     ``ask`` finds out who that is, and raises :class:`NoPrimary`. Callers at the same time share
     one question. ``check_role``: a server that is named must be asked whether it is the primary.
-    ``moved`` is called when another server has become it.
+    ``moved`` is called when another server has become it; ``address`` is the latest one's.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[Address]], *, check_role: bool) -> None:
@@ -33,7 +33,7 @@ class Primary:
         self._asking = asyncio.Lock()
         self._answers = 0
         self._fault: NoPrimary | None = None
-        self._address: Address = ("", 0)
+        self.address: Address = ("", 0)
         self.moved: Callable[[], Awaitable[None]] | None = None
 
     async def find(self) -> Address:
@@ -44,12 +44,12 @@ class Primary:
                 await self._learn()
             if self._fault is not None:
                 raise NoPrimary(str(self._fault))
-            return self._address
+            return self.address
 
     @property
     def url(self) -> str:
         """The URL of the latest primary; empty if none was found yet."""
-        host, port = self._address
+        host, port = self.address
         return f"redis://{f'[{host}]' if ':' in host else host}:{port}" if host else ""
 
     async def watch(self) -> None:
@@ -62,14 +62,14 @@ class Primary:
                 log.debug("no primary is known", error=str(error))
 
     async def _learn(self) -> None:
-        former, self._fault = self._address, None
+        former, self._fault = self.address, None
         try:
-            self._address = await self._ask()
+            self.address = await self._ask()
         except NoPrimary as error:
             self._fault = error
         self._answers += 1
-        if former[0] and self._address != former:
-            host, port = self._address
+        if former[0] and self.address != former:
+            host, port = self.address
             log.warning("another Redis server is the primary now", address=f"{host}:{port}")
             if self.moved is not None:
                 await self.moved()

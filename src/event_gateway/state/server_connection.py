@@ -44,10 +44,16 @@ class ServerConnection(Connection):
         if self._primary is None or self.is_connected:
             await super().connect()  # type: ignore[no-untyped-call]
             return
-        self.host, self.port = await self._primary.find()
-        await super().connect()  # type: ignore[no-untyped-call]
-        if self._primary.check_role:
-            await self._check_role()
+        self.host, self.port = address = await self._primary.find()
+        try:
+            await super().connect()  # type: ignore[no-untyped-call]
+            if self._primary.check_role:
+                await self._check_role()
+            if address != self._primary.address:  # nobody has told a connection that opens to leave
+                raise NoPrimary(f"{self.host}:{self.port} is not the primary any more")
+        except BaseException:
+            await self.disconnect(nowait=True)  # it would count as connected, and so as examined
+            raise
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """The next answer of the server."""
@@ -64,7 +70,6 @@ class ServerConnection(Connection):
         answer = await self.read_response()
         text = answer.decode() if isinstance(answer, bytes) else str(answer)
         if "role:master" not in text:
-            await self.disconnect()
             raise NoPrimary(f"{self.host}:{self.port} is to be the primary, and is a replica yet")
 
     def _connection_arguments(self) -> dict[str, Any]:
