@@ -439,6 +439,7 @@ async def test_aws_sns_is_confirmed_and_verified(
             end = sns.message("UnsubscribeConfirmation", Token="t", SubscribeURL=subscribe)
             assert (await post(end)).status_code == 200
             assert len(sns.requests) == 3
+        assert (await outcomes(client))["sns", "unreachable"] >= 1
         (stored,) = await published(client)
         assert (stored["id"], stored["type"], stored["subject"]) == (
             "m-1", "aws.sns.notification", TOPIC,

@@ -171,6 +171,9 @@ def _sns(**changes: Any) -> Vector:
     "https://sns.us-west-2.amazonaws.com@evil.example/SimpleNotificationService-1.pem",
     "https://user@sns.us-west-2.amazonaws.com/SimpleNotificationService-1.pem",
     "https://sns.us-west-2.amazonaws.com/other.pem",
+    "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-1.pem?x=1",
+    "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-1.pem#x",
+    "https://sns.us-west-2.amazonaws.com/Simple\tNotificationService-1.pem",
     "https://sns.us-west-2.amazonaws.com/a/SimpleNotificationService-1.pem",
     "https://169.254.169.254/SimpleNotificationService-1.pem",
     "https://[::1]/SimpleNotificationService-1.pem",
@@ -304,6 +307,42 @@ def test_the_weaker_way_of_gitlab_cannot_be_chosen() -> None:
     signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     headers = {"x-gitlab-token": signing}
     assert _generic("gitlab", Settings(secret_name="s"), (signing,), headers=headers) == "signature"
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    settings = Settings(secret_name="s")
+    for host in ("[", "a]b", "host:abc", "host:99999"):
+        given: dict[str, Any] = {
+            "url": f"https://{host}/v1/sources/it", "headers": {"x-twilio-signature": "x"},
+        }  # fmt: skip
+        assert _generic("twilio", settings, **given) == "signature", host
+
+
+def _standard(key: str) -> dict[str, str]:
+    signed = hmac.new(base64.b64decode(key.removeprefix("whsec_")), b"m.990.{}", "sha256").digest()
+    return {
+        "webhook-id": "m", "webhook-timestamp": "990",
+        "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
+    }  # fmt: skip
+
+
+def test_a_rotation_to_the_other_way_of_gitlab() -> None:
+    signing, settings = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Settings(secret_name="s")
+    both = (signing, "token")
+    assert _generic("gitlab", settings, both, headers=_standard(signing)) == "ok"
+    assert _generic("gitlab", settings, both, headers={"x-gitlab-token": "token"}) == "ok"
+    for wrong in (signing, "other"):
+        headers = {"x-gitlab-token": wrong}
+        assert _generic("gitlab", settings, both, headers=headers) == "signature"
+    assert _generic("gitlab", settings, both) == "signature"
+
+
+def test_a_former_value_that_is_no_key_does_not_stop_the_present_one() -> None:
+    signing, settings = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Settings(secret_name="s")
+    headers = _standard(signing)
+    kind = "standard_webhooks"
+    assert _generic(kind, settings, (signing, "no key"), headers=headers) == "ok"
+    assert _generic(kind, settings, ("no key",), headers=headers) == "unconfigured"
 
 
 def test_the_guide_has_each_provider() -> None:

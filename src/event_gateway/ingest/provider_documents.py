@@ -11,7 +11,7 @@ from event_gateway.tasks import spawn
 from event_gateway.transport.document import NotFetched, lifetime_of
 
 MAX_DOCUMENTS = 64  # that are kept
-MAX_FETCHES = 30  # in a minute: senders may choose a part of the URL
+MAX_FETCHES = 30  # in a minute, of documents whose URL senders choose
 FAILED_AGAIN = 10.0  # seconds until a URL that failed, or that had what was not enough, is tried
 KEPT = 86400.0  # seconds for which a document is used that cannot be fetched again
 Fetch = Callable[[str], Awaitable[tuple[bytes, dict[str, str]]]]  # raises NotFetched
@@ -38,9 +38,10 @@ class ProviderDocuments:
         now = time.monotonic()
         return {url: each.body for url, each in self._documents.items() if now < each.until}
 
-    async def get(self, url: str, *, again: bool) -> bool:
+    async def get(self, url: str, *, again: bool, chosen: bool = False) -> bool:
         """Fetches a document; callers at the same time share one request. ``again``: the present
-        one is not enough. Returns whether there is another one than before.
+        one is not enough. ``chosen``: a sender names the URL, so there may be any number of them.
+        Returns whether there is another one than before.
 
         Raises NotFetched if there is none.
         """
@@ -53,14 +54,20 @@ class ProviderDocuments:
             raise NotFetched(why)
         task = self._running.get(url)
         if task is None:
-            if len(self._fetches) == MAX_FETCHES and now - self._fetches[0] < 60.0:
-                raise NotFetched("too many documents of providers were fetched in a minute")
-            self._fetches.append(now)
+            if chosen and known is None:
+                self._count(now)
             task = self._running[url] = spawn(self._get(url), name="provider-document")
         await asyncio.shield(task)
         if url not in self._documents:
             raise NotFetched(self._failed.get(url, (0.0, "there is no answer"))[1])
         return self._documents[url] != known
+
+    def _count(self, now: float) -> None:
+        """Counts a document whose URL a sender has chosen. Raises NotFetched if there are too many:
+        they must not keep other sources from their keys, nor known certificates from renewal."""
+        if len(self._fetches) == MAX_FETCHES and now - self._fetches[0] < 60.0:
+            raise NotFetched("senders named too many documents in a minute")
+        self._fetches.append(now)
 
     async def _get(self, url: str) -> None:
         now = time.monotonic()

@@ -15,6 +15,7 @@ from event_gateway.observability.refusals import Refusals
 log = structlog.get_logger(__name__)
 
 MAX_KEPT = 60  # requests of a source that a process stores in a minute
+UNREACHABLE = "unreachable"  # the outcome of a request that could not be verified now
 HIDDEN = "[hidden]"
 # Headers that hold a credential, whatever the provider.
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "x-api-key"))
@@ -46,6 +47,12 @@ class SourceRefusals:
         except LogUnavailable as error:
             log.warning("a refused request could not be stored", caller=definition.name,
                         error=str(error))  # fmt: skip
+
+    def note_unreachable(self, definition: SourceDefinition, detail: str) -> None:
+        """Counts and logs that a request could not be verified or confirmed, as its provider cannot
+        be reached. It comes again, so it is not stored."""
+        self._counted(definition.name, UNREACHABLE)
+        self._log.log(definition.name, detail, UNREACHABLE)
 
     def _may_keep(self, name: str) -> bool:
         minute = int(time.monotonic() // 60)

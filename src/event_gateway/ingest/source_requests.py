@@ -19,6 +19,7 @@ from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.ingest.intake import Intake
 from event_gateway.ingest.provider_documents import ProviderDocuments
 from event_gateway.ingest.source_refusals import SourceRefusals
+from event_gateway.transport.document import NotFetched
 
 log = structlog.get_logger(__name__)
 
@@ -75,12 +76,16 @@ class SourceRequests:
             answer = provider.answer(inbound)
             events = [] if answer is not None else self.events(definition, inbound)
             self._check_admission(events)
+            if answer is not None and answer.visit:
+                await self._visit(answer.visit)
         except Refused as refused:
             await self._refusals.note(definition, inbound, refused)
             raise
+        except NotFetched as error:
+            self._refusals.note_unreachable(definition, str(error))
+            raise
         if answer is not None:
             if answer.visit:
-                await self._visit(answer.visit)
                 log.info("a provider's subscription was confirmed", caller=definition.name)
             self._counted(definition.name, "answered")
             return answer
@@ -123,7 +128,10 @@ class SourceRequests:
                 provider.check(inbound, definition, self._proof(definition))
                 return
             except Wanted as wanted:
-                if not await self._documents.get(wanted.url, again=wanted.again) and wanted.again:
+                changed = await self._documents.get(
+                    wanted.url, again=wanted.again, chosen=wanted.chosen
+                )
+                if wanted.again and not changed:
                     break
         raise Refused("signature", "its provider has no key that has signed it")
 

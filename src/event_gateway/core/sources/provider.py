@@ -29,12 +29,14 @@ class Refused(Exception):
 
 class Wanted(Exception):
     """The check needs a document of the provider first, such as its certificate or its keys.
-    ``again``: it has one already, which may be old."""
+    ``again``: it has one already, which may be old. ``chosen``: the URL, or a part of it, is what
+    the request says."""
 
-    def __init__(self, url: str, *, again: bool = False) -> None:
+    def __init__(self, url: str, *, again: bool = False, chosen: bool = False) -> None:
         super().__init__(url)
         self.url = url
         self.again = again
+        self.chosen = chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class Proof:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = TOLERANCE
 
-    def document(self, url: str) -> bytes:
-        """A document of the provider. Raises Wanted if the gateway does not have it."""
+    def document(self, url: str, *, chosen: bool = False) -> bytes:
+        """A document of the provider. ``chosen``: the URL is what the request says. Raises Wanted
+        if the gateway does not have it."""
         if url not in self.documents:
-            raise Wanted(url)
+            raise Wanted(url, chosen=chosen)
         return self.documents[url]
 
 

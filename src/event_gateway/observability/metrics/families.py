@@ -35,8 +35,9 @@ SCHEMA_VIOLATIONS = _counter(
 )  # fmt: skip
 SOURCE_REQUESTS = _counter(
     "source_requests",
-    "Requests to sources: accepted, duplicate, answered (a challenge or a confirmation), or why "
-    "they were refused.",
+    "Requests to sources: accepted, duplicate, answered (a challenge or a confirmation), "
+    "unreachable (its provider's certificate or keys could not be fetched), or why they were "
+    "refused.",
     "source", "outcome",
 )  # fmt: skip
 CONSUMER_LAG = _leader("consumer_lag", "Events in the log that are not routed yet.")

@@ -24,7 +24,8 @@ from event_gateway.core.sources.provider import Answer, Example, Proof, Provider
 
 # Hosts of AWS SNS. Whoever sends a message chooses its URLs: no other host is called.
 _HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d{1,2}\.amazonaws\.com(\.cn)?")
-_CERTIFICATE = re.compile(r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
+# Behind the host: with a query string each message could name another URL of one certificate.
+_CERTIFICATE = re.compile(r"(\.cn)?/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -45,13 +46,13 @@ def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None
         raise Refused("not_allowed", f"the topic {str(message.get('TopicArn'))[:256]} is none of "
                                      "the source's")  # fmt: skip
     url = message.get("SigningCertURL")
-    if not _is_of_sns(url) or _CERTIFICATE.fullmatch(urlsplit(url).path) is None:
+    if not _is_of_sns(url) or _CERTIFICATE.fullmatch(url.partition(".amazonaws.com")[2]) is None:
         raise Refused("signature", "SigningCertURL is no URL of a certificate of SNS")
     make = _HASHES.get(str(message.get("SignatureVersion")))
     if make is None:
         raise Refused("signature", "SignatureVersion is neither 1 nor 2")
     try:
-        certificate = _certificate(proof.document(url))
+        certificate = _certificate(proof.document(url, chosen=True))
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey):
             raise Refused("signature", "the certificate has no RSA key")

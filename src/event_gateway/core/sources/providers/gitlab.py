@@ -3,6 +3,8 @@
 https://docs.gitlab.com/user/project/integrations/webhooks/
 """
 
+from dataclasses import replace
+
 from event_gateway.core.sources.checks import check_shared, secrets_of
 from event_gateway.core.sources.definition import SourceDefinition, Templates
 from event_gateway.core.sources.inbound import Inbound
@@ -12,11 +14,16 @@ from event_gateway.core.webhook.signing_keys import SHARED
 
 
 def _check(inbound: Inbound, _definition: SourceDefinition, proof: Proof) -> None:
-    # By the form of the secret, not by what the request has: nobody can choose the weaker way.
-    if all(value.startswith(SHARED) for value in secrets_of(proof)):
-        check_standard(inbound, proof)
+    # Each value by its form, not by what the request has: nobody can choose the weaker way. In a
+    # rotation from a secret token to a signing token there are values of both forms.
+    values = secrets_of(proof)
+    signing = [value for value in values if value.startswith(SHARED)]
+    tokens = [value for value in values if value not in signing]
+    if signing and (not tokens or "webhook-signature" in inbound.headers):
+        check_standard(inbound, replace(proof, secrets=signing))
     else:
-        check_shared(proof, inbound.headers.get("x-gitlab-token"), "X-Gitlab-Token")
+        given = inbound.headers.get("x-gitlab-token")
+        check_shared(replace(proof, secrets=tokens), given, "X-Gitlab-Token")
 
 
 GITLAB = Provider(

@@ -47,13 +47,18 @@ def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None
 
 
 def _with_and_without_port(url: str) -> list[str]:
-    """Twilio signs some URLs with their default port."""
-    parts = urlsplit(url)
+    """Twilio signs some URLs with their default port. Raises Refused for a URL that is none: its
+    host is that of the request."""
+    try:
+        parts = urlsplit(url)
+        named = parts.port
+    except ValueError:
+        raise Refused("signature", "the header host is not valid") from None
     default = _PORTS.get(parts.scheme)
     host = parts.netloc
     if host.endswith(f":{default}"):
         return [url, parts._replace(netloc=host.removesuffix(f":{default}")).geturl()]
-    if parts.port is None:
+    if named is None:
         return [url, parts._replace(netloc=f"{host}:{default}").geturl()]
     return [url]
 
