@@ -252,7 +252,7 @@ BAD_REPLAYS: list[tuple[Any, int, str]] = [
     ({}, 422, "webhook"),
     ({"webhook": "w"}, 422, "since: must be given"),
     ({"webhook": "none", "from_seq": 1}, 404, "none"),
-    ({"webhook": "w", "since": "1h"}, 422, "since: '1h' is not an RFC 3339"),
+    ({"webhook": "w", "since": "soon"}, 422, "since: 'soon' is"),
     ({"webhook": "w", "from_seq": "1"}, 422, "from_seq"),
     ({"webhook": "w", "from_seq": 1, "types": ["a..b"]}, 422, "types[0]"),
     ({"webhook": "w", "from_seq": 1, "stream": "OTHER"}, 422, "stream"),
