@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from nats.errors import TimeoutError as NatsTimeout
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, ResponseError
 
 from event_gateway.broker.connection import BrokerError
+from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError, connect
 
 
@@ -16,6 +18,11 @@ def test_an_error_is_of_one_of_the_servers() -> None:
         assert not issubclass(of_nats, StateError)
     for of_redis in StateError:
         assert not issubclass(of_redis, BrokerError)
+
+
+def test_a_server_without_the_scripts_is_waited_for() -> None:
+    assert not refuses_one_command(NoScriptError("No matching script."))
+    assert refuses_one_command(ResponseError("value is not an integer"))
 
 
 async def _raised_by(client: Redis) -> BaseException:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,13 +11,15 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from event_gateway.core.text.urls import parse_server_url
+from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.state import shared_connection
 from event_gateway.state.connection import connect
 from event_gateway.state.pool import Pool
-from event_gateway.state.scripts import script
+from event_gateway.state.scripts import Run, script
 from event_gateway.state.shared_connection import SharedConnection
 from support.answer_loss import losing_answers
 from support.patience import PATIENCE
+from support.relay import Relay
 
 
 class Patience:
@@ -166,6 +169,44 @@ async def test_a_script_that_the_server_has_forgotten_is_loaded_again(
     again = await due("0", 10)
     assert (first[0], again[0]) == ([], [])
     await client.aclose()
+
+
+async def test_a_script_is_loaded_into_the_server_that_lacks_it(
+    servers: tuple[str, str], tmp_path: Path
+) -> None:
+    former = urlsplit(servers[1])
+    others = EmbeddedServers(tmp_path / "other", nats=False)
+    _, url = await others.start()
+    assert former.port
+    assert former.password
+    assert url
+    other = await connect(url)
+    await other.config_set("requirepass", former.password)
+    async with Relay(former.port).running() as relay:
+        client = await connect(f"redis://:{former.password}@127.0.0.1:{relay.port}")
+        due = script(client, "queues/due.lua")
+        await due("0", 10)
+        # The address leads to another server from now on. What is open in the pool stays.
+        relay.lead_to(urlsplit(url).port)
+        direct = await connect(servers[1])
+        scripts = [each["id"] for each in await direct.client_list() if each["cmd"] == "evalsha"]
+        assert len(scripts) == 1
+        await direct.client_kill_filter(_id=scripts[0])
+        await _until_answered(due)
+        await client.aclose()
+    await asyncio.gather(other.aclose(), direct.aclose())
+    await others.stop()
+
+
+async def _until_answered(due: Run) -> None:
+    """A script that the other server has not loaded yet answers, once the loss was noticed."""
+    for _ in range(2):
+        try:
+            assert (await due("0", 10))[0] == []
+            return
+        except RedisConnectionError:
+            continue
+    pytest.fail("the script does not answer")
 
 
 async def test_a_lost_answer_is_an_error_and_no_answer_of_the_next_call(

@@ -36,6 +36,11 @@ class Relay:
             self.cut()
             await asyncio.gather(*self._serving, return_exceptions=True)
 
+    def lead_to(self, port: int | None) -> None:
+        """Relays connections that are opened from now on to another port."""
+        assert port
+        self._target = port
+
     def cut(self) -> None:
         """Aborts all connections."""
         for writer in list(self._writers):

@@ -25,6 +25,8 @@ class Client(Redis):
         """The answer to a command. Raises the exceptions in StateError."""
         if args[0] == "EVALSHA":
             return await self._scripts.call(*args)
+        if args[0] == "SCRIPT LOAD":  # to the server that lacks it: others may have another one
+            return await self._scripts.call("SCRIPT", "LOAD", args[1])
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     async def leave(self) -> None:

@@ -9,6 +9,7 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -30,6 +31,7 @@ _KINDS: tuple[tuple[type[Exception], str, str], ...] = (
     (AuthenticationError, "WRONGPASS", "redis does not accept the user or password (WRONGPASS)"),
     (BusyLoadingError, "LOADING", "redis is loading its data (LOADING)"),
     (ClusterDownError, "CLUSTERDOWN", "redis has no majority of its cluster (CLUSTERDOWN)"),
+    (NoScriptError, "NOSCRIPT", "redis is another server than a moment ago (NOSCRIPT)"),
     (MasterDownError, "MASTERDOWN", "redis is a replica without its primary server (MASTERDOWN)"),
 )
 _REFUSES = "redis refuses a command: "

@@ -50,7 +50,7 @@ def script(client: Redis, name: str) -> Run:
         try:
             return await call("EVALSHA", digest, 1, key, *args)
         except NoScriptError:  # of a server that was started anew, or has taken over
-            await client.script_load(text)
+            await call("SCRIPT LOAD", text)
             return await call("EVALSHA", digest, 1, key, *args)
 
     return run
