@@ -198,6 +198,9 @@ async def test_a_hold_suspends_the_limits(client: Client, run: Command) -> None:
     assert shown["max_messages"] == 3
     listed = (await client.http.get("/v1/streams/held/holds")).json()["items"]
     assert listed == shown["holds"]
+    async with asyncio.timeout(PATIENCE):
+        while not (await client.http.get("/v1/streams/held/anchors")).json()["items"]:
+            await asyncio.sleep(0.05)
     # A change of the definition neither ends the hold nor the suspension.
     assert (await client.http.patch("/v1/streams/held", json={"max_messages": 4})).is_success
     config: StreamConfig = (await js.stream_info("GATEWAY_STREAM_held")).config
@@ -205,5 +208,9 @@ async def test_a_hold_suspends_the_limits(client: Client, run: Command) -> None:
     assert (await run("streams", "release", "held", placed["id"], "--yes")).status == 0
     assert await messages() == 4
     assert (await run("streams", "release", "held", placed["id"], "--yes")).status == 1
+    # What has left before the next hold is not missed.
+    assert (await run("streams", "hold", "held", "--reason", "case 2")).status == 0
+    report = json.loads((await run("streams", "verify", "held", "--json")).out)
+    assert (report["problems"], report["messages"]) == ([], 4)
     log = (await client.http.get("/v1/audit-log?operation=streams.hold")).json()["items"]
     assert log[0]["resource"] == "stream/held"

@@ -8,6 +8,7 @@ import msgspec
 from event_gateway.core.compliance.anchor import Anchor, public_name
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
 from event_gateway.core.compliance.verification import Verification
+from event_gateway.core.text.times import rfc3339
 from support.exports import DAY, KEY, NOW, OTHER_KEY, lines_of, message
 
 TRUSTED = [public_name(KEY)]
@@ -227,3 +228,33 @@ def test_any_line_that_is_no_line_is_named() -> None:
     for broken in (b"", b"{}", b"[]", b'{"type":"message"}', b"\xff", short):
         report = verified([*lines[:5], broken, *lines[5:]])
         assert kinds(report) == {"export"}, broken
+
+
+def test_what_left_before_a_hold_is_not_missed() -> None:
+    """A hold takes the limits away, also those under which the oldest messages have left."""
+    held_since = rfc3339(NOW + 1)
+    for limits in ({"retention": 2 * DAY}, {"max_messages": 31}, {"max_bytes": 10_000}):
+        lines = export(left=30, retention=limits.get("retention"))
+        begin = msgspec.json.decode(lines[0]) | limits | {"held_since": held_since}
+        lines[0] = encode(begin)
+        assert verified(lines)["problems"] == [], limits
+
+
+def test_what_leaves_under_a_hold_is_missed() -> None:
+    lines = export(left=30, retention=2 * DAY)
+    begin = msgspec.json.decode(lines[0])
+    lines[0] = encode(begin | {"held_since": "now"})
+    assert kinds(verified(lines)) == {"export"}
+    for limits in ({}, {"max_messages": 31}, {"max_bytes": 10_000}):
+        lines[0] = encode(begin | limits | {"held_since": rfc3339(0.0)})
+        assert kinds(verified(lines)) == {"left_early"}, limits
+
+
+def test_the_retention_that_was_signed_counts() -> None:
+    lines = export(left=30)
+    lines[0] = encode(msgspec.json.decode(lines[0]) | {"retention": 1.0})
+    assert kinds(verified(lines)) == {"left_early"}
+    # A retention that is longer now was not in force when the messages left.
+    lines = export(left=30, retention=2 * DAY)
+    lines[0] = encode(msgspec.json.decode(lines[0]) | {"retention": 2000 * DAY})
+    assert verified(lines)["problems"] == []

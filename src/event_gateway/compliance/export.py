@@ -38,10 +38,11 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
     records = 0
     try:
         first = await messages.begin()  # from here on it cannot leave before it is written
-        limits = definition.limits
+        held_since = min((hold.placed_at for hold in definition.holds), default=None)
         begin = Begin(
-            stream=name, first=first, last=held.last, retention=limits.retention,
-            max_messages=limits.max_messages, max_bytes=limits.max_bytes,
+            stream=name, first=first, last=held.last, retention=definition.retention,
+            max_messages=definition.max_messages, max_bytes=definition.max_bytes,
+            held_since="" if held_since is None else rfc3339(held_since),
             exported_at=rfc3339(time.time()),
         )  # fmt: skip
         yield encode(begin) + b"\n"

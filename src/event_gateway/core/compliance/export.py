@@ -18,8 +18,9 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin", kw_only=True):
-    """What is exported: the messages ``first`` to ``last`` that the stream has left, under the
-    limits in force (seconds, messages, bytes; None: no limit). ``exported_at``: RFC 3339."""
+    """What is exported: the messages ``first`` to ``last`` that the stream has left, under its
+    limits (seconds, messages, bytes; None: no limit). ``held_since``: when its oldest legal hold
+    was placed, which suspends them; empty if there is none. Times as in RFC 3339."""
 
     version: int = VERSION
     stream: str
@@ -28,6 +29,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin", kw_only=True):
     retention: float | None = None
     max_messages: int | None = None
     max_bytes: int | None = None
+    held_since: str = ""
     exported_at: str = ""
 
 

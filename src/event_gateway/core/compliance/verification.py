@@ -4,6 +4,7 @@ It needs nothing but the lines, and the public keys that the caller trusts: so i
 who wrote the export, or where it was kept.
 """
 
+import math
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -55,6 +56,7 @@ class Verification:
         self._outside: dict[int, Statement] = {}
         self._statements: list[Statement] = []  # of those that were kept outside
         self._begin: Begin | None = None
+        self._held_since = math.inf
         self._ended = False
         self._link: str | None = None  # of the last record
         self._covered = 0  # the last sequence that a record covers
@@ -165,6 +167,10 @@ class Verification:
         if self._begin is not None:
             self._problem("export", 0, 0, "it begins twice")
             return
+        try:
+            self._held_since = parse_time(begin.held_since) if begin.held_since else math.inf
+        except ValueError:
+            self._problem("export", 0, 0, "held_since is not a time")
         self._begin = begin
         for statement in self._outside.values():
             if statement.stream != begin.stream:
@@ -267,22 +273,28 @@ class Verification:
     def _check_early(self, begin: Begin) -> None:
         """Whether messages left before the end of their retention, as far as anchors tell."""
         left = self._covered + 1 if self._first_left is None else self._first_left
-        held = self._seen - left + 1
-        if begin.max_bytes is not None or (
-            begin.max_messages is not None and held >= NEARLY * begin.max_messages
-        ):
-            return
-        known: list[tuple[int, float]] = []  # of messages from a sequence on: not older than this
+        present = self._seen - left + 1
+        full = begin.max_bytes is not None or (
+            begin.max_messages is not None and present >= NEARLY * begin.max_messages
+        )
+        # Of messages from a sequence on: they had not to leave before this time.
+        known: list[tuple[int, float]] = []
         for each in (*self._statements, *(each for each, _ in self._trusted)):
+            at = parse_time(each.time)
+            retention = math.inf
+            if at < self._held_since:
+                if full:
+                    continue
+                retention = _retention(each, begin)
             if each.first < left and each.first_time:
-                known.append((each.first, parse_time(each.first_time)))
+                known.append((each.first, parse_time(each.first_time) + retention))
             if each.sequence < left - 1:  # what follows an anchor was chained after its time
-                known.append((each.sequence + 1, parse_time(each.time)))
-        for first, stored_at in sorted(known):
-            until = None if begin.retention is None else stored_at + begin.retention - SLACK
-            if until is None or self._now < until:
+                known.append((each.sequence + 1, at + retention))
+        for first, leaves_at in sorted(known):
+            until = leaves_at - SLACK
+            if self._now < until:
                 why = "are never dropped"
-                if until is not None:
+                if until < math.inf:
                     why = f"stay until {rfc3339(until)} at least"
                 self._problem("left_early", first, left - 1,
                               f"the stream has not got them any more, though they {why}",
@@ -302,3 +314,13 @@ class Verification:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(kind, first, last, detail))
+
+
+def _retention(statement: Statement, begin: Begin) -> float:
+    """For how many seconds messages stayed when an anchor was made: as it says, since that was
+    signed, and a stream's retention can only be raised. What it says of a stream that was held then
+    is no retention."""
+    for seconds in (statement.retention, begin.retention):
+        if seconds is not None:
+            return seconds
+    return math.inf
