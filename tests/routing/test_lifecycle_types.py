@@ -12,7 +12,11 @@ from support.fixtures import Start
 from support.receiver import Receiver
 
 CONFIG: dict[str, Any] = {
-    "streams": {"live": {"subjects": ["user.*"], "retention": "1d"}},
+    "streams": {
+        "live": {"subjects": ["user.*"], "retention": "1d"},
+        "kept": {"subjects": ["user.*"], "compliance": True},
+    },
+    "compliance": {"chain_every": "100ms", "anchor_every": "1s"},
     "alerts": {"webhook_down": {"failures": 2, "window": "5s"}},
 }
 

@@ -100,6 +100,7 @@ ANSWERS: dict[str, Any] = {
     },
     "match_webhooks": {
         "matched": ["orders"], "matched_count": 1, "next": None,
+        "total": 1, "total_is_estimate": False,
         "items": [{"webhook_id": "orders", "matches": True, "state": "active", "failed": None}],
     },
     "evaluate_expression": {"value": True, "errors": []},
