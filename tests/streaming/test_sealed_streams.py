@@ -128,3 +128,17 @@ async def test_what_is_too_large_once_it_is_sealed_stops_nothing(
     assert (await _record(client, 3))["event"] == small
     report = json.loads((await run("streams", "verify", "audit", "--json")).out)
     assert (report["problems"], report["messages"]) == ([], 3)
+
+
+async def test_a_process_that_ends_between_erasing_a_key_and_its_marker(client: Client) -> None:
+    """The next key of the person is another one, and what the erased one sealed is redacted."""
+    await client.send(event("audit.events.made", {"user_id": "ada", "secret": "of ada"}))
+    await _chained(client, 1)
+    keys = client.nats.jetstream()
+    last = (await keys.stream_info("GATEWAY_SUBJECT_KEYS")).state.last_seq
+    assert await keys.delete_msg("GATEWAY_SUBJECT_KEYS", last)
+    again = event("audit.events.made", {"user_id": "ada", "secret": "of ada"})
+    await client.send(again)
+    await _chained(client, 2)
+    assert (await _record(client, 1))["redacted"]
+    assert (await _record(client, 2))["event"] == again

@@ -23,8 +23,8 @@ _FAILURES = (*BrokerError, APIError, NoStreamResponseError)
 
 
 class SubjectKey(msgspec.Struct, frozen=True):
-    """The ``number``-th key of a person in a stream. ``sealed`` is None once it was erased, at
-    ``erased_at`` (seconds since the epoch)."""
+    """A key of a person in a stream; each has another ``number``. ``sealed`` is None once it was
+    erased, at ``erased_at`` (seconds since the epoch)."""
 
     number: int
     sealed: Sealed | None = None

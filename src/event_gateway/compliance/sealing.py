@@ -17,6 +17,7 @@ from event_gateway.core.matching.path import path_of
 SealBytes = Callable[[str, bytes], Sealed]
 OpenBytes = Callable[[str, Sealed], bytes]
 TRIES = 5
+NUMBER_BITS = 48
 
 
 class DataSealing:
@@ -51,7 +52,9 @@ class DataSealing:
             if entry is not None and entry.sealed is not None:
                 key_id = f"{person}.{entry.number}"
                 return key_id, self._open(f"{stream}/{key_id}", entry.sealed)
-            number = 1 if entry is None else entry.number + 1
+            # Drawn, as a process may have ended between erasing a key and writing its marker: the
+            # events of that key must not seem to be sealed with this one.
+            number = secrets.randbits(NUMBER_BITS) if entry is None else entry.number + 1
             key_id, raw = f"{person}.{number}", secrets.token_bytes(KEY_BYTES)
             made = SubjectKey(number, self._seal(f"{stream}/{key_id}", raw))
             if await self.keys.write(stream, person, made, revision):
