@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from event_gateway.core.text.urls import parse_server_url
@@ -196,6 +196,23 @@ async def test_a_script_is_loaded_into_the_server_that_lacks_it(
         await client.aclose()
     await asyncio.gather(other.aclose(), direct.aclose())
     await others.stop()
+
+
+async def test_a_server_that_has_become_a_replica_is_left_by_all_connections(
+    servers: tuple[str, str],
+) -> None:
+    client = await connect(servers[1])
+    other = await connect(servers[1])
+    take = script(client, "leases/take_or_renew.lua")
+    await take("holder", 1000, key="lease")
+    before = await client.client_id()
+    await other.replicaof("127.0.0.1", 1)
+    with pytest.raises(ReadOnlyError):
+        await take("holder", 1000, key="lease")
+    assert await client.client_id() != before  # it may be another server's
+    await other.replicaof("NO", "ONE")
+    assert await take("holder", 1000, key="lease")
+    await asyncio.gather(client.aclose(), other.aclose())
 
 
 async def _until_answered(due: Run) -> None:

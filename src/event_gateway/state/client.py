@@ -7,7 +7,9 @@ commands may wait, or be answered with megabytes: each has a connection of the p
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from event_gateway.state.server_connection import is_of_former_primary
 from event_gateway.state.shared_connection import SharedConnection
 
 
@@ -24,7 +26,12 @@ class Client(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command. Raises the exceptions in StateError."""
         if args[0] == "EVALSHA":
-            return await self._scripts.call(*args)
+            try:
+                return await self._scripts.call(*args)
+            except ResponseError as error:
+                if is_of_former_primary(error):  # also where one address leads to several servers
+                    await self.leave()
+                raise
         if args[0] == "SCRIPT LOAD":  # to the server that lacks it: others may have another one
             return await self._scripts.call("SCRIPT", "LOAD", args[1])
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
@@ -33,7 +40,7 @@ class Client(Redis):
         """Leaves a server that is not the primary any more: each call that is made from now on has
         a connection to the new one."""
         self._scripts.leave()
-        pool: Any = self.connection_pool  # of several servers: that of state/pool.py
+        pool: Any = self.connection_pool  # that of state/pool.py
         await pool.leave()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
