@@ -66,7 +66,11 @@ class Verification:
         self._first_left: int | None = None
         self._seen = 0  # the last message
         self._begins_at_anchor = False
-        self._trusted: list[tuple[Statement, Anchor]] = []
+        self._former: Anchor | None = None  # the last one that can be trusted
+        self._anchored = 0  # the last sequence of such an anchor
+        self._signers: set[str] = set()
+        # The first message that may not have left yet, and until when: by whether a hold keeps it.
+        self._must_stay: dict[bool, tuple[int, float]] = {}
         for anchor in outside:
             if (statement := self._checked(anchor, "kept outside")) is not None:
                 self._outside[statement.sequence] = statement
@@ -144,8 +148,7 @@ class Verification:
             elif sequence > self._start:
                 self._problem("anchor", sequence, sequence,
                               "no record ends where an anchor kept outside does")  # fmt: skip
-        anchored = max((statement.sequence for statement, _ in self._trusted), default=0)
-        if self._covered and not anchored and self._keys:
+        if self._covered and not self._anchored and self._keys:
             self._problem("anchor", self._start + 1, self._covered,
                           "no anchor of a trusted key covers what is left")  # fmt: skip
         return {
@@ -156,9 +159,9 @@ class Verification:
             "begins_behind": self._start,
             "first": self._first_left,
             "chained_to": self._covered,
-            "anchored_to": anchored,
+            "anchored_to": self._anchored,
             "not_chained_yet": self.unchained,
-            "keys": sorted({anchor.key for _, anchor in self._trusted}),
+            "keys": sorted(self._signers),
             "problem_count": self.problem_count,
             "problems": [msgspec.to_builtins(problem) for problem in self.problems],
         }
@@ -232,11 +235,14 @@ class Verification:
         statement = self._checked(anchor, "of the chain")
         if statement is None:
             return
-        former = self._trusted[-1][1] if self._trusted else None
-        self._trusted.append((statement, anchor))
-        if self._begin is not None and statement.stream != self._begin.stream:
-            self._problem("anchor", statement.sequence, statement.sequence,
-                          f"it is of the stream {statement.stream}")  # fmt: skip
+        former, self._former = self._former, anchor
+        self._anchored = max(self._anchored, statement.sequence)
+        self._signers.add(anchor.key)
+        if self._begin is not None:
+            self._note_first(statement, self._begin)
+            if statement.stream != self._begin.stream:
+                self._problem("anchor", statement.sequence, statement.sequence,
+                              f"it is of the stream {statement.stream}")  # fmt: skip
         if self._link is None:
             self._link, self._covered = statement.link, statement.sequence
             self._start = statement.sequence
@@ -277,29 +283,31 @@ class Verification:
         full = begin.max_bytes is not None or (
             begin.max_messages is not None and present >= NEARLY * begin.max_messages
         )
-        # Of messages from a sequence on: they had not to leave before this time.
-        known: list[tuple[int, float]] = []
-        for each in (*self._statements, *(each for each, _ in self._trusted)):
-            at = parse_time(each.time)
-            retention = math.inf
-            if at < self._held_since:
-                if full:
-                    continue
-                retention = _retention(each, begin)
-            if each.first < left and each.first_time:
-                known.append((each.first, parse_time(each.first_time) + retention))
-            if each.sequence < left - 1:  # what follows an anchor was chained after its time
-                known.append((each.sequence + 1, at + retention))
-        for first, leaves_at in sorted(known):
-            until = leaves_at - SLACK
-            if self._now < until:
-                why = "are never dropped"
-                if until < math.inf:
-                    why = f"stay until {rfc3339(until)} at least"
-                self._problem("left_early", first, left - 1,
-                              f"the stream has not got them any more, though they {why}",
-                              )  # fmt: skip
-                return
+        for statement in self._statements:
+            self._note_first(statement, begin)
+        known = [each for held, each in self._must_stay.items() if held or not full]
+        first, until = min(known, default=(left, 0.0))
+        if first < left:
+            why = "are never dropped"
+            if until < math.inf:
+                why = f"stay until {rfc3339(until)} at least"
+            self._problem("left_early", first, left - 1,
+                          f"the stream has not got them any more, though they {why}")  # fmt: skip
+
+    def _note_first(self, statement: Statement, begin: Begin) -> None:
+        """Notes from which message on, as an anchor tells, none may have left yet."""
+        at = parse_time(statement.time)
+        held = at >= self._held_since
+        retention = math.inf if held else _retention(statement, begin)
+        # What follows an anchor was chained after its time.
+        stored = [(statement.sequence + 1, at)]
+        if statement.first_time:
+            stored.append((statement.first, parse_time(statement.first_time)))
+        for first, stored_at in stored:
+            until = stored_at + retention - SLACK
+            known = self._must_stay.get(held)
+            if self._now < until and (known is None or first < known[0]):
+                self._must_stay[held] = first, until
 
     def _missing(self, first: int, last: int) -> None:
         self._problem("removed", first, last, "missing")
