@@ -112,9 +112,7 @@ class DueLoop:
     async def _scan(self) -> None:
         """Finds lanes with due deliveries, a page at a time."""
         if self._page == 0:
-            lanes, unknown = self._dispatcher.lanes, self._unknown_since
-            self._unknown_since = {id_: at for id_, at in unknown.items() if id_ not in lanes}
-            self._dispatcher.backlogs.drain_all()
+            self._begin_scan()
         due = await self._queues.due(self._page, PAGE)
         await self._request_for(due)
         is_last = len(due) < PAGE
