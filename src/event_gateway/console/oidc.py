@@ -180,7 +180,8 @@ class Oidc:
             raise OidcFailed(f"The provider does not answer: {type(error).__name__}.") from error
         if answer.status_code != 200 or not isinstance(tokens, dict):
             why = tokens.get("error", "") if isinstance(tokens, dict) else ""
-            kind = OidcRefused if answer.status_code < 500 else OidcFailed
+            refused = answer.status_code < 500 and answer.status_code not in (408, 429)
+            kind = OidcRefused if refused else OidcFailed
             raise kind(f"The provider gave no token: {answer.status_code} {why}".rstrip())
         return tokens
 

@@ -45,20 +45,24 @@ class Renewal:
     async def _renew(self, session: Session, refresh: str, oidc: Oidc) -> Session | None:
         try:
             token = await oidc.refresh(session.kind, refresh)
-            caller = await self._connection.client(token.text).show_caller()
         except OidcRefused as error:
             log.info("a session of the console has ended", reason=str(error))
             return None
-        except (OidcFailed, GatewayError, GatewayUnreachable) as error:
+        except OidcFailed as error:
             # The present key may do for some seconds; then the gateway says that it does not.
             log.warning("a session of the console was not renewed", reason=str(error))
             self._renewed.pop(refresh, None)
             return session
-        until = caller["expires_at"]
-        return dataclasses.replace(
-            session, key=token.text, refresh=token.refresh,
-            key_until=None if until is None else datetime.fromisoformat(until).timestamp(),
-        )  # fmt: skip
+        # Many providers take `refresh` once only: from here on the new token must not be lost.
+        renewed = dataclasses.replace(session, key=token.text, refresh=token.refresh)
+        try:
+            until = (await self._connection.client(token.text).show_caller())["expires_at"]
+        except (GatewayError, GatewayUnreachable) as error:
+            log.warning("the gateway does not say how long a session's new key is valid",
+                        reason=str(error))  # fmt: skip
+            return renewed
+        key_until = None if until is None else datetime.fromisoformat(until).timestamp()
+        return dataclasses.replace(renewed, key_until=key_until)
 
     def _forget(self, now: float) -> None:
         for refresh, (at, _) in list(self._renewed.items()):
