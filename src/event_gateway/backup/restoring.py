@@ -21,7 +21,7 @@ from event_gateway.broker.named_streams import reattach_sources
 from event_gateway.broker.peers import heard_processes
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.restored_logs import adopt_restored_logs
-from event_gateway.broker.stream_copies import CopiedStream, CopyFailed
+from event_gateway.broker.stream_copies import CopiedStream
 from event_gateway.core.text.times import parse_time
 from event_gateway.state import key_copies
 from event_gateway.state.connection import StateError
@@ -66,15 +66,18 @@ async def restore_backup(
     try:
         await _write_redis(archive, client, manifest, progress)
         for stream in streams:
-            written.append(stream.name)
-            await _write_stream(archive, broker, stream, replicas, progress)
+            copied = CopiedStream(stream.config, stream.state)
+            where = await stream_copies.begin_copy_in(broker, copied, replicas)
+            written.append(stream.name)  # not before: one that was there already is not deleted
+            await _write_stream(archive, broker, stream, where, progress)
         await adopt_restored_logs(broker)
+        await key_copies.complete(client, manifest.records_format)
     except BaseException as error:
-        with contextlib.suppress(*StateError):
-            await key_copies.delete_all(client)
-        for name in written:
-            with contextlib.suppress(CopyFailed, *BrokerError):
+        # Redis last: as long as it has what it has, no gateway starts with the half of the streams.
+        with contextlib.suppress(*BrokerError, *StateError):
+            for name in written:
                 await stream_copies.delete_stream(broker, name)
+            await key_copies.delete_all(client)
         if isinstance(error, ProvisionError):
             raise NotRestored(str(error)) from None
         raise
@@ -84,12 +87,24 @@ async def restore_backup(
 async def _check_servers(
     manifest: Manifest, broker: Broker, client: Redis, external: Sequence[str]
 ) -> None:
-    present = await stream_copies.streams_to_copy(broker, external)
-    own = sorted(name for name in present if name not in external)
+    if await key_copies.is_interrupted(client):
+        raise NotRestored(
+            "an earlier restore onto these servers was interrupted: delete what it has written "
+            "to NATS and Redis (of embedded servers: the data directory), and repeat it"
+        )
+    copied = {stream.name for stream in manifest.streams}
+    present = await stream_copies.streams_to_copy(broker, [*copied, *external])
+    own = sorted(name for name in present if name.startswith(stream_copies.PREFIXES))
     if own:
         raise NotRestored(
             f"NATS has streams of a gateway already ({', '.join(own[:3])}"
             f"{', …' if len(own) > 3 else ''}): a backup is restored onto empty servers"
+        )
+    foreign = sorted(copied & set(present) - set(external))
+    if foreign:
+        raise NotRestored(
+            f"NATS has a stream {foreign[0]} already, which the backup has too: name it in "
+            "ingest.streams, as the gateway that was copied did, and it stays as it is"
         )
     if not await key_copies.is_empty(client):
         raise NotRestored(
@@ -111,13 +126,13 @@ def _check_parts(archive: Archive, parts: Sequence[Part], progress: Progress) ->
 async def _write_redis(
     archive: Archive, client: Redis, manifest: Manifest, progress: Progress
 ) -> None:
+    await key_copies.begin(client)
     done, total = 0, sum(manifest.keys.values())
     for part in manifest.redis:
         for copies in _copies_in(archive.read(part)):
             await key_copies.copy_in(client, copies)
             done += len(copies)
             progress("keys in Redis", done, total)
-    await key_copies.complete(client)
 
 
 def _copies_in(content: bytes) -> Iterator[list[KeyCopy]]:
@@ -133,7 +148,7 @@ async def _write_stream(
     archive: Archive,
     broker: Broker,
     stream: StreamCopy,
-    replicas: int | None,
+    where: str,
     progress: Progress,
 ) -> None:
     total = sum(part.bytes for part in stream.parts)
@@ -145,8 +160,7 @@ async def _write_stream(
             done += part.bytes
             progress(f"bytes of {stream.name}", done, total)
 
-    copied = CopiedStream(stream.config, stream.state)
-    await stream_copies.copy_in(broker, copied, chunks(), replicas)
+    await stream_copies.copy_in(broker, stream.name, where, chunks())
     if sources := stream.config.get("sources"):
         await reattach_sources(
             broker, stream.name, [StreamSource.from_response(source) for source in sources],

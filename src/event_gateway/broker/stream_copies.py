@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
 
@@ -79,14 +80,12 @@ async def copy_out(broker: Broker, stream: str, take: Callable[[bytes], None]) -
     return CopiedStream(answer["config"], answer["state"])
 
 
-async def copy_in(
-    broker: Broker, stream: CopiedStream, chunks: Iterable[bytes], replicas: int | None
-) -> None:
-    """Creates a stream from the chunks of a snapshot, without its sources: some servers would copy
-    them from their beginning. ``replicas``: on how many servers; None: as many as it had, or one
-    where the server is in no cluster.
+async def begin_copy_in(broker: Broker, stream: CopiedStream, replicas: int | None) -> str:
+    """Begins to create a stream from a snapshot; returns where :func:`copy_in` sends it. It has no
+    sources: some servers would copy them from their beginning. ``replicas``: on how many servers;
+    None: as many as it had, or one where the server is in no cluster.
 
-    Raises CopyFailed, and the exceptions in BrokerError.
+    Raises CopyFailed, also if there is such a stream, and the exceptions in BrokerError.
     """
     name, nc = stream.config["name"], broker.nc
     if replicas is None and not nc._server_info.get("cluster"):
@@ -96,17 +95,29 @@ async def copy_in(
         config["num_replicas"] = replicas
     request = msgspec.json.encode({"config": config, "state": stream.state})
     answer = await _ask(broker, f"$JS.API.STREAM.RESTORE.{name}", request, name)
-    where = answer["deliver_subject"]
-    for chunk in chunks:
-        for start in range(0, len(chunk), CHUNK):
-            taken = await _request(broker, where, chunk[start : start + CHUNK], name, SILENCE)
-            _check(taken, name)
+    return str(answer["deliver_subject"])
+
+
+async def copy_in(broker: Broker, name: str, where: str, chunks: Iterable[bytes]) -> None:
+    """Creates the stream ``name`` from the chunks of a snapshot. Raises CopyFailed, and the
+    exceptions in BrokerError."""
+    try:
+        for chunk in chunks:
+            for start in range(0, len(chunk), CHUNK):
+                taken = await _request(broker, where, chunk[start : start + CHUNK], name, SILENCE)
+                _check(taken, name)
+    except BaseException:
+        # Else the server may make the stream of what it has got, after it was deleted here.
+        with contextlib.suppress(CopyFailed, *BrokerError):
+            await _request(broker, where, b"", name, SILENCE)
+        raise
     _check(await _request(broker, where, b"", name, ASSEMBLY), name)
 
 
 async def delete_stream(broker: Broker, name: str) -> None:
-    """Deletes a stream that was copied in."""
-    await _ask(broker, f"$JS.API.STREAM.DELETE.{name}", b"", name)
+    """Deletes a stream that was copied in, if it is there. Raises the exceptions in BrokerError."""
+    with contextlib.suppress(NotFoundError):
+        await broker.js.delete_stream(name)
 
 
 async def _ask(broker: Broker, subject: str, body: bytes, what: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from redis.asyncio import Redis
 
 from event_gateway.state import keys
 from event_gateway.state.key_family import PREFIX, Family
-from event_gateway.state.keys import CHECKPOINT, DELIVERY, DUE, PAUSED, QUEUE, family_of
+from event_gateway.state.keys import CHECKPOINT, DELIVERY, DUE, FORMAT, PAUSED, QUEUE, family_of
+from event_gateway.state.records import RESTORING
 
 SCANNED = 1000  # keys that Redis looks at in one call
 AT_ONCE = 128  # keys that are read or written in one call
@@ -67,10 +68,13 @@ async def copy_out(client: Redis) -> AsyncIterator[list[KeyCopy]]:
 
     Raises the exceptions in StateError.
     """
+    first: set[bytes] = set()
     for family in FIRST:
         async for found in _scan(client, family):
+            first.update(found)
             yield await _read(client, found)
-    async for found in _scan(client, None):
+    async for scanned in _scan(client, None):
+        found = [key for key in scanned if key not in first]  # what they say now came too late
         for start in range(0, len(found), AT_ONCE):
             yield await _read(client, found[start : start + AT_ONCE])
     # Deliveries that wait, once more: a renaming of their webhook may have moved them from keys
@@ -186,6 +190,18 @@ async def is_empty(client: Redis) -> bool:
     return True
 
 
+async def is_interrupted(client: Redis) -> bool:
+    """Whether a restoration has begun and has not been completed. Raises the exceptions in
+    StateError."""
+    return bool(await client.get(FORMAT.key()) == RESTORING)
+
+
+async def begin(client: Redis) -> None:
+    """Begins a series of :func:`copy_in`: no gateway starts until it is completed. Raises the
+    exceptions in StateError."""
+    await client.set(FORMAT.key(), RESTORING)
+
+
 async def copy_in(client: Redis, copies: Sequence[KeyCopy]) -> None:
     """Writes keys of a copy; those that have expired since are left out.
 
@@ -202,8 +218,8 @@ async def copy_in(client: Redis, copies: Sequence[KeyCopy]) -> None:
 
 
 def _write(pipe: Any, copy: KeyCopy, kind: str | None) -> None:
-    if kind is None:
-        return  # a family of another version, whose meaning this one does not know
+    if kind is None or copy.family == FORMAT.name:
+        return  # a family of another version, whose meaning this one does not know; or the last one
     items = copy.items
     if copy.family == DELIVERY.name:
         webhook, member = copy.key[len(_RECORD) :].split(b":", 1)
@@ -228,14 +244,13 @@ def _write(pipe: Any, copy: KeyCopy, kind: str | None) -> None:
         pipe.pexpireat(copy.key, copy.expires_at)
 
 
-async def complete(client: Redis) -> None:
-    """Ends a series of :func:`copy_in`: paused webhooks are not due.
-
-    Raises the exceptions in StateError.
-    """
+async def complete(client: Redis, records_format: int) -> None:
+    """Ends a series of :func:`copy_in`, whose records have this format: paused webhooks are not
+    due, and a gateway may start. Raises the exceptions in StateError."""
     paused = await cast(Any, client.smembers(PAUSED.key()))
     if paused:
         await client.zrem(DUE.key(), *paused)
+    await client.set(FORMAT.key(), records_format)
 
 
 async def delete_all(client: Redis) -> None:

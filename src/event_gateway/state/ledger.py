@@ -14,7 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Event, Received
-from event_gateway.core.errors import NewerFormat
+from event_gateway.core.errors import NewerFormat, ServerRefused
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.condition import condition_of
@@ -25,6 +25,7 @@ from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.pending_changes import Batch, PendingChanges
 from event_gateway.state.records import (
     FORMAT,
+    RESTORING,
     Record,
     attempts_of,
     changed_at,
@@ -116,9 +117,16 @@ class Ledger:
     async def start(self) -> None:
         """Reads the highest recorded sequences and starts to write.
 
-        Raises NewerFormat if a newer version of the gateway has written the ledger.
+        Raises NewerFormat if a newer version of the gateway has written the ledger, and
+        ServerRefused if it is half restored.
         """
-        stored = int(await self._client.get(FORMAT_KEY.key()) or 0)
+        found = await self._client.get(FORMAT_KEY.key())
+        if found == RESTORING:
+            raise ServerRefused(
+                "event-gateway restore is writing to this Redis, or was interrupted: delete what "
+                "it has written to Redis and NATS, and repeat it"
+            )
+        stored = int(found or 0)
         if stored > FORMAT:
             raise NewerFormat("the ledger in Redis", stored, FORMAT)
         if stored < FORMAT:

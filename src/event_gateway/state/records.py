@@ -9,6 +9,7 @@ from event_gateway.core.text.times import parse_time
 from event_gateway.core.webhook.delivery import Attempt, Status
 
 FORMAT = 3  # format of the records; a record of a newer format is neither read nor written
+RESTORING = b"restoring"  # instead of the format: a restoration has not ended
 MAX_MEMBER = 512  # characters up to which an id is its own member
 MEMBER_PREFIX = 64  # characters of a longer id that begin its member
 MAX_RESPONSES = 5  # the latest attempts of a delivery whose responses are stored

@@ -1,0 +1,116 @@
+"""Restorations that are refused or interrupted, and what the servers have afterwards."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from nats.js.errors import NotFoundError
+from redis.asyncio import Redis
+
+from event_gateway.backup.archive import Archive
+from event_gateway.backup.making import Progress, make_backup
+from event_gateway.backup.restoring import NotRestored, restore_backup
+from event_gateway.broker.connection import Broker, connect
+from event_gateway.core.errors import ServerRefused
+from event_gateway.state import key_copies
+from event_gateway.state.connection import close as close_redis
+from event_gateway.state.connection import connect as connect_redis
+from event_gateway.state.keys import CHECKPOINT, FORMAT
+from event_gateway.state.ledger import Ledger
+from event_gateway.state.records import FORMAT as RECORDS_FORMAT
+from event_gateway.tasks import Supervisor
+
+
+def _nobody(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@pytest.fixture
+async def connections(servers: tuple[str, str]) -> AsyncIterator[tuple[Broker, Redis]]:
+    broker, client = await connect(servers[0]), await connect_redis(servers[1])
+    yield broker, client
+    await broker.close()
+    await close_redis(client)
+
+
+async def test_a_stream_that_was_there_before_is_never_deleted(
+    tmp_path: Path, connections: tuple[Broker, Redis]
+) -> None:
+    """The gateway that was copied read ``ORDERS``; the configuration of ``restore`` does not name
+    it, so that it is neither restored over the present one nor deleted."""
+    broker, client = connections
+    await broker.js.add_stream(name="ORDERS", subjects=["orders.>"])
+    await broker.js.publish("orders.a", b"mine")
+    await make_backup(broker, client, tmp_path / "copy", external=["ORDERS"], progress=_nobody)
+
+    archive = Archive(tmp_path / "copy")
+    with pytest.raises(NotRestored, match=r"stream ORDERS already.*ingest\.streams"):
+        await restore_backup(
+            archive, broker, client, external=[], replicas=None, progress=_nobody
+        )  # fmt: skip
+    assert (await broker.js.stream_info("ORDERS")).state.messages == 1
+
+    await restore_backup(
+        archive, broker, client, external=["ORDERS"], replicas=None, progress=_nobody
+    )  # fmt: skip
+    await broker.js.delete_stream("ORDERS")
+    with pytest.raises(NotFoundError):
+        await broker.js.stream_info("ORDERS")
+
+
+async def test_what_ends_during_a_backup_is_behind_its_checkpoint(
+    connections: tuple[Broker, Redis],
+) -> None:
+    """The copy has the checkpoint from before the records, although it goes on meanwhile."""
+    _, client = connections
+    await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "5")
+    copied = []
+    async for copies in key_copies.copy_out(client):
+        copied += [copy.items for copy in copies if copy.family == CHECKPOINT.name]
+        await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "9")
+    assert copied == [[b"GATEWAY_EVENTS", b"5"]]
+
+
+async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(
+    tmp_path: Path, connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ``kill -9``: nothing is cleaned up. One that fails leaves nothing behind."""
+    broker, client = connections
+    await broker.js.add_stream(name="GATEWAY_EVENTS", subjects=["events.>"])
+    await broker.js.publish("events.a", b"event")
+    await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "1")
+    await make_backup(broker, client, tmp_path / "copy", external=[], progress=_nobody)
+    archive = Archive(tmp_path / "copy")
+    await broker.js.delete_stream("GATEWAY_EVENTS")
+    await client.flushdb()
+
+    def fails(what: str, _done: int, _total: int) -> None:
+        if what == "bytes of GATEWAY_EVENTS":
+            raise OSError("no more")
+
+    async def restore(progress: Progress = _nobody) -> None:
+        await restore_backup(
+            archive, broker, client, external=[], replicas=None, progress=progress
+        )  # fmt: skip
+
+    with pytest.raises(OSError, match="no more"):
+        await restore(fails)
+    assert await client.dbsize() == 0
+
+    with monkeypatch.context() as killed:
+        killed.setattr(key_copies, "delete_all", _nothing)
+        with pytest.raises(OSError, match="no more"):
+            await restore(fails)
+    with pytest.raises(NotRestored, match="an earlier restore onto these servers was interrupted"):
+        await restore()
+    with pytest.raises(ServerRefused, match="was interrupted"):
+        await Ledger(client, 60.0, Supervisor()).start()
+
+    await client.flushdb()
+    await restore()
+    assert (await broker.js.stream_info("GATEWAY_EVENTS")).state.messages == 1
+    assert await client.get(FORMAT.key()) == b"%d" % RECORDS_FORMAT
+
+
+async def _nothing(_client: Redis) -> None:
+    """What a killed process does."""
