@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from event_gateway.api.routes import source_endpoint
 from event_gateway.cli.process.serve import Running
 from event_gateway.ingest import provider_documents
 from support.certificates import IssuedFiles
@@ -537,6 +538,36 @@ async def test_bounds_and_backpressure(start: Start, connect: Start) -> None:
         await client.http.patch("/v1/sources/gh", json={"enabled": True})
         draining = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
         assert (draining.status_code, draining.json()["outcome"]) == (503, "not taken")
+
+
+async def test_slow_bodies_keep_nobody_out(
+    client: Client, sender: httpx.AsyncClient, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can begin to send a body: only its end shows whose it is."""
+    monkeypatch.setattr(source_endpoint, "MAX_AT_WORK", 2)
+    await register(client, **GITHUB)
+    port = int(gateway.http_url.rpartition(":")[2])
+    readers, writers = [], []
+    for _ in range(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/sources/gh HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
+        readers.append(reader)
+        writers.append(writer)
+    answer = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
+    while answer.status_code == 200:  # until both are there
+        answer = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
+    assert answer.status_code == 503
+    monkeypatch.setattr(source_endpoint, "SLOW", 0.0)
+    answer = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
+    assert answer.status_code == 200, answer.text
+    async with asyncio.timeout(PATIENCE):
+        line = await readers[0].readline()
+    assert line.startswith(b"HTTP/1.1 503 "), line
+    writers[1].write(b"        ")  # the other one goes on
+    async with asyncio.timeout(PATIENCE):
+        assert (await readers[1].readline()).startswith(b"HTTP/1.1 401 ")
+    for writer in writers:
+        writer.close()
 
 
 async def test_a_client_certificate(start: Start, connect: Start, issued: IssuedFiles) -> None:

@@ -3,6 +3,7 @@
 Callers prove themselves to the source, and to nobody else: these routes need no key of the gateway.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ from event_gateway.transport.document import NotFetched
 
 PATH = "/v1/sources/{name}"
 MAX_AT_WORK = 128  # requests of a process that are read and verified at a time
+SLOW = 2.0  # seconds for a body, after which its request makes room for another one
 LIMIT = "source_requests"  # its name in the metrics
 _STATUS = {
     "signature": 401,
@@ -64,6 +66,7 @@ class SourceEndpoint:
         self._certificates = certificates
         self._limit_reached = limit_reached
         self._at_work = 0
+        self._reading: dict[asyncio.Timeout, float] = {}  # since when, the oldest first
 
     def routes(self) -> list[Route]:
         """The routes, which must come before those that need a key."""
@@ -80,10 +83,8 @@ class SourceEndpoint:
             detail = "the gateway is shutting down: the request was not taken, send it again"
             raise Problem(problem_types.SHUTTING_DOWN, detail, {"Retry-After": "2"},
                           outcome="not taken")  # fmt: skip
-        if self._at_work >= MAX_AT_WORK:
-            self._limit_reached(LIMIT)
-            detail = "too many requests to sources are at work, send it again"
-            raise Problem(503, detail, {"Retry-After": "1"})
+        if self._at_work >= MAX_AT_WORK and not self._makes_room():
+            raise self._too_many()
         self._at_work += 1
         try:
             return await self._take(definition, request)
@@ -113,8 +114,7 @@ class SourceEndpoint:
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             raise Problem(415, f"content-encoding {encoding[:32]} is not supported")
-        body = await read_body(request, self._state.max_body)
-        inbound = self._inbound(request, body)
+        inbound = self._inbound(request, await self._body(request))
         trace = trace_of(known_headers(request.scope["headers"]))
         outcome = await answered(self._sources.receive(definition, inbound, trace), definition)
         if isinstance(outcome, Answer):
@@ -124,6 +124,33 @@ class SourceEndpoint:
         duplicates = sum(ack.duplicate for ack in outcome.appended)
         shown = {"accepted": len(outcome.appended) - duplicates, "duplicates": duplicates}
         return Response(json.dumps(shown), 200, media_type="application/json")
+
+    async def _body(self, request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(None) as reading:
+                self._reading[reading] = asyncio.get_running_loop().time()
+                try:
+                    return await read_body(request, self._state.max_body)
+                finally:
+                    self._reading.pop(reading, None)
+        except TimeoutError:
+            raise self._too_many() from None
+
+    def _makes_room(self) -> bool:
+        """Ends the request whose body has been awaited for longest, if that is slow: nobody has
+        verified who sends it, and it must not keep others from theirs."""
+        now = asyncio.get_running_loop().time()
+        reading, since = next(iter(self._reading.items()), (None, now))
+        if reading is None or now - since < SLOW:
+            return False
+        del self._reading[reading]
+        reading.reschedule(now)
+        return True
+
+    def _too_many(self) -> Problem:
+        self._limit_reached(LIMIT)
+        detail = "too many requests to sources are at work, send it again"
+        return Problem(503, detail, {"Retry-After": "1"})
 
     def _source_of(self, request: Request) -> SourceDefinition:
         name = request.path_params["name"]
