@@ -84,6 +84,18 @@ class NatsCluster:
         """The URLs of all servers, as the configuration has them."""
         return ",".join(server.url for server in self.servers)
 
+    def start_one(self, stack: contextlib.AsyncExitStack) -> None:
+        """Starts the first server alone, which has no majority. :meth:`start_others` follows."""
+        for server in self.servers:
+            stack.callback(server.kill)
+            routes = [other.route for other in self.servers if other is not server]
+            server.configure(routes, advertises=True)
+        self.servers[0].start()
+
+    def start_others(self) -> None:
+        for server in self.servers[1:]:
+            server.start()
+
     async def start(self, stack: contextlib.AsyncExitStack, *, relays: bool = False) -> None:
         """Starts the servers, which are killed when ``stack`` is closed, and waits until they can
         store a stream three times."""

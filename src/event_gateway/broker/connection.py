@@ -40,6 +40,8 @@ MIN_SERVER_VERSION = (2, 10)
 # has headers.
 MIN_PAYLOAD = 7 * 64 * 1024
 
+NO_LEADER = 10008  # error code of the server: its cluster has no leader of JetStream
+
 # Words of the server's errors about who the gateway is.
 _REFUSALS = ("authorization", "authentication", "authenticated", "credentials", "revoked")
 _TOO_LATE = "authentication timeout"  # a slow network, or a busy machine
@@ -128,7 +130,7 @@ class Broker:
                     warned = True
                 self._create_client()
                 await asyncio.sleep(0.5)
-        await self._check(shown)
+        await self._check(shown, deadline)
         await self._check_permissions(shown)
         await self.publisher.start()
         self._started = True
@@ -139,7 +141,7 @@ class Broker:
         version = self.nc.connected_server_version
         return f"{version.major}.{version.minor}.{version.patch}"
 
-    async def _check(self, shown: str) -> None:
+    async def _check(self, shown: str, deadline: float) -> None:
         version = self.nc.connected_server_version
         if (version.major, version.minor) < MIN_SERVER_VERSION:
             is_version = self.server_version
@@ -154,18 +156,38 @@ class Broker:
                 f"NATS at {shown} accepts messages of at most {self.nc.max_payload} bytes; an "
                 f"event of 64 KiB may need {MIN_PAYLOAD}: raise the server's max_payload"
             )
-        try:
-            await self.js.account_info()
-        except (*BrokerError, APIError) as error:
-            denied = self.violations.during_call()
-            await self.nc.close()
-            if denied:
-                raise ServerRefused(f"NATS at {shown}: {denied}") from None
-            why = error.description if isinstance(error, APIError) else str(error)
-            raise ServerRefused(
-                f"NATS at {shown} has no JetStream for this account{f' ({why})' if why else ''}: "
-                "start the server with JetStream enabled"
-            ) from None
+        await self._wait_for_jetstream(shown, deadline)
+
+    async def _wait_for_jetstream(self, shown: str, deadline: float) -> None:
+        """Returns once JetStream answers: a cluster that has just started has no leader yet."""
+        warned = False
+        while True:
+            try:
+                await self.js.account_info()
+                return
+            except (*BrokerError, APIError) as error:
+                denied = self.violations.during_call()
+                why = (error.description if isinstance(error, APIError) else "") or str(error)
+                waits = isinstance(error, TimeoutError) or (
+                    isinstance(error, APIError) and error.err_code == NO_LEADER
+                )
+                if denied or not waits or time.monotonic() > deadline:
+                    await self.nc.close()
+                    if denied:
+                        raise ServerRefused(f"NATS at {shown}: {denied}") from None
+                    if waits:
+                        raise ServerRefused(
+                            f"the JetStream of NATS at {shown} does not answer ({why}): has the "
+                            "cluster a majority of its servers?"
+                        ) from None
+                    raise ServerRefused(
+                        f"NATS at {shown} has no JetStream for this account"
+                        f"{f' ({why})' if why else ''}: start the server with JetStream enabled"
+                    ) from None
+                if not warned:
+                    log.warning("JetStream does not answer yet", url=shown, error=why)
+                    warned = True
+                await asyncio.sleep(0.5)
 
     async def _check_permissions(self, shown: str) -> None:
         try:
