@@ -230,6 +230,13 @@ def test_any_line_that_is_no_line_is_named() -> None:
         assert kinds(report) == {"export"}, broken
 
 
+def test_a_text_beside_the_bytes_that_were_chained_is_found() -> None:
+    lines = export()
+    at = next(at for at, line in enumerate(lines) if b'"data_base64"' in line)
+    lines[at] = encode(msgspec.json.decode(lines[at]) | {"data": "another"})
+    assert "export" in kinds(verified(lines))
+
+
 def test_what_left_before_a_hold_is_not_missed() -> None:
     """A hold takes the limits away, also those under which the oldest messages have left."""
     held_since = rfc3339(NOW + 1)

@@ -46,7 +46,14 @@ class MessageLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag
     data_base64: bytes = b""
 
     def message(self) -> StoredMessage:
-        """The message, byte by byte."""
+        """The message, byte by byte. Raises ValueError if it has a part twice: what a reader takes
+        for the message must be what was verified."""
+        if (
+            (self.data and self.data_base64)
+            or (self.headers and self.headers_base64)
+            or (self.subject and self.subject_base64)
+        ):
+            raise ValueError("a part of the message is there twice")
         return StoredMessage(
             self.seq,
             self.time,

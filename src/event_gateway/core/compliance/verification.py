@@ -84,7 +84,12 @@ class Verification:
             self._problem("export", 0, 0, "a line cannot be read")
             return
         if isinstance(decoded, MessageLine):
-            self.message(decoded.message())
+            try:
+                message = decoded.message()
+            except ValueError as error:
+                self._problem("export", decoded.seq, decoded.seq, str(error))
+                return
+            self.message(message)
         elif self._ended:
             self._problem("export", 0, 0, "a line stands behind the end")
         elif isinstance(decoded, ChainRecord):
