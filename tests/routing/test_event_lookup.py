@@ -13,7 +13,7 @@ from event_gateway.api.routes import dead_letter_of_event
 from event_gateway.broker import log_search
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog, StoredDeadLetter
 from event_gateway.cli.process.serve import Running
-from event_gateway.lookup import backfill, finder, listing
+from event_gateway.lookup import backfill, finder, listing, patient_reading
 from event_gateway.replay.resend import Resend
 from support.client import Client, event
 from support.fixtures import Command, Start
@@ -88,6 +88,7 @@ async def test_the_story_of_an_event(start: Start, connect: Start, receiver: Rec
     rows = {row["id"]: row for row in answer["webhooks"]}
     assert [row["matched"] for row in answer["webhooks"]] == [True] * 5 + [False] * 4
     assert answer["matched_count"] == 5
+    assert answer["total"] == len(answer["webhooks"])
     assert rows["fine"]["status"] == "succeeded"
     assert rows["fine"]["waits"] == []
     reasons = {name: [wait["reason"] for wait in row.get("waits", ())]
@@ -232,6 +233,33 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     found = await get(client, "", until=middle, since="2020-01-01T00:00:00Z", limit=1000)
     assert len(found["items"]) < len(earlier)
     assert found["next"] is not None
+
+
+async def test_nats_does_not_know_yet_where_a_type_is(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loads that after a start, for seconds in a long log: nobody waits for it."""
+    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(listing, "MAX_READ", 20)
+    monkeypatch.setattr(finder, "MAX_READ", 20)
+    monkeypatch.setattr(finder, "NEAR", 10)
+    sent = [event(f"user.{'rare' if n % 40 == 7 else 'a'}") for n in range(120)]
+    await client.send(sent)
+    await until_routed(client, sent[-1]["id"])
+    rare = [each["id"] for each in reversed(sent) if each["type"] == "user.rare"]
+    at_once = await get(client, "", type="user.rare", limit=1)
+    assert (at_once["total"], "note" in at_once) == (3, False)
+    monkeypatch.setattr(patient_reading, "PATIENCE", 0.0)
+    page = await get(client, "", type="user.rare")
+    assert [item["event"]["id"] for item in page["items"]] == rare[: len(page["items"])]
+    assert (page["total"], page["next"] is None) == (None, False)
+    assert 0 < page["read"] < 120
+    assert "NATS is loading" in page["note"]
+    assert await ids(client, type="user.rare") == rare
+    assert await ids(client, type="user.rare", limit=1) == rare
+    await asyncio.gather(*(client.http.get("/v1/events?type=user.rare") for _ in range(20)))
+    monkeypatch.undo()
+    assert await ids(client, type="user.rare") == rare
 
 
 async def test_events_that_the_index_does_not_have(
@@ -416,6 +444,7 @@ async def test_few_searches_read_the_log_at_once(
             running -= 1
 
     monkeypatch.setattr(finder, "read_back", counted)
+    monkeypatch.setattr(patient_reading, "read_back", counted)
     answers = await asyncio.gather(*(client.http.get(f"/v1/events/none-{n}") for n in range(20)))
     assert {answer.status_code for answer in answers} == {404}
     assert 1 <= most <= finder.MAX_SEARCHES

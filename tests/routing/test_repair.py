@@ -188,9 +188,17 @@ async def test_manual_repair_waits_for_a_request(
             more = await _send(client, 5)
             await _came(receiver, more)
             assert len(receiver.requests) == count + 10, "new events go on"
+            found = await client.http.get(f"/v1/events/{next(iter(more))}")
+            told = [each["why"] for each in found.json()["unknown"]]
+            assert any("Redis may have lost entries of the index" in why for why in told), told
             answer = await client.http.post("/v1/repair", json={"reread": reread})
             assert (answer.status_code, answer.json()) == (202, {"streams": ["GATEWAY_EVENTS"]})
             await _ready(client.http)
+            async with asyncio.timeout(PATIENCE):
+                while "Redis may have lost" in found.text:
+                    await asyncio.sleep(0.1)
+                    found = await client.http.get(f"/v1/events/{next(iter(more))}")
+            assert found.status_code == 200
             if reread:
                 async with asyncio.timeout(PATIENCE):
                     while len(receiver.requests) < count + 10 + 40:

@@ -61,6 +61,7 @@ async def read_page(
     puller = Puller(broker, stream, name)
     await puller.start()
     messages: list[Pulled] = []
+    ended = False
     try:
         await puller.request(expected)
         requests = 0
@@ -88,11 +89,13 @@ async def read_page(
                 if message.consumer_seq != len(messages) + 1:
                     raise TimeoutError(f"a message of {stream} was lost on the way")
                 messages.append(message)
+        ended = True
     except ConsumerGone:
         raise TimeoutError(f"the consumer on {stream} was deleted") from None
     finally:
         with contextlib.suppress(*BrokerError):
             await puller.stop()
-            if broker.connected:
+            # While the server still looks for messages it does not answer: it deletes it later.
+            if ended and broker.connected:
                 await broker.js.delete_consumer(stream, name)
     return Page(messages, pending - len(messages))

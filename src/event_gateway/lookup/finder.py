@@ -17,6 +17,7 @@ from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.suggestion import close_matches
 from event_gateway.lookup.log_state import LogState, LogStates
+from event_gateway.lookup.patient_reading import PatientReading
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import ID, Span
@@ -27,6 +28,8 @@ PASSAGE = 500  # messages that are read at a time
 NEAR = 500  # latest events that are searched for an id which is not found, and for similar ones
 MAX_SEARCHES = 4  # that read the log at a time in a process, as each makes consumers of its own
 MAX_WAIT = 10.0  # seconds for which a search waits for its turn
+
+SLOW = "NATS is loading where the type is, as after each start: ask again in a few seconds"
 
 MaySee = Callable[[Received], bool]
 
@@ -155,26 +158,28 @@ class Finder:
     ) -> tuple[list[Received], int, list[str]]:
         """Reads what the index may not have, the newest first, up to a first event that fits."""
         subjects = [] if event_type is None else filters_for(log_subjects(event_type))
+        reading = PatientReading(self._broker, state.stream, subjects)
         left_out: list[str] = []
         read = 0
         parts = (
             Span(max(state.first, state.settled + 1), state.last),
             Span(state.first, min(state.settled, state.indexed - 1)),
         )
-        for part, what in zip(parts, ("not routed yet", "not indexed yet"), strict=True):
+        unindexed = "not indexed yet"
+        if state.rereading:
+            unindexed = "perhaps not indexed, as Redis may have lost entries and the log is reread"
+        for part, what in zip(parts, ("not routed yet", unindexed), strict=True):
             before = part.last + 1
             while before > part.first:
                 if read >= budget:
-                    left_out.append(
-                        f"{state.stream}: events up to sequence {before - 1}, which are {what}: "
-                        "name their type, or list them by type or time"
+                    text = f"{state.stream}: events up to sequence {before - 1}, which are {what}: "
+                    text += (
+                        SLOW if reading.slow else "name their type, or list them by type or time"
                     )
+                    left_out.append(text)
                     break
                 try:
-                    passage = await read_back(
-                        self._broker, state.stream, before=before, floor=part.first,
-                        wanted=PASSAGE, subjects=subjects,
-                    )  # fmt: skip
+                    passage = await reading.back(before, part.first, PASSAGE)
                 except UNREADABLE as error:
                     raise failure(self._broker, error) from None
                 read += len(passage.messages)

@@ -4,6 +4,7 @@ A type is a subject of the log, which JetStream counts without reading. Sources 
 read backwards while many of the events read have them; where few have, the index says where.
 """
 
+import asyncio
 import heapq
 import math
 from collections.abc import Iterable, Sequence
@@ -13,13 +14,14 @@ import msgspec
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.failures import failure
-from event_gateway.broker.log_search import UNREADABLE, count_from, filters_for, read_back
+from event_gateway.broker.log_search import UNREADABLE, count_from, filters_for
 from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.matching.pattern import takes
 from event_gateway.lookup.finder import MaySee, decoded
 from event_gateway.lookup.log_state import LogState, LogStates
+from event_gateway.lookup.patient_reading import PATIENCE, PatientReading
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
 
@@ -69,13 +71,15 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 class Listed(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
-    messages were read for it. ``total``: so many messages are of the wanted types and times; where
-    this is the only page, so many events are on it."""
+    messages were read for it. ``total``: so many messages are of the wanted types and times, None:
+    counting would take too long; where this is the only page, so many events are on it. ``slow``:
+    NATS did not find the wanted types in time, so messages of all types were read."""
 
     events: list[Received]
     next: list[Position] | None
     read: int
-    total: int
+    total: int | None
+    slow: bool = False
 
 
 class EventList:
@@ -107,8 +111,9 @@ class EventList:
             listed = await _merge(readers, limit)
             if after is None and listed.next is None:
                 return listed
-            counts = [await reader.count() for reader in readers]
-            return msgspec.structs.replace(listed, total=sum(counts))
+            slow = any(reader.slow for reader in readers)
+            total = None if slow else await _total(readers)
+            return msgspec.structs.replace(listed, total=total, slow=slow)
         except UNREADABLE as error:
             raise failure(self._broker, error) from None
 
@@ -122,6 +127,14 @@ class EventList:
         if wanted.until is not None and wanted.until <= state.last_time:
             high = min(high, await seq_before(self._broker, state.stream, wanted.until) + 1)
         return low, high
+
+
+async def _total(readers: Sequence["_Reader"]) -> int | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return sum([await reader.count() for reader in readers])
+    except TimeoutError:
+        return None
 
 
 async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
@@ -175,6 +188,7 @@ class _Reader:
         self._may_see = may_see
         self._subjects = [] if wanted.type is None else filters_for(log_subjects(wanted.type))
         self._ready: list[Received] = []  # the newest last
+        self._reading = PatientReading(broker, state.stream, self._subjects)
         self.stream = state.stream
         self._size = 0  # bytes of what was made ready
         self._oldest_read = math.inf
@@ -188,6 +202,11 @@ class _Reader:
     def newest(self) -> float | None:
         """The time of the next event; None where none is ready."""
         return self._ready[-1].time if self._ready else None
+
+    @property
+    def slow(self) -> bool:
+        """Whether NATS did not find the wanted types in time."""
+        return self._reading.slow
 
     @property
     def done(self) -> bool:
@@ -234,10 +253,7 @@ class _Reader:
         index_from = max(self._state.indexed, self._state.first)
         size = PASSAGE if self._wanted.indexed else min(max(count, LEAST), PASSAGE)
         while not (self._has(count) or self.done or self.read >= self.budget):
-            passage = await read_back(
-                self._broker, self.stream, before=self.before, floor=self.low,
-                wanted=size, subjects=self._subjects,
-            )  # fmt: skip
+            passage = await self._reading.back(self.before, self.low, size)
             messages = passage.messages
             found = self._select(decoded(self.stream, messages))
             self._take(found, len(messages), messages[0].time if messages else None)

@@ -24,7 +24,9 @@ class LogState(msgspec.Struct, frozen=True):
 
     ``settled``: up to this sequence the router has acknowledged every event; ``taken``: the last
     one that it has taken. ``indexed``: the index has every event from this sequence on that the
-    router has taken. ``messages``: how many messages the stream holds.
+    router has taken. ``messages``: how many messages the stream holds. ``rereading``: Redis may
+    have lost entries of the index, and the log is being read again; as nobody knows which are
+    missing, ``indexed`` is behind the last event until that has ended.
     """
 
     stream: str
@@ -36,6 +38,7 @@ class LogState(msgspec.Struct, frozen=True):
     taken: int
     indexed: int
     messages: int = 0
+    rereading: bool = False
 
     @property
     def days(self) -> Iterable[int]:
@@ -76,10 +79,10 @@ async def log_state(broker: Broker, index: EventIndex, stream: str) -> LogState:
         return LogState(stream, 1, 0, None, None, 0, 0, 1)
     except UNREADABLE as error:
         raise failure(broker, error) from None
-    begins = await index.begins(stream)
+    begins, rereading = await index.extent(stream)
     return LogState(
         stream, first, last, first_time, last_time, settled, taken,
-        last + 1 if begins is None else begins, state.messages,
+        last + 1 if begins is None or rereading else begins, state.messages, rereading,
     )  # fmt: skip
 
 

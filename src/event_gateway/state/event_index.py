@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.state.index_entries import DAY, PARTS, Span, digest, packed, slot_of, spans_in
-from event_gateway.state.keys import FOUND, INDEXED_FROM
+from event_gateway.state.keys import FOUND, INDEXED_FROM, REREAD
 from event_gateway.state.scripts import script
 
 LONGEST = 400 * DAY  # seconds for which entries are kept at most
@@ -73,6 +73,15 @@ class EventIndex:
         has none yet."""
         begins = await cast(Any, self._client.hget(INDEXED_FROM.key(), stream))
         return None if begins is None else int(begins)
+
+    async def extent(self, stream: str) -> tuple[int | None, bool]:
+        """As :meth:`begins`, and whether entries may be missing all the same: Redis may have lost
+        its latest writes, and the repair has not read the log again yet."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hget(INDEXED_FROM.key(), stream)
+            pipeline.hexists(REREAD.key(), stream)
+            begins, rereading = await pipeline.execute()
+        return None if begins is None else int(begins), bool(rereading)
 
     async def begin(self, stream: str, seq: int) -> None:
         """Notes where the index begins, if that is not known."""

@@ -94,7 +94,8 @@ class MessageOfEvent(TypedDict):
 
 class EventAnswer(TypedDict):
     """An event, where it is, and what became of it. ``event`` is null where only deliveries of it
-    are known. ``next``: further webhooks."""
+    are known. ``next``: further webhooks; ``total``: how many there are on all pages, matched or
+    not, null where the caller may not see them."""
 
     event: CloudEvent | None
     source: str
@@ -108,6 +109,7 @@ class EventAnswer(TypedDict):
     others: list[PlaceOfEvent]
     webhooks: list[WebhookOfEvent]
     matched_count: int
+    total: int | None
     next: str | None
     streams: list[StreamOfEvent]
     causes: list[RelatedEvent]
@@ -128,13 +130,15 @@ class ListedEvent(TypedDict):
 
 class EventPage(TypedDict):
     """A page of events, the newest first. A page that has read ``read`` messages, as many as it
-    may, can have fewer events than ``limit``, or none, and a next page."""
+    may, can have fewer events than ``limit``, or none, and a next page. ``note`` says why a page
+    was read without the help of NATS."""
 
     items: list[ListedEvent]
     next: str | None
     total: int | None
     total_is_estimate: bool
     read: int
+    note: NotRequired[str]
 
 
 class ResentDelivery(TypedDict):

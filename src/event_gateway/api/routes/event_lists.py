@@ -28,6 +28,7 @@ from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.times import rfc3339
 from event_gateway.lookup.listing import EventList, Listed, Position, Wanted
+from event_gateway.lookup.patient_reading import NOTE
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
 
@@ -66,8 +67,10 @@ async def list_events(
     ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
     the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
     ``limit`` items, or none, and have a next page. ``read`` says how many it has read, ``total``
-    how many there are by their type and time: null with ``source`` or ``subject``. A caller that is
-    narrowed to namespaces or types learns only of its own.
+    how many there are by their type and time: null with ``source`` or ``subject``. After a start of
+    NATS it may take some seconds until it knows where a rare type is: the request waits 2 s for
+    that, then reads messages of all types and says so in ``note``. A caller that is narrowed to
+    namespaces or types learns only of its own.
     """
     if type is not None:
         check_pattern(type, "type")
@@ -81,12 +84,15 @@ async def list_events(
     narrowed = is_narrowed(caller)
     read = len(listed.events) if narrowed else listed.read
     following = cursor_of(listed.next)
-    total: Total | int = listed.total
+    total: Total | int = listed.total or 0
     if not is_whole(cursor, following):
         by_content = source is not None or subject is not None
-        total = NOT_TOLD if narrowed or by_content else at_most(listed.total)
+        unknown = narrowed or by_content or listed.total is None
+        total = NOT_TOLD if unknown else at_most(listed.total or 0)
     items = [shown_event(received) for received in listed.events]
     answer = page_members(items, following, total) | {"read": read}
+    if listed.slow:
+        answer["note"] = NOTE
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 

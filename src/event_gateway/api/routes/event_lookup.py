@@ -45,7 +45,9 @@ router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRout
 MAX_WEBHOOKS = 200  # in one answer
 MAX_ASKED = 1000  # webhooks whose records are read, beside those on the page
 MAX_STREAMS = 100  # named streams that are searched for the event
-_NO_WEBHOOKS: dict[str, Any] = {"webhooks": [], "matched_count": 0, "next": None}
+_NO_WEBHOOKS: dict[str, Any] = {
+    "webhooks": [], "matched_count": 0, "total": None, "next": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,8 @@ async def _place(parts: EventParts, caller: Principal, found: Found) -> dict[str
     for earlier in states:
         if earlier.stream == stream and earlier.indexed > earlier.first:
             why = f"the index of events does not reach before sequence {earlier.indexed} yet"
+            if earlier.rereading:
+                why = "Redis may have lost entries of the index of events: the log is being reread"
             unknown.append({"what": "relations", "why": why})
     return {
         "event": msgspec.Raw(to_structured(received.event)),
@@ -277,6 +281,7 @@ async def _webhooks(
     shown = {
         "webhooks": rows,
         "matched_count": len(matching),
+        "total": len(visible),
         "next": cursor_of(page[-1]) if len(left) > limit else None,
     }
     return shown, []

@@ -46,7 +46,8 @@ class AcceptedEvent(TypedDict):
 
 class EventAnswer(TypedDict):
     """An event, where it is, and what became of it. `event` is null where only deliveries of
-    it are known. `next`: further webhooks."""
+    it are known. `next`: further webhooks; `total`: how many there are on all pages,
+    matched or not, null where the caller may not see them."""
 
     event: CloudEvent | None
     source: str
@@ -60,6 +61,7 @@ class EventAnswer(TypedDict):
     others: list[PlaceOfEvent]
     webhooks: list[WebhookOfEvent]
     matched_count: int
+    total: int | None
     next: str | None
     streams: list[StreamOfEvent]
     causes: list[RelatedEvent]
