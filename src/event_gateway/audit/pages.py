@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.broker.audit_log import AuditLog
+from event_gateway.broker.audit_log import BEGUN, AuditLog
 from event_gateway.broker.pull import Pulled
-from event_gateway.core.audit.record import AuditRecord, Members, decode
+from event_gateway.core.audit.record import AuditRecord, Members, begun_call, decode
 from event_gateway.core.text.times import rfc3339
 
-READ = 500  # records in one read
+READ = 1000  # records in one read
 SCAN = 5000  # records that a page reads: it can have fewer calls than match
 MAX_OPEN = 500  # calls in a cursor
 
@@ -66,7 +66,7 @@ async def page(
     while before > first and scanned < SCAN:
         start = max(first, before - READ)
         scanned += before - start
-        batch = [each for each in await log.read(start, before - start) if each.seq < before]
+        batch = await _between(log, start, before)
         for pulled in reversed(batch):
             if filters.since is not None and pulled.time < filters.since:
                 return calls, None
@@ -100,6 +100,18 @@ async def records(log: AuditLog, filters: Filter) -> AsyncGenerator[bytes, None]
         first = read[-1].seq + 1
 
 
+async def _between(log: AuditLog, start: int, before: int) -> list[Pulled]:
+    """All records from ``start`` to before ``before``; one read has fewer where they are large."""
+    found: list[Pulled] = []
+    while start < before:
+        read = await log.read(start, before - start)
+        found += [each for each in read if each.seq < before]
+        if not read:
+            break
+        start = read[-1].seq + 1
+    return found
+
+
 def _within(wanted: str | None, name: str, separator: str) -> bool:
     return wanted is None or name == wanted or name.startswith(f"{wanted}{separator}")
 
@@ -122,18 +134,15 @@ def _began_before(following: list[Pulled]) -> set[str]:
 
 def _call(pulled: Pulled, filters: Filter, ended: set[str]) -> dict[str, Any] | None:
     """A call as the API shows it; None if it does not pass, or was shown by its second record."""
+    if ended and pulled.subject == BEGUN and (call := begun_call(pulled.data)) in ended:
+        ended.discard(call)
+        return None
     record = decode(pulled.data)
     if record is None:
         return {"seq": pulled.seq, "time": rfc3339(pulled.time), "outcome": "unreadable"}
-    if record.phase == "begun":
-        if record.call in ended:
-            ended.discard(record.call)
-            return None
-        outcome = "unknown"
-    else:
-        if record.phase == "ended":
-            ended.add(record.call)
-        outcome = record.outcome or "unknown"
+    if record.phase == "ended":
+        ended.add(record.call)
+    outcome = record.outcome or "unknown"
     if not filters.passes(record, outcome):
         return None
     return {

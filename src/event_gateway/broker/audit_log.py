@@ -12,6 +12,7 @@ from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.audit.record import Phase
 
+BEGUN = "eg.audit.begun"  # the subject of the first record of a call
 _FAILURES = (*BrokerError, APIError, NoStreamResponseError)
 
 

@@ -77,6 +77,24 @@ def decode(data: bytes) -> AuditRecord | None:
     return record if record.v == FORMAT else None
 
 
+class _Begun(msgspec.Struct, frozen=True):
+    v: int
+    call: str
+
+
+_decode_begun = msgspec.json.Decoder(_Begun).decode
+
+
+def begun_call(data: bytes) -> str:
+    """The call of a stored record, of which nothing else is read; empty if the bytes are none of
+    this format."""
+    try:
+        record = _decode_begun(data)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    return record.call if record.v == FORMAT else ""
+
+
 def who(principal: Principal) -> Who:
     """A caller as records name it."""
     return Who(
