@@ -7,7 +7,7 @@ import pytest
 from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
-from event_gateway.backup.archive import Archive
+from event_gateway.backup.archive import Archive, UnusableBackup
 from event_gateway.backup.making import Progress, make_backup
 from event_gateway.backup.restoring import NotRestored, restore_backup
 from event_gateway.broker.connection import Broker, connect
@@ -110,6 +110,21 @@ async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(
     await restore()
     assert (await broker.js.stream_info("GATEWAY_EVENTS")).state.messages == 1
     assert await client.get(FORMAT.key()) == b"%d" % RECORDS_FORMAT
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "streams/../000001", "redis/x"])
+async def test_a_backup_names_no_file_outside_of_it(
+    tmp_path: Path, connections: tuple[Broker, Redis], name: str
+) -> None:
+    """Whoever has made it."""
+    broker, client = connections
+    await broker.js.add_stream(name="GATEWAY_EVENTS", subjects=["events.>"])
+    await make_backup(broker, client, tmp_path / "copy", external=[], progress=_nobody)
+    manifest = tmp_path / "copy" / "manifest.json"
+    changed = manifest.read_text().replace("streams/GATEWAY_EVENTS/000001", name)
+    manifest.write_text(changed)
+    with pytest.raises(UnusableBackup, match="names a part"):
+        Archive(tmp_path / "copy")
 
 
 async def _nothing(_client: Redis) -> None:

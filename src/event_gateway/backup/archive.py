@@ -7,6 +7,7 @@ and on the disk. Only its owner can read it. Parts are small enough to be held i
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 from io import BytesIO
@@ -19,6 +20,7 @@ from event_gateway.backup.manifest import FILE, FORMAT, Manifest, Part
 
 PART = 4 * 1024 * 1024  # bytes of a part, about
 MAX_MANIFEST = 256 * 1024 * 1024  # bytes
+_PART_NAME = re.compile(r"(redis|streams/[^./\\][^/\\]*)/[0-9]{6,9}")
 
 
 class UnusableBackup(Exception):
@@ -224,6 +226,10 @@ def _decode(content: bytes, path: Path) -> Manifest:
                 f"{path} has format {version}, this version of the gateway knows {FORMAT}: restore "
                 "it with the version that has made it, or a newer one"
             )
-        return msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
         raise UnusableBackup(f"{path}: {FILE} is damaged: {error}") from None
+    for part in manifest.parts:
+        if not _PART_NAME.fullmatch(part.name):  # nothing outside of the backup is read
+            raise UnusableBackup(f"{path}: {FILE} is damaged: it names a part {part.name[:64]!r}")
+    return manifest
