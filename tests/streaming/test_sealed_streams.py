@@ -44,21 +44,21 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
 ) -> None:
     sent = [
         event("audit.events.made", {"user_id": person, "secret": f"of {person}"})
-        for person in ("ada", "bob", "ada")
+        for person in ("zoe", "bob", "zoe")
     ]
     sent.append(event("audit.events.made", {"nobody": True}))
     await client.send(sent)
     await client.nats.publish("audit.events.raw", b"no event")
     await _chained(client, 5)
     messages = await client.stream_messages("GATEWAY_STREAM_audit")
-    assert not any(b"of ada" in message.data or b"of bob" in message.data for message in messages)
+    assert not any(b"of zoe" in message.data or b"of bob" in message.data for message in messages)
     assert messages[4].data == b"no event"
     for seq, one in enumerate(sent, 1):
         record = await _record(client, seq)
         assert (record["redacted"], record["event"]) == (False, one)
     before = [message.data for message in messages]
-    assert (await run("streams", "redact", "audit", "ada", "--yes")).status == 0
-    assert (await run("streams", "redact", "audit", "ada", "--yes")).status == 0  # nothing is left
+    assert (await run("streams", "redact", "audit", "zoe", "--yes")).status == 0
+    assert (await run("streams", "redact", "audit", "zoe", "--yes")).status == 0  # nothing is left
     for seq in (1, 3):
         record = await _record(client, seq)
         assert record["redacted"]
@@ -69,7 +69,7 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
         message.data for message in await client.stream_messages("GATEWAY_STREAM_audit")
     ] == before
     # Whoever comes back gets another key.
-    again = event("audit.events.made", {"user_id": "ada", "secret": "of ada"})
+    again = event("audit.events.made", {"user_id": "zoe", "secret": "of zoe"})
     await client.send(again)
     await _chained(client, 6)
     assert (await _record(client, 6))["event"] == again
@@ -79,7 +79,7 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
     keys = await client.nats.jetstream().stream_info("GATEWAY_SUBJECT_KEYS")
     assert keys.state.messages == 2
     log = (await client.http.get("/v1/audit-log?operation=streams.redact")).text
-    assert "ada" not in log.replace("adapter", "")
+    assert "zoe" not in log  # a name that no hexadecimal digits contain
 
 
 async def test_a_subscriber_gets_what_is_stored(client: Client) -> None:
@@ -124,7 +124,7 @@ async def test_what_is_too_large_once_it_is_sealed_stops_nothing(
     first = json.loads(messages[0].data)
     assert first["id"] == large["id"]
     assert "data" not in first
-    assert all(b"ada" not in message.data for message in messages)
+    assert all(b'"ada"' not in message.data for message in messages)
     assert (await _record(client, 3))["event"] == small
     report = json.loads((await run("streams", "verify", "audit", "--json")).out)
     assert (report["problems"], report["messages"]) == ([], 3)
