@@ -267,3 +267,19 @@ async def test_a_flood_of_refused_calls_does_not_fill_the_log(start: Start, conn
     assert 60 <= len(refused) < 150
     assert sum(call["unrecorded"] for call in calls) + len(refused) == 200
     assert last["status"] == 404
+
+
+async def test_a_page_of_large_records_leaves_none_out(gateway: Running, client: Client) -> None:
+    """NATS sends at most 16 MiB of them at a time."""
+    js = gateway.gateway.stages.adapters.broker.js
+    before = len(await _calls(client, limit=1000))
+    text = "x" * 900_000
+    for number in range(25):
+        record = {"v": 1, "call": f"large-{number}", "phase": "refused", "process": "p",
+                  "time": "2026-05-04T03:02:01.000Z", "number": number,
+                  "operation": "webhooks.create",
+                  "after": {"description": text}}  # fmt: skip
+        await js.publish("eg.audit.refused", json.dumps(record).encode(), stream=AUDIT)
+    calls = await _calls(client, limit=1000)
+    assert len(calls) == before + 25
+    assert [call["id"] for call in calls[:25]] == [f"large-{n}" for n in range(24, -1, -1)]
