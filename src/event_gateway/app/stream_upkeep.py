@@ -20,14 +20,7 @@ from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import (
-    AUDIT,
-    DEAD_LETTERS,
-    REJECTED,
-    STATUS,
-    ProvisionError,
-    has_leader,
-)
+from event_gateway.broker.provision import OWN, ProvisionError, has_leader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
 from event_gateway.core.observability.reason import Reason
@@ -50,7 +43,6 @@ NEARLY_FULL = 0.9  # of the bytes that the events log may have
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
 ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
-OWN = (*ROUTED, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 
 
 class StreamSize(NamedTuple):

@@ -39,6 +39,7 @@ STATUS_BUCKET = "GATEWAY_STATUS"
 STATUS = f"KV_{STATUS_BUCKET}"
 MAX_STATUS_ENTRIES = 20_000  # further keys are refused; those that exist can still be written
 MAX_STATUS_ENTRY = 16 * 1024  # bytes of an entry with its headers
+OWN = (EVENTS, LIFECYCLE, DEAD_LETTERS, REJECTED, AUDIT, STATUS)
 ROUTER = "router"
 
 DAY = 86400.0

@@ -17,9 +17,11 @@ from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.external_streams import ExternalStream, open_streams
+from event_gateway.broker.leaders import wait_for_leaders
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.provision import capture, provision
+from event_gateway.broker.provision import OWN, capture, provision
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.registry_bucket import BUCKET_STREAM
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
@@ -144,6 +146,7 @@ async def open_adapters(
         login=nats_login(config), replicas=config.nats.replicas, shortage=storage.shortage,
     )  # fmt: skip
     closing.push_async_callback(broker.close)
+    await wait_for_leaders(broker, (*OWN, BUCKET_STREAM, *config.ingest.streams))
     redis = await connect_redis(redis_url, redis_login(config))
     closing.push_async_callback(close_redis, redis)
     wait = longest_wait(config.ingest.retention)
