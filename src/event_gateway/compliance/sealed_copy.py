@@ -34,6 +34,7 @@ RETRY = 1.0  # seconds
 _ROOT = f"{EVENTS_ROOT}."
 READ_AHEAD = 256  # messages
 CUT = "Eg-Cut"  # how many bytes a payload had that NATS would not take
+_AFTER = "Nats-Expected-Last-Sequence"
 _HEADER_LINES = 12  # bytes before and behind the header lines of a message
 
 
@@ -141,7 +142,7 @@ class SealedCopy:
             kept = {each: headers[each] for each in headers if each.lower() == "traceparent"}
             headers = {"Content-Type": "application/cloudevents+json", **kept}
             headers[ORIGIN_HEADER] = received.origin
-        own = {SOURCE: f"{EVENTS} {pulled.seq}", "Nats-Expected-Last-Sequence": str(after)}
+        own = {SOURCE: f"{EVENTS} {pulled.seq}", _AFTER: str(after)}
         kept = {each: value for each, value in headers.items() if not each.startswith("Nats-")}
         text, body = self._fitting(kept, own, body, without_data)
         subject = pulled.subject
@@ -159,9 +160,9 @@ class SealedCopy:
         text = _lines(headers | own)
         if len(text) + len(body) <= most:
             return text, body
-        size = len(body)
+        size, seq = len(body), int(own[_AFTER]) + 1
         log.error("an event is too large for a sealed stream, and stored without its data",
-                  stream=self._definition.name, position=own[SOURCE], size=size)  # fmt: skip
+                  stream=self._definition.name, seq=seq, size=size)  # fmt: skip
         text = _lines(headers | own | {CUT: str(size)})
         return text, body[: most - len(text)] if without_data is None else without_data
 
