@@ -186,7 +186,8 @@ HIGH = Family(
 )  # fmt: skip
 FORMAT = Family(
     name="format", pattern="format", type="string", owner="ledger",
-    value="The format of the records", lifetime="without end", deleted_by=_NOTHING,
+    value="The format of the records; during a restoration `restoring`", lifetime="without end",
+    deleted_by=_NOTHING,
 )  # fmt: skip
 CHECKPOINT = Family(
     name="checkpoint", pattern="checkpoint", type="hash", owner="checkpoints",
