@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,7 @@ from support.program import LOOPBACK, Program, worker_pids
 from support.receiver import Receiver
 
 Series = dict[str, float]
+Result = TypeVar("Result")
 
 
 async def _scrape(url: str) -> Series:
@@ -26,6 +29,15 @@ async def _scrape(url: str) -> Series:
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
+
+
+async def _again(call: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of a call, made again where its connection was one of the killed process."""
+    while True:
+        try:
+            return await call()
+        except httpx.TransportError:
+            await asyncio.sleep(0.02)
 
 
 def _counters(series: Series) -> Series:
@@ -45,7 +57,7 @@ async def test_the_sum_of_all_processes_does_not_fall(tmp_path: Path, receiver: 
         """Scrapes until a series has a value; no counter is ever lower than before."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                now = await _scrape(admin)
+                now = await _again(lambda: _scrape(admin))
                 fallen = {k: (v, now.get(k)) for k, v in shown.items() if now.get(k, -1) < v}
                 assert not fallen
                 shown.update(_counters(now))
@@ -78,8 +90,9 @@ async def test_the_sum_of_all_processes_does_not_fall(tmp_path: Path, receiver: 
             os.kill(min(workers), signal.SIGKILL)
             await shows("event_gateway_processes[]", 2)
             # The port of the killed process is the port of the other one.
-            await client.send([event("a") for _ in range(100)])
+            more = [event("a") for _ in range(100)]
             async with asyncio.timeout(PATIENCE):
+                await _again(lambda: client.send(more))
                 while shown.get(succeeded, 0) < 200:
                     await shows("event_gateway_leader[]", 1)
         folder = program.data / "metrics"
