@@ -1,15 +1,21 @@
 """The OpenAPI document, against the routes that the application has."""
 
+import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import pytest
 from jsonschema import Draft202012Validator
 
+from event_gateway.api.openapi.document import openapi_document
 from event_gateway.api.openapi.examples import ANSWERS, BODIES
+from event_gateway.api.server import application
 from event_gateway.cli.process.serve import Running
 from support.client import Client
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.routes import operations_of
 
 # What anybody may call. The page of the documentation holds nothing of the installation.
@@ -34,6 +40,30 @@ def _refs(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _refs(item)
+
+
+async def test_the_gateway_works_on_while_the_document_is_made(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, others_answered, calls = threading.Event(), threading.Event(), []
+
+    def slow(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        begun.set()
+        calls.append(others_answered.wait(PATIENCE))
+        return openapi_document(*args, **kwargs)
+
+    monkeypatch.setattr(application, "openapi_document", slow)
+    client: Client = await connect(await start({}))
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(client.http.get("/openapi.json")) for _ in range(3)]
+        async with asyncio.timeout(PATIENCE):
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+        assert (await client.http.get("/healthz")).status_code == 200
+        asked[0].cancel()
+        others_answered.set()
+    assert [task.result().json()["openapi"] for task in asked[1:]] == ["3.1.0"] * 2
+    assert calls == [True]
 
 
 async def test_the_document_has_every_route_with_what_it_needs(

@@ -1,6 +1,7 @@
 """``/openapi.json``, ``/docs``, the page that shows it with assets of the package alone, and
 ``/problems/{code}``, a description of each type of problem."""
 
+import asyncio
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -17,6 +18,7 @@ from event_gateway.api.server.problem_types import PATH as PROBLEMS
 from event_gateway.api.server.problem_types import TYPES
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
+from event_gateway.tasks import spawn
 
 DOCUMENT, PAGE = "/openapi.json", "/docs"
 _ASSETS = {
@@ -50,7 +52,7 @@ class Docs:
         self._authenticator = authenticator
         self._state = state
         self._make_document = make_document
-        self._document = b""  # encoded when it is first asked for
+        self._document: asyncio.Task[bytes] | None = None  # from the first request on
         self._files: dict[str, bytes] = {}
 
     def routes(self) -> list[Route]:
@@ -68,9 +70,15 @@ class Docs:
         if self._state.docs == "key":
             body = BodyOnce(request, self._state.max_body)
             await caller(self._authenticator, request, body)
-        if not self._document:
-            self._document = msgspec.json.encode(self._make_document())
-        return Response(self._document, media_type="application/json")
+        if self._document is None:
+            self._document = spawn(asyncio.to_thread(self._encoded), name="openapi-document")
+        # A caller that leaves does not end it for the others.
+        document = await asyncio.shield(self._document)
+        return Response(document, media_type="application/json")
+
+    def _encoded(self) -> bytes:
+        """Takes two thirds of a second of CPU, in which the event loop has other work."""
+        return msgspec.json.encode(self._make_document())
 
     async def page(self, request: Request) -> Response:
         """The page, which asks for a key if the document needs it."""
