@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from event_gateway.api.routes import source_endpoint
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.ingest import provider_documents
 from support.certificates import IssuedFiles
 from support.client import Client, event
@@ -41,6 +42,16 @@ def signed(body: bytes = PUSH, secret: str = SECRET, delivery: str = "d-1") -> d
         "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest(),
         "Content-Type": "application/json",
     }  # fmt: skip
+
+
+async def counted(client: Client, name: str, requests: int) -> dict[str, Any]:
+    """The counts of a source, once they are of so many requests."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            shown = (await client.http.get(f"/v1/sources/{name}")).json()["requests"]
+            if shown["taken"] + shown["refused"] == requests:
+                return dict(shown)
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -114,6 +125,21 @@ async def test_a_delivery_of_github_becomes_an_event(
     # A key of the gateway proves nothing to a source.
     mine = await client.http.post("/v1/sources/gh", content=PUSH)
     assert mine.status_code == 401
+    # What came in is counted over all processes, a second later.
+    counts = await counted(client, "gh", 5)
+    assert (counts["taken"], counts["refused"]) == (2, 3)
+    assert counts["outcomes"] == {"accepted": 1, "duplicate": 1, "signature": 3}
+    assert counts["since"]
+    assert counts["taken_at"]
+    assert counts["latest_refusal"]["reason"] == "signature"
+    assert counts["latest_refusal"]["detail"]
+    listed = (await client.http.get("/v1/sources?requests=true")).json()["items"]
+    assert [item["requests"] for item in listed] == [counts]
+    assert "requests" not in (await client.http.get("/v1/sources")).json()["items"][0]
+    # Of a source that is registered again they begin at 0.
+    assert (await client.http.delete("/v1/sources/gh")).status_code == 204
+    await register(client, **GITHUB)
+    assert (await counted(client, "gh", 0))["since"] is None
 
 
 async def test_definitions(client: Client, sender: httpx.AsyncClient) -> None:
@@ -153,6 +179,10 @@ async def test_definitions(client: Client, sender: httpx.AsyncClient) -> None:
         assert [item["name"] for item in page["items"]] == names
     assert page["total"] == 2
     assert page["next"]
+    types = (await client.http.get("/v1/source-types")).json()["items"]
+    assert [each["type"] for each in types] == list(PROVIDERS)
+    slack_type = next(each for each in types if each["type"] == "slack")
+    assert (slack_type["required"], slack_type["tolerance"]) == (["secret_name"], "5m")
     assert (await client.http.get("/v1/sources?serch=a")).status_code == 422
     for wrong, key in (
         ({"name": "http"}, "name"), ({"type": "githb"}, "type"), ({"header": "x"}, "header"),

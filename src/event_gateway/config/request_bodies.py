@@ -62,6 +62,7 @@ _READ_ONLY = (
     "holds",
     "in_force",
     "secret_state",
+    "requests",
 )  # members of the API's responses that are not part of the definition
 
 

@@ -8,6 +8,7 @@ import structlog
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.sources.inbound import Inbound
+from event_gateway.core.sources.outcomes import UNREACHABLE
 from event_gateway.core.sources.provider import Refused
 from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.observability.refusals import Refusals
@@ -15,19 +16,20 @@ from event_gateway.observability.refusals import Refusals
 log = structlog.get_logger(__name__)
 
 MAX_KEPT = 60  # requests of a source that a process stores in a minute
-UNREACHABLE = "unreachable"  # the outcome of a request that could not be verified now
 HIDDEN = "[hidden]"
 # Headers that hold a credential, whatever the provider.
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "x-api-key"))
 
 # Takes the source, reason, detail, headers and body.
 Store = Callable[[str, str, str, Mapping[str, str], bytes], Awaitable[None]]
+# Takes the source, the outcome of a request to it, and why it was refused; empty if it was not.
+Counted = Callable[[SourceDefinition, str, str], None]
 
 
 class SourceRefusals:
-    """``counted`` takes a source and the outcome of a request; ``store`` sets a request aside."""
+    """``counted`` counts a request; ``store`` sets one aside."""
 
-    def __init__(self, counted: Callable[[str, str], None], store: Store) -> None:
+    def __init__(self, counted: Counted, store: Store) -> None:
         self._counted = counted
         self._store = store
         self._log = Refusals("a request to a source")
@@ -35,7 +37,7 @@ class SourceRefusals:
 
     async def note(self, definition: SourceDefinition, inbound: Inbound, refused: Refused) -> None:
         """Counts and logs a refusal, and stores the request if the source says so."""
-        self._counted(definition.name, refused.reason)
+        self._counted(definition, refused.reason, refused.detail)
         self._log.log(definition.name, refused.detail, refused.reason)
         if not definition.keep_refused or not self._may_keep(definition.name):
             return
@@ -51,7 +53,7 @@ class SourceRefusals:
     def note_unreachable(self, definition: SourceDefinition, detail: str) -> None:
         """Counts and logs that a request could not be verified or confirmed, as its provider cannot
         be reached. It comes again, so it is not stored."""
-        self._counted(definition.name, UNREACHABLE)
+        self._counted(definition, UNREACHABLE, detail)
         self._log.log(definition.name, detail, UNREACHABLE)
 
     def _may_keep(self, name: str) -> bool:

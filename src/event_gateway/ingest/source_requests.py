@@ -18,7 +18,7 @@ from event_gateway.core.sources.provider import Answer, Proof, Provider, Refused
 from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.ingest.intake import Intake
 from event_gateway.ingest.provider_documents import ProviderDocuments
-from event_gateway.ingest.source_refusals import SourceRefusals
+from event_gateway.ingest.source_refusals import Counted, SourceRefusals
 from event_gateway.transport.document import NotFetched
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,8 @@ class Taken(NamedTuple):
 
 class SourceRequests:
     """``secrets`` finds the values of a secret; ``admit`` raises InvalidEvent for events that the
-    gateway does not take; ``visit`` calls a URL and raises NotFetched; ``counted`` takes a source
-    and the outcome of a request."""
+    gateway does not take; ``visit`` calls a URL and raises NotFetched; ``counted`` counts a
+    request."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SourceRequests:
         secrets: Callable[[str], Sequence[str]],
         admit: Callable[[Event], None],
         visit: Callable[[str], Awaitable[object]],
-        counted: Callable[[str, str], None],
+        counted: Counted,
     ) -> None:
         self._registry = registry
         self._intake = intake
@@ -87,13 +87,13 @@ class SourceRequests:
         if answer is not None:
             if answer.visit:
                 log.info("a provider's subscription was confirmed", caller=definition.name)
-            self._counted(definition.name, "answered")
+            self._counted(definition, "answered", "")
             return answer
         appended = await self._intake.accept(
             [(event, to_structured(event)) for event in events], definition.name, trace
         )
         new = any(not ack.duplicate for ack in appended)
-        self._counted(definition.name, "accepted" if new or not events else "duplicate")
+        self._counted(definition, "accepted" if new or not events else "duplicate", "")
         return Taken([event.id for event in events], appended, provider.accepted)
 
     async def may_ask(self, definition: SourceDefinition, inbound: Inbound) -> bool:

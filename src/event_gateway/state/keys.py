@@ -268,6 +268,15 @@ EXPRESSION = Family(
     deleted_by="Redis, by expiry",
 )  # fmt: skip
 
+# Sources
+SOURCE = Family(
+    name="source", pattern="source:{source}:{registered}", type="hash", owner="source_counts",
+    value="How many requests to a source had which outcome, when the latest was taken, and why the "
+    "latest was refused; `registered`: Unix time in ms",
+    lifetime="30 days after the latest request", expiry=Expiry.ALWAYS, ttl=30 * DAY,
+    deleted_by="Redis, by expiry",
+)  # fmt: skip
+
 # History
 HISTORY = Family(
     name="history", pattern="history:{step}", type="hash", owner="history",

@@ -51,12 +51,63 @@ class SourceDefinitionAnswer(TypedDict):
     created_at: Time
 
 
+class SourceRefusal(TypedDict):
+    """A refused request. ``reason``: its outcome."""
+
+    at: Time
+    reason: str
+    detail: str
+
+
+class SourceRequestCounts(TypedDict):
+    """Requests to a source since it was registered, over all processes. ``since``: when the first
+    was counted, and ``taken_at``: when the latest was taken, null if there was none; ``outcomes``:
+    how many had each outcome, of which ``taken`` and ``refused`` are the sums."""
+
+    since: Time | None
+    taken: int
+    refused: int
+    outcomes: dict[str, int]
+    taken_at: Time | None
+    latest_refusal: SourceRefusal | None
+
+
 class SourceAnswer(SourceDefinitionAnswer):
     """A source. ``in_force``: all templates, also those of its provider; ``secret_state``: whether
-    the gateway has a value of its secret, null if it has none."""
+    the gateway has a value of its secret, null if it has none; ``requests``: null while Redis is
+    away; a list has it on request, and the answer to a change has not."""
 
     in_force: SourceTemplates
     secret_state: Literal["present", "missing"] | None
+    requests: NotRequired[SourceRequestCounts | None]
+
+
+class SourceExample(TypedDict):
+    """A request as a provider sends it, without what verifies it."""
+
+    headers: dict[str, str]
+    body: str
+
+
+class SourceType(TypedDict):
+    """A provider. ``required`` and ``optional``: the settings of its sources, others are refused;
+    ``timed``: whether its requests have a signed time, to which ``tolerance`` applies, by default
+    as this says; ``event``: its templates."""
+
+    type: str
+    title: str
+    required: list[str]
+    optional: list[str]
+    timed: bool
+    tolerance: Duration | None
+    event: SourceTemplates
+    example: SourceExample
+
+
+class SourceTypes(TypedDict):
+    """The providers that there are."""
+
+    items: list[SourceType]
 
 
 class ChangedSource(SourceAnswer):

@@ -13,7 +13,12 @@ from event_gateway.api.access.callers import Operator, ReadsSources
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
-from event_gateway.api.answers.sources import ChangedSource, SourceAnswer, SourceTrial
+from event_gateway.api.answers.sources import (
+    ChangedSource,
+    SourceAnswer,
+    SourceTrial,
+    SourceTypes,
+)
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.source_endpoint import answered
 from event_gateway.api.server.bodies import body_as
@@ -36,14 +41,20 @@ from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.provider import Refused
 from event_gateway.core.sources.providers import PROVIDERS
-from event_gateway.core.sources.rules import ATTRIBUTES
+from event_gateway.core.sources.rules import ATTRIBUTES, SETTINGS
 from event_gateway.core.text.times import parse_time
+from event_gateway.core.text.units import format_duration
 from event_gateway.ingest.source_requests import SourceRequests
 from event_gateway.registration.sources import SourceRegistration
 from event_gateway.secrets.named import Secrets
+from event_gateway.state.connection import StateError
+from event_gateway.state.source_counts import SourceCounts
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
+
+types = APIRouter(prefix="/v1", tags=["sources"], route_class=GuardedRoute,
+                  dependencies=[Depends(only_known_parameters)])  # fmt: skip
 
 MAX_EVENTS = 100  # of a trial that its answer shows
 
@@ -55,6 +66,7 @@ class SourceParts:
     registry: Registry
     registration: SourceRegistration
     requests: SourceRequests
+    counts: SourceCounts
     secrets: Secrets
 
 
@@ -92,6 +104,7 @@ async def list_sources(
             "letters.",
         ),
     ] = None,
+    requests: Annotated[bool, Query(description="With how many requests there were.")] = False,
 ) -> Response:
     """All sources, by name; with parameters those for which all of them hold."""
     names = [
@@ -100,7 +113,10 @@ async def list_sources(
         and (search is None or _contains(source, search.lower()))
     ]  # fmt: skip
     page, more = page_of(names, limit, cursor)
-    items = [_shown(parts, parts.registry.sources[name]) for name in page]
+    found = [parts.registry.sources[name] for name in page]
+    items = [_shown(parts, source) for source in found]
+    if requests:
+        items = await _with_requests(parts, found, items)
     return page_answer(items, more, len(names))
 
 
@@ -131,7 +147,8 @@ async def show_source(
     so whether the URL answers."""
     definition = parts.registry.source(name)
     set_tag(response, source_to_json(definition))
-    return _shown(parts, definition)
+    (shown,) = await _with_requests(parts, [definition], [_shown(parts, definition)])
+    return shown
 
 
 @router.put("/{name}", responses=answers(ChangedSource, 200, 409, headers=ETAG))
@@ -182,6 +199,30 @@ async def delete_source(
         condition.check(former)
         call.about(before=former)
     await parts.registration.delete(name)
+
+
+@types.get("/source-types", responses=answers(SourceTypes))
+async def list_source_types(caller: ReadsSources) -> dict[str, Any]:
+    """The providers whose requests sources can take, with the settings and templates of each."""
+    return {
+        "items": [
+            {
+                "type": provider.name,
+                "title": provider.title,
+                "required": [name for name in SETTINGS if name in provider.required],
+                "optional": [name for name in SETTINGS if name in provider.optional],
+                "timed": provider.timed,
+                "tolerance": format_duration(provider.tolerance) if provider.timed else None,
+                "event": msgspec.to_builtins(provider.templates),
+                "example": {
+                    "headers": {"content-type": provider.example.content_type}
+                    | provider.example.headers,
+                    "body": provider.example.body,
+                },
+            }
+            for provider in PROVIDERS.values()
+        ]
+    }
 
 
 @router.post("/{name}/test", responses=answers(SourceTrial, 200, 503))
@@ -297,6 +338,17 @@ def _shown(parts: SourceParts, definition: SourceDefinition) -> dict[str, Any]:
     if secret:
         state = "present" if parts.secrets.find(secret) else "missing"
     return source_to_json(definition) | {"in_force": templates, "secret_state": state}
+
+
+async def _with_requests(
+    parts: SourceParts, sources: list[SourceDefinition], items: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The answers with how many requests there were."""
+    try:
+        counts = [msgspec.to_builtins(each) for each in await parts.counts.of(sources)]
+    except StateError:
+        counts = [None] * len(sources)
+    return [item | {"requests": each} for item, each in zip(items, counts, strict=True)]
 
 
 def _contains(source: SourceDefinition, text: str) -> bool:

@@ -21,6 +21,7 @@ from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.pipeline.stored_events import StoredEvents
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.expression_errors import ExpressionErrors
+from event_gateway.state.source_counts import SourceCounts
 from event_gateway.tasks import TaskGroup
 
 
@@ -39,6 +40,7 @@ class Ingest:
     live_decoder: EventDecoder
     stored_events: StoredEvents
     expression_errors: ExpressionErrors
+    source_counts: SourceCounts
     metrics: Metrics
 
     def note_expression_error(
@@ -54,8 +56,9 @@ class Ingest:
         self.schema_policy.configure(enforce=catalog.enforce, strict=catalog.strict)
 
     def start(self, tasks: TaskGroup) -> None:
-        """Starts to write the expression errors to Redis."""
+        """Starts to write the expression errors, and the counts of sources, to Redis."""
         tasks.start("expression-errors", self.expression_errors.run)
+        tasks.start("source-counts", self.source_counts.run)
 
 
 def build_ingest(config: Config, adapters: Adapters, tracing: Tracing) -> Ingest:
@@ -77,5 +80,6 @@ def build_ingest(config: Config, adapters: Adapters, tracing: Tracing) -> Ingest
         live_decoder=EventDecoder(admission.check_again, enricher.enrich_live),
         stored_events=StoredEvents(adapters.reader, enricher.enrich_now),
         expression_errors=ExpressionErrors(adapters.redis),
+        source_counts=SourceCounts(adapters.redis),
         metrics=adapters.metrics,
     )

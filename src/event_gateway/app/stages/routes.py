@@ -238,9 +238,10 @@ def _source_group(stages: Stages, requests: SourceRequests) -> RouteGroup:
         registry=stages.adapters.registry,
         registration=stages.registrations.sources,
         requests=requests,
+        counts=stages.ingest.source_counts,
         secrets=stages.requests.secrets,
     )
-    return RouteGroup(parts, (sources.router,))
+    return RouteGroup(parts, (sources.router, sources.types))
 
 
 def _lookup_groups(stages: Stages) -> list[RouteGroup]:

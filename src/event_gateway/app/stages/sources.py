@@ -2,6 +2,7 @@
 
 from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
+from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.ingest.provider_documents import ProviderDocuments
 from event_gateway.ingest.source_refusals import SourceRefusals
 from event_gateway.ingest.source_requests import SourceRequests
@@ -16,6 +17,10 @@ def build_sources(stages: Stages, access: Access) -> SourceRequests:
     async def fetch(url: str) -> tuple[bytes, dict[str, str]]:
         return await fetch_document(access.http, url, "*/*")
 
+    def counted(source: SourceDefinition, outcome: str, detail: str) -> None:
+        metrics.source_request(source.name, outcome)
+        ingest.source_counts.note(source, outcome, detail)
+
     secrets.keep_for_sources(
         lambda: [
             source.settings.secret_name
@@ -27,9 +32,9 @@ def build_sources(stages: Stages, access: Access) -> SourceRequests:
         registry,
         ingest.intake,
         ProviderDocuments(fetch),
-        SourceRefusals(metrics.source_request, adapters.rejected.store_request),
+        SourceRefusals(counted, adapters.rejected.store_request),
         secrets=secrets.find,
         admit=ingest.admission.check,
         visit=fetch,
-        counted=metrics.source_request,
+        counted=counted,
     )

@@ -16,9 +16,14 @@ __all__ = [
     "ReplaceSourceBody",
     "SourceAnswer",
     "SourceEventModel",
+    "SourceExample",
+    "SourceRefusal",
+    "SourceRequestCounts",
     "SourceTaken",
     "SourceTemplates",
     "SourceTrial",
+    "SourceType",
+    "SourceTypes",
     "TrySourceBody",
 ]
 
@@ -65,6 +70,7 @@ class ChangeSourceBody(TypedDict):
     holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
     secret_state: NotRequired[Any | None]
+    requests: NotRequired[Any | None]
 
 
 class ChangedSource(TypedDict):
@@ -100,6 +106,7 @@ class ChangedSource(TypedDict):
     created_at: str
     in_force: SourceTemplates
     secret_state: Literal["present", "missing"] | None
+    requests: NotRequired[SourceRequestCounts | None]
     warnings: list[Warned]
 
 
@@ -145,6 +152,7 @@ class CreateSourceBody(TypedDict):
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
     secret_state: NotRequired[Any]
+    requests: NotRequired[Any]
 
 
 class ReplaceSourceBody(TypedDict):
@@ -189,11 +197,13 @@ class ReplaceSourceBody(TypedDict):
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
     secret_state: NotRequired[Any]
+    requests: NotRequired[Any]
 
 
 class SourceAnswer(TypedDict):
     """A source. `in_force`: all templates, also those of its provider; `secret_state`: whether
-    the gateway has a value of its secret, null if it has none."""
+    the gateway has a value of its secret, null if it has none; `requests`: null while Redis
+    is away; a list has it on request, and the answer to a change has not."""
 
     name: str
     type: str
@@ -225,6 +235,7 @@ class SourceAnswer(TypedDict):
     created_at: str
     in_force: SourceTemplates
     secret_state: Literal["present", "missing"] | None
+    requests: NotRequired[SourceRequestCounts | None]
 
 
 class SourceEventModel(TypedDict):
@@ -238,6 +249,34 @@ class SourceEventModel(TypedDict):
     id: NotRequired[str | None]
     time: NotRequired[str | None]
     source: NotRequired[str | None]
+
+
+class SourceExample(TypedDict):
+    """A request as a provider sends it, without what verifies it."""
+
+    headers: dict[str, str]
+    body: str
+
+
+class SourceRefusal(TypedDict):
+    """A refused request. `reason`: its outcome."""
+
+    at: str
+    reason: str
+    detail: str
+
+
+class SourceRequestCounts(TypedDict):
+    """Requests to a source since it was registered, over all processes. `since`: when the
+    first was counted, and `taken_at`: when the latest was taken, null if there was none;
+    `outcomes`: how many had each outcome, of which `taken` and `refused` are the sums."""
+
+    since: str | None
+    taken: int
+    refused: int
+    outcomes: dict[str, int]
+    taken_at: str | None
+    latest_refusal: SourceRefusal | None
 
 
 class SourceTaken(TypedDict):
@@ -268,6 +307,27 @@ class SourceTrial(TypedDict):
     detail: str | None
     answer: str | None
     events: list[CloudEvent]
+
+
+class SourceType(TypedDict):
+    """A provider. `required` and `optional`: the settings of its sources, others are refused;
+    `timed`: whether its requests have a signed time, to which `tolerance` applies, by
+    default as this says; `event`: its templates."""
+
+    type: str
+    title: str
+    required: list[str]
+    optional: list[str]
+    timed: bool
+    tolerance: str | None
+    event: SourceTemplates
+    example: SourceExample
+
+
+class SourceTypes(TypedDict):
+    """The providers that there are."""
+
+    items: list[SourceType]
 
 
 class TrySourceBody(TypedDict):

@@ -55,6 +55,7 @@ class ChangeStreamBody(TypedDict):
     holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
     secret_state: NotRequired[Any | None]
+    requests: NotRequired[Any | None]
 
 
 class ChangedStream(TypedDict):
@@ -100,6 +101,7 @@ class CreateStreamBody(TypedDict):
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
     secret_state: NotRequired[Any]
+    requests: NotRequired[Any]
 
 
 class CreateTokenBody(TypedDict):

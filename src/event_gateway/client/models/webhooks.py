@@ -133,6 +133,7 @@ class ChangeWebhookBody(TypedDict):
     holds: NotRequired[Any | None]
     in_force: NotRequired[Any | None]
     secret_state: NotRequired[Any | None]
+    requests: NotRequired[Any | None]
 
 
 class ChangeWebhooksBody(TypedDict):
@@ -381,6 +382,7 @@ class ReplaceWebhookBody(TypedDict):
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
     secret_state: NotRequired[Any]
+    requests: NotRequired[Any]
 
 
 class RetryPolicyAnswer(TypedDict):
@@ -593,6 +595,7 @@ class WebhookBody(TypedDict):
     holds: NotRequired[Any]
     in_force: NotRequired[Any]
     secret_state: NotRequired[Any]
+    requests: NotRequired[Any]
 
 
 class WebhookStats(TypedDict):

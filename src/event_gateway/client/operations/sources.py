@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SourceAnswer,
         SourceTaken,
         SourceTrial,
+        SourceTypes,
         TrySourceBody,
     )
 
@@ -76,6 +77,11 @@ class SourcesOperations(Caller):
             headers={"if-match": if_match, "if-none-match": if_none_match},
         )
 
+    def list_source_types(self) -> SourceTypes:
+        """The providers whose requests sources can take, with the settings and templates of
+        each."""
+        return cast("SourceTypes", self._call("GET", "/v1/source-types"))
+
     def list_sources(
         self,
         *,
@@ -84,6 +90,7 @@ class SourcesOperations(Caller):
         type: str | None = None,
         managed_by: str | None = None,
         search: str | None = None,
+        requests: bool | None = None,
     ) -> Page[SourceAnswer]:
         """All sources, by name; with parameters those for which all of them hold."""
         return cast(
@@ -97,6 +104,7 @@ class SourcesOperations(Caller):
                     "type": type,
                     "managed_by": managed_by,
                     "search": search,
+                    "requests": requests,
                 },
             ),
         )
@@ -200,6 +208,11 @@ class AsyncSourcesOperations(AsyncCaller):
             headers={"if-match": if_match, "if-none-match": if_none_match},
         )
 
+    async def list_source_types(self) -> SourceTypes:
+        """The providers whose requests sources can take, with the settings and templates of
+        each."""
+        return cast("SourceTypes", await self._call("GET", "/v1/source-types"))
+
     async def list_sources(
         self,
         *,
@@ -208,6 +221,7 @@ class AsyncSourcesOperations(AsyncCaller):
         type: str | None = None,
         managed_by: str | None = None,
         search: str | None = None,
+        requests: bool | None = None,
     ) -> Page[SourceAnswer]:
         """All sources, by name; with parameters those for which all of them hold."""
         return cast(
@@ -221,6 +235,7 @@ class AsyncSourcesOperations(AsyncCaller):
                     "type": type,
                     "managed_by": managed_by,
                     "search": search,
+                    "requests": requests,
                 },
             ),
         )
