@@ -38,15 +38,21 @@ async def test_a_retry_does_not_overtake_on_an_ordered_webhook(
 ) -> None:
     """Events that the ordered webhook has not reached yet are left to it."""
     receiver.answers["/w"] = [500, 200]
+    first, second = asyncio.Event(), asyncio.Event()
+    receiver.holds["/w"] = first
     await client.webhook(
-        id="w", url=f"{receiver.url}/w", events=["a"], ordered=True,
+        id="w", url=f"{receiver.url}/w", events=["a"], ordered=True, timeout="2m",
         retry_policy={"initial_delay": "1s"},
     )  # fmt: skip
     sent = [event("a", {"n": n}) for n in range(4)]
     await client.send(sent)
+    await receiver.until(1, "/w")
+    receiver.holds["/w"] = second  # the retry waits until the replay has ended
+    first.set()
     await client.until("w", sent[0]["id"], "retrying")
     replay = await _replay(client, webhook="w", from_seq=1)
     assert (replay["matched"], replay["queued"], replay["skipped"]) == (4, 0, 4)
+    second.set()
     requests = await receiver.until(5, "/w")
     await asyncio.sleep(0.3)
     assert [request.json["data"]["n"] for request in requests] == [0, 0, 1, 2, 3]
@@ -209,7 +215,9 @@ async def test_a_dead_letter_larger_than_a_message_is_compressed(
 ) -> None:
     """In JSON an event may be six times as large as it was sent."""
     receiver.answers["/w"] = [500]
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=ONCE)
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=ONCE, timeout="2m"
+    )
     headers = {"ce-specversion": "1.0", "ce-id": "large", "ce-source": "s", "ce-type": "a",
                "content-type": "text/plain"}  # fmt: skip
     await client.nats.jetstream().publish("events.a", b"\x01" * 3_000_000, headers=headers)
