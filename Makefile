@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format generators browser console-pictures demo serve bench chaos compatibility fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format generators browser console-pictures site demo serve bench chaos compatibility fuzz examples coverage docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -78,6 +78,9 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.core.warning_codes > docs/reference/warnings.md
 	$(bin)/python -m event_gateway.api.server.problem_reference > docs/reference/problems.md
 	$(bin)/python -m event_gateway.cli.assistants.reference docs/reference/assistant-tools.md
+
+site: $(installed) ## Build the documentation's site into build/site
+	$(bin)/python scripts/site
 
 lock: $(installed) ## Update the lock files
 	scripts/lock
