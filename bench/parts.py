@@ -57,7 +57,7 @@ def parse(body: bytes) -> Received:
 def enrichment() -> bytes:
     """The enrichment of an event without causes and related events."""
     return (
-        b'{"processed_at":"%b","gateway_version":"0.1.0","correlation_chain":[],'
+        b'{"processed_at":"%b","gateway_version":"1.0.0","correlation_chain":[],'
         b'"related_events":[]}' % rfc3339(time.time()).encode()
     )
 
@@ -94,7 +94,7 @@ def building(received: Received, enriched: Event) -> Callable[[], object]:
     secrets = Secrets(ExternalSecrets({"KEY": SECRET}, "", Path("none")))
     common = RequestBuilders(
         secrets=secrets, tokens=AccessTokens(HttpClient(EgressGuard())), key=b"installation",
-        version="0.1.0", transformations=Transformations(on_fallback=print),
+        version="1.0.0", transformations=Transformations(on_fallback=print),
     )  # fmt: skip
     builders = [
         common.for_webhook(
