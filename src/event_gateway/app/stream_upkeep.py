@@ -15,6 +15,7 @@ import structlog
 from nats.js.api import StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
+from event_gateway.app.copy_watch import CopyWatch
 from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
@@ -88,6 +89,7 @@ class StreamUpkeep:
         self._create_own = create_own
         self._create_named = create_named
         self._recreated = recreated
+        self._copies = CopyWatch(broker)
         self._created: dict[str, datetime] = {}  # when each stream was created
         self._missing: dict[str, str] = {}  # why each stream is missing still
         # Why each stream that is not the known one is not adopted yet.
@@ -135,6 +137,7 @@ class StreamUpkeep:
                 )
                 for name in sorted(self._leaderless)
             ),
+            *self._copies.reasons,
         ]
         if self._unanswered >= UNANSWERED_LOOKS:
             reasons.append(Reason(JETSTREAM, f"JetStream does not answer: {self._error}"))
@@ -191,6 +194,7 @@ class StreamUpkeep:
         for known in (self._created, self._other):
             for name in known.keys() - tracked:
                 del known[name]
+        await self._copies.look(infos, named, change=leads)
         if leads:
             for name in absent:
                 if name in own:

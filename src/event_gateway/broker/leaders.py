@@ -1,15 +1,16 @@
-"""Waits until the streams of a NATS cluster have leaders: one that has just started elects them."""
+"""The leaders of streams in a NATS cluster, which elects them, also when it has just started."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
 
+import msgspec
 import structlog
 from nats.errors import TimeoutError as NatsTimeout
-from nats.js.errors import NotFoundError, ServiceUnavailableError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
-from event_gateway.broker.connection import START_TIMEOUT, Broker
+from event_gateway.broker.connection import REQUEST_TIMEOUT, START_TIMEOUT, Broker
 from event_gateway.broker.provision import has_leader, has_router
 
 log = structlog.get_logger(__name__)
@@ -42,3 +43,14 @@ async def _is_ready(broker: Broker, stream: str) -> bool:
             await has_router(broker, stream)
             return True
     return False
+
+
+async def change_leader(broker: Broker, stream: str) -> None:
+    """Has another server become the leader of a stream with replicas; it takes half a second.
+
+    Raises APIError, and what BrokerError names.
+    """
+    subject = f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}"
+    answer = msgspec.json.decode((await broker.nc.request(subject, timeout=REQUEST_TIMEOUT)).data)
+    if "error" in answer:
+        APIError.from_error(answer["error"])

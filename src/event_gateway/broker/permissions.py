@@ -49,6 +49,11 @@ _OPTIONAL: tuple[tuple[str, str, bytes], ...] = (
         b'{"seq":1}',
     ),
     ("$JS.API.STREAM.MSG.DELETE.*", "$JS.API.STREAM.MSG.DELETE.GATEWAY_DEAD_LETTERS", _REFUSED),
+    (
+        "$JS.API.STREAM.LEADER.STEPDOWN.*",
+        f"$JS.API.STREAM.LEADER.STEPDOWN.GATEWAY_STREAM_{_NONE}",
+        _REFUSED,
+    ),
     ("eg.tally.*", f"eg.tally.{_NONE}", b""),
     ("eg.chain.*.*", f"eg.chain.{_NONE}.{_NONE}", b""),
     ("eg.sealed.>", f"eg.sealed.{_NONE}.{_NONE}", b""),

@@ -1,7 +1,8 @@
 """Pulls messages from a JetStream consumer.
 
 Requests stay open at the server for a while. When half of the requested messages have arrived, the
-next request is sent.
+next request is sent. While there is nothing to send the server sends heartbeats: without them the
+requests are lost, mostly with the server of a cluster that had them.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from nats.aio.subscription import Subscription
 from event_gateway.broker.connection import Broker
 
 EXPIRES = 20.0  # seconds after which the server ends a pull request
+HEARTBEAT = 5.0  # seconds without a message after which the server sends a heartbeat
+SILENCE = 2 * HEARTBEAT + 1  # seconds without either after which a request is lost
+TIMES = {"expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}  # of each request
 MAX_BATCH = 1000  # messages of one request
 MAX_BYTES = 16 * 1024 * 1024  # all messages of one request together
 
@@ -91,16 +95,16 @@ class Puller:
         connection whose buffer is full. A message that is larger is requested alone.
         """
         now = time.monotonic()
-        if self._outstanding and now - self._active_at > EXPIRES + 5:
-            self._outstanding = 0  # the requests have expired at the server, or they were lost
+        if self._outstanding and now - self._active_at > SILENCE:
+            self._outstanding = 0
         if self._outstanding > room // 2:
             return
         batch = min(room - self._outstanding - len(self._arrived), MAX_BATCH)
         if batch <= 0 or not self._broker.connected:
             return
-        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "max_bytes": self._max_bytes}
+        request = TIMES | {"batch": batch, "max_bytes": self._max_bytes}
         if self._too_large:
-            request = {"batch": 1, "expires": int(EXPIRES * 1e9)}
+            request = TIMES | {"batch": 1}
         self._too_large, self._answered = False, False
         self._outstanding += request["batch"]
         self._active_at = now

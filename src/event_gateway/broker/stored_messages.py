@@ -15,16 +15,16 @@ from nats.js.errors import APIError, NotFoundError
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.headers import read_headers
+from event_gateway.broker.pull import SILENCE, TIMES
 from event_gateway.core.compliance.chain import StoredMessage
 
 log = structlog.get_logger(__name__)
 
 BATCH = 1000  # messages of one request
 MAX_BYTES = 4 * 1024 * 1024  # of one request
-EXPIRES = 20.0  # seconds after which the server ends a request
 IDLE_LIMIT = 60.0  # seconds without requests after which the server deletes the consumer
 PATIENCE = 30.0  # seconds for which an export waits for messages that must be there
-SILENCE = 1.0  # seconds without a message after which a batch is empty
+QUIET = 1.0  # seconds without a message after which a batch is empty
 
 
 class StreamGone(Exception):
@@ -83,7 +83,7 @@ async def unsilenced(
             empty = 0 if batch else empty + 1
             if batch:
                 yield batch
-            elif empty >= PATIENCE / SILENCE:
+            elif empty >= PATIENCE / QUIET:
                 raise Silent("NATS does not send the messages of the stream")
 
 
@@ -97,7 +97,7 @@ class _Reader:
         self._signal = asyncio.Event()
         self._expected = 1  # the position of the next message
         self._outstanding = 0
-        self._requested_at = 0.0
+        self._active_at = 0.0  # time of the last request or response
         self._lost = False
         self._answered = False  # whether a message has arrived since the last request
         self._too_large = False  # the next message is larger than a request allows
@@ -125,12 +125,12 @@ class _Reader:
                     await self._broker.js.delete_consumer(self._stream, self._name)
 
     async def take(self, room: int) -> list[StoredMessage] | None:
-        """The messages that have arrived; none of them after SILENCE; None: one was lost."""
+        """The messages that have arrived; none of them after QUIET; None: one was lost."""
         await self._request(room)
         if not self._arrived and not self._lost:
             self._signal.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(QUIET):
                     await self._signal.wait()
         batch = list(self._arrived)
         self._arrived.clear()
@@ -138,7 +138,7 @@ class _Reader:
 
     async def _request(self, room: int) -> None:
         now = asyncio.get_running_loop().time()
-        if self._outstanding and now - self._requested_at > EXPIRES + 5:
+        if self._outstanding and now - self._active_at > SILENCE:
             self._outstanding = 0
         if self._outstanding > room // 2 or not self._broker.connected or self._lost:
             return
@@ -148,8 +148,8 @@ class _Reader:
         if self._too_large:
             count = 1
         self._outstanding += count
-        self._requested_at = now
-        request = {"batch": count, "expires": int(EXPIRES * 1e9)}
+        self._active_at = now
+        request = TIMES | {"batch": count}
         if not self._too_large:
             request["max_bytes"] = MAX_BYTES
         self._too_large = self._answered = False
@@ -159,6 +159,7 @@ class _Reader:
         )  # fmt: skip
 
     def _on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        self._active_at = asyncio.get_running_loop().time()
         if not reply.startswith(b"$JS.ACK."):
             self._on_status(headers)
             return

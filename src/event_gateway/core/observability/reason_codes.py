@@ -32,6 +32,7 @@ LOG_NEARLY_FULL = "log_nearly_full"
 STREAM_DELETED = "stream_deleted"
 STREAM_WENT_BACK = "stream_went_back"
 STREAM_WITHOUT_LEADER = "stream_without_leader"
+STREAM_NOT_COPIED = "stream_not_copied"
 REGISTRY_ENTRY = "registry_entry"
 REGISTRY_STALLED = "registry_stalled"
 CHAIN_BEHIND = "chain_behind"
@@ -146,6 +147,16 @@ CODES: dict[str, ReasonCode] = {
         "streams",
         "No server of the NATS cluster answers for a stream: most of its replicas are away.",
         "Start the missing servers of the cluster.",
+    ),
+    STREAM_NOT_COPIED: ReasonCode(
+        "streams",
+        "NATS has copied nothing into a named stream for more than 10 seconds, although its source "
+        "answers: mostly after a change of the cluster. In a stream with replicas the gateway "
+        "changes the leader, which begins to copy again where the stream ends. No event is lost.",
+        "Wait: it takes seconds. If it stays, look at the log, and whether the gateway's user may "
+        "publish to `$JS.API.STREAM.LEADER.STEPDOWN.*`. A stream with one replica waits until NATS "
+        "tries again, for up to two minutes.",
+        "A NATS cluster",
     ),
     REGISTRY_ENTRY: ReasonCode(
         "registry",

@@ -1,0 +1,39 @@
+"""Requests for messages that are lost with the server of a cluster that had them."""
+
+import asyncio
+import contextlib
+import json
+
+import nats
+import pytest
+
+from event_gateway.broker import pull
+from event_gateway.broker.connection import connect
+from event_gateway.broker.pull import Puller
+from support.patience import PATIENCE
+
+
+async def test_a_request_without_heartbeats_is_sent_again(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "SILENCE", 0.2)
+    async with contextlib.AsyncExitStack() as stack:
+        broker = await connect(servers[0])
+        stack.push_async_callback(broker.close)
+        other = await nats.connect(servers[0])
+        stack.push_async_callback(other.close)
+        # It has the requests in place of a consumer, and does not answer.
+        requests = await other.subscribe("$JS.API.CONSUMER.MSG.NEXT.log.reader")
+        await other.flush()
+        puller = Puller(broker, "log", "reader")
+        await puller.start()
+        stack.push_async_callback(puller.stop)
+        await puller.request(10)
+        first = await requests.next_msg(PATIENCE)
+        assert json.loads(first.data)["idle_heartbeat"] == 5e9
+        async with asyncio.timeout(PATIENCE):
+            while not requests.pending_msgs:
+                await puller.request(10)
+                await asyncio.sleep(0.02)
+        again = await requests.next_msg(PATIENCE)
+        assert (again.data, again.reply) == (first.data, first.reply)
