@@ -30,7 +30,7 @@ html_show_sphinx = False
 html_theme_options = {"footer_icons": []}
 
 NAVIGATION: dict[str, list[str]] = {
-    "Start": ["start", "concepts", "glossary"],
+    "Start": ["start", "concepts", "glossary", "features"],
     "Publish": [
         "guides/events", "guides/sources", "guides/catalog",
     ],

@@ -27,10 +27,14 @@ def test_links_have_a_target(page: Path) -> None:
             assert anchor in _anchors(result), f"{page.name} links {target}"
 
 
-DEVELOPMENT = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "development").glob("*.md"))]
+NAMING = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "docs" / "features.md",
+    *sorted((ROOT / "docs" / "development").glob("*.md")),
+]
 
 
-@pytest.mark.parametrize("page", DEVELOPMENT, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", NAMING, ids=lambda page: page.name)
 def test_names_in_the_code_exist(page: Path) -> None:
     named = NAMED.findall(page.read_text())
     assert named, f"{page.name} names no file"
@@ -44,6 +48,14 @@ def test_names_in_the_code_exist(page: Path) -> None:
         elif name and name not in _defined(frame):
             missing.append(f"{path}::{name}")
     assert not missing
+
+
+def test_each_feature_names_a_test() -> None:
+    rows = re.findall(
+        r"^\| (?!the gateway|---)(.+) \| (.+) \|$", NAMING[1].read_text(), re.MULTILINE
+    )
+    assert len(rows) > 40
+    assert [told for told, tests in rows if not re.match(r"`tests/\S+\.py", tests)] == []
 
 
 def _anchors(page: Path) -> set[str]:
