@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from event_gateway.cli.process.serve import Running, running
-from event_gateway.config.load import load
+from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.observability.logs import LogSettings, configure_logs
-from event_gateway.request.transformations import compile_definition
-from event_gateway.transport.egress_guard import url_rule
 from support.assertions import first_alone
 from support.certificates import IssuedFiles
 from support.client import Client, connected
@@ -30,11 +26,11 @@ from support.command import CommandResult, access, command
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.gateway_process import offer_interpreter
+from support.in_process import gateway_in_process
 from support.leftovers import Leftovers
 from support.optional import check_required, leave_out, left_out
 from support.order import mark_and_order
 from support.peers import Peers
-from support.program import LOOPBACK
 from support.receiver import Receiver, receiving
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
@@ -126,13 +122,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def begin(config: dict[str, Any] | None = None) -> Running:
-            path = tmp_path / "gateway.yaml"
-            given = LOOPBACK | (config or {})
-            # Attempts at receivers that never respond are in flight when many tests end.
-            server = {"server": {"drain_timeout": "1s"} | given.get("server", {})}
-            path.write_text(yaml.safe_dump(given | server))
-            loaded = load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
-            return await stack.enter_async_context(running(loaded, tmp_path / "data", port=0))
+            return await stack.enter_async_context(gateway_in_process(tmp_path, config))
 
         yield begin
 

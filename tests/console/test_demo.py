@@ -5,16 +5,16 @@ import re
 import subprocess
 import sys
 
-import pytest
+from playwright.async_api import Browser
 
 from event_gateway.embedded.process import killed_with_parent
-from support.console import browser, tab
+from support.console import in_browser, tab
 from support.patience import PATIENCE
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 
-async def test_the_demo_opens_into_the_console() -> None:
+async def test_the_demo_opens_into_the_console(chromium: Browser) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "event_gateway", "demo",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=killed_with_parent,
@@ -26,7 +26,7 @@ async def test_the_demo_opens_into_the_console() -> None:
             while (match := re.search(r"(http://[\d.:]+)(/sign-in/once\S+)", out)) is None:
                 out += (await process.stdout.readline()).decode()
         draining = asyncio.create_task(process.stdout.read())
-        async with browser() as chromium, tab(chromium, match[1]) as shown:
+        async with tab(chromium, match[1]) as shown:
             shown.expected = ("403",)
             await shown.open(match[2])
             await shown.until("Deliveries waiting")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import pytest
+from playwright.async_api import Browser
 
-from support.console import DESKTOP, PHONE, Theme, browser, gateway_with_console, tab
+from support.console import DESKTOP, PHONE, Theme, gateway_and_console, in_browser, tab
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
 STREAMS = {"streams": {"users": {"subjects": ["user.*"]}}}
@@ -43,8 +43,10 @@ PATHS = (
 )
 
 
-async def test_every_page_is_accessible(tmp_path: Path, receiver: Receiver) -> None:
-    async with gateway_with_console(tmp_path, STREAMS) as console, browser() as chromium:
+async def test_every_page_is_accessible(
+    tmp_path: Path, chromium: Browser, receiver: Receiver
+) -> None:
+    async with gateway_and_console(tmp_path, STREAMS) as console:
         await console.client.webhook(id="orders", url=f"{receiver.url}/orders", events=["user.>"])
         for screen, theme in SCREENS:
             async with tab(chromium, console.url, screen=screen, theme=theme) as shown:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
 from support.client import Client, Socket, event
-from support.console import DESKTOP, PHONE, Theme, browser, gateway_with_console, tab
+from support.console import DESKTOP, PHONE, Theme, gateway_and_console, in_browser, tab
 from support.receiver import Receiver
 
 FOLDER = os.environ.get("CONSOLE_PICTURES")
 pytestmark = [
-    pytest.mark.browser,
+    *in_browser,
     pytest.mark.skipif(FOLDER is None, reason="make console-pictures sets CONSOLE_PICTURES"),
 ]
 CHOSEN = os.environ.get("CONSOLE_PAGES", "").split()
@@ -61,12 +62,11 @@ THEMES: tuple[Theme, ...] = ("light", "dark")
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 
 
-async def test_pictures(tmp_path: Path, receiver: Receiver) -> None:
+async def test_pictures(tmp_path: Path, chromium: Browser, receiver: Receiver) -> None:
     folder = Path(FOLDER or "")
     folder.mkdir(parents=True, exist_ok=True)
     async with (
-        gateway_with_console(tmp_path) as console,
-        browser() as chromium,
+        gateway_and_console(tmp_path) as console,
         contextlib.AsyncExitStack() as stack,
     ):
         await _fill(console.client, receiver)

@@ -16,7 +16,7 @@ from event_gateway.console.sealing import Sealer, sealer_in
 from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.private_file import write_private
-from support.console import gateway_with_console
+from support.console import gateway_and_console, gateway_with_console
 from support.served_console import NO_GATEWAY, served_console
 
 
@@ -92,7 +92,7 @@ def test_a_long_token_takes_several_cookies() -> None:
 
 
 async def test_forms_of_other_sites_and_without_the_token_are_refused(tmp_path: Path) -> None:
-    async with gateway_with_console(tmp_path) as console:
+    async with gateway_and_console(tmp_path) as console:
         await console.client.webhook(id="crm", url="https://example.com/", events=["user.>"])
         own = {"Origin": console.url}
         async with httpx.AsyncClient(base_url=console.url) as http:
@@ -143,7 +143,7 @@ async def test_forms_of_other_sites_and_without_the_token_are_refused(tmp_path: 
 
 
 async def test_a_key_that_is_revoked_ends_its_sessions(tmp_path: Path) -> None:
-    async with gateway_with_console(tmp_path) as console:
+    async with gateway_and_console(tmp_path) as console:
         asked = {"name": "short", "scopes": ["webhooks:read"]}
         key = (await console.client.http.post("/v1/keys", json=asked)).json()
         async with httpx.AsyncClient(base_url=console.url) as http:
@@ -179,7 +179,7 @@ async def test_a_link_is_not_used_up_by_whoever_only_asks_for_headers(tmp_path: 
 
 
 async def test_a_link_is_not_used_up_while_the_gateway_is_away(tmp_path: Path) -> None:
-    async with gateway_with_console(tmp_path) as console:
+    async with gateway_and_console(tmp_path) as console:
         beside = tmp_path / "beside"
         link = OneTimeLinks(beside, sealer_in(beside)).create(console.key)
         settings = ConsoleSettings(gateway_url=NO_GATEWAY, directory=str(beside))

@@ -6,14 +6,13 @@ import signal
 from pathlib import Path
 
 import httpx
-import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from support.console import browser, gateway_with_console, tab
+from support.console import gateway_with_console, in_browser, tab
 from support.patience import PATIENCE
 from support.program import LOOPBACK, children
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 
 def _console_pid(gateway: int) -> int | None:
@@ -23,10 +22,9 @@ def _console_pid(gateway: int) -> int | None:
     return None
 
 
-async def test_a_page_left_open_recovers_from_a_restart(tmp_path: Path) -> None:
+async def test_a_page_left_open_recovers_from_a_restart(tmp_path: Path, chromium: Browser) -> None:
     async with (
         gateway_with_console(tmp_path) as console,
-        browser() as chromium,
         tab(chromium, console.url) as shown,
     ):
         shown.expected = ("Failed to load resource", "htmx:")

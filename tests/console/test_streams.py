@@ -3,13 +3,12 @@
 import socket
 from pathlib import Path
 
-import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from support.client import connected, event
-from support.console import browser, gateway_with_console, tab
+from support.console import gateway_and_console, gateway_with_console, in_browser, tab
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 
 def _free_port() -> int:
@@ -20,15 +19,15 @@ def _free_port() -> int:
 STREAMS = {"streams": {"users": {"subjects": ["user.*"]}}}
 
 
-async def test_a_stream_is_followed_live(tmp_path: Path) -> None:
+async def test_a_stream_is_followed_live(tmp_path: Path, chromium: Browser) -> None:
     async with (
-        gateway_with_console(tmp_path, STREAMS) as console,
-        browser() as chromium,
+        gateway_and_console(tmp_path, STREAMS) as console,
         tab(chromium, console.url) as shown,
     ):
         page, client = shown.page, console.client
         await client.send(event("user.made", {"name": "<b>first</b>"}, id="first"))
         await shown.sign_in(console.key)
+        await shown.open("/")
         await page.locator("nav.nav").get_by_role("link", name="Streams").click()
         await shown.check_accessible()
         await page.get_by_label("Search").fill("nothing-has-this")
@@ -71,10 +70,9 @@ async def test_a_stream_is_followed_live(tmp_path: Path) -> None:
         shown.check_faultless()
 
 
-async def test_subscribers_are_shown_and_disconnected(tmp_path: Path) -> None:
+async def test_subscribers_are_shown_and_disconnected(tmp_path: Path, chromium: Browser) -> None:
     async with (
-        gateway_with_console(tmp_path, STREAMS) as console,
-        browser() as chromium,
+        gateway_and_console(tmp_path, STREAMS) as console,
         tab(chromium, console.url) as shown,
         console.client.websocket() as live,
     ):
@@ -96,10 +94,11 @@ async def test_subscribers_are_shown_and_disconnected(tmp_path: Path) -> None:
         shown.check_faultless()
 
 
-async def test_a_tail_goes_on_after_the_gateway_was_restarted(tmp_path: Path) -> None:
+async def test_a_tail_goes_on_after_the_gateway_was_restarted(
+    tmp_path: Path, chromium: Browser
+) -> None:
     async with (
         gateway_with_console(tmp_path, STREAMS | {"console": {"port": _free_port()}}) as console,
-        browser() as chromium,
         tab(chromium, console.url) as shown,
     ):
         shown.expected = ("ERR_", "502", "503", "Failed to load")

@@ -2,22 +2,20 @@
 
 from pathlib import Path
 
-import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from support.console import browser, gateway_with_console, tab
+from support.console import gateway_and_console, in_browser, tab
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 
-async def test_the_configuration_in_force_is_shown(tmp_path: Path) -> None:
+async def test_the_configuration_in_force_is_shown(tmp_path: Path, chromium: Browser) -> None:
     config = {
         "ingest": {"retention": "3d"},
         "telemetry": {"otlp": {"endpoint": "http://127.0.0.1:9/", "headers": {"k": "hush"}}},
     }
     async with (
-        gateway_with_console(tmp_path, config) as console,
-        browser() as chromium,
+        gateway_and_console(tmp_path, config) as console,
         tab(chromium, console.url) as shown,
     ):
         page = shown.page

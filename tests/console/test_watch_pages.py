@@ -3,52 +3,45 @@
 import json
 from pathlib import Path
 
-import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from support.client import event
-from support.console import browser, gateway_with_console, tab
+from support.console import Console, Tab, gateway_and_console, in_browser, tab
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 STRICT = {"type": "object", "required": ["name"]}
 
 
-async def test_rejected_input_is_shown_and_taken_in_again(tmp_path: Path) -> None:
-    async with (
-        gateway_with_console(tmp_path) as console,
-        browser() as chromium,
-        tab(chromium, console.url) as shown,
-    ):
-        page, client = shown.page, console.client
-        shown.expected = ("422",)
-        await shown.sign_in(console.key)
-        await shown.open("/rejected")
-        await shown.until("Nothing was rejected.")
-        body = {"type": "user.made", "schema": STRICT, "enforce": "reject"}
-        assert (await client.http.post("/v1/event-types", json=body)).status_code == 201
-        await client.nats.publish("user.made", b'{"namespace": "<script>alert(1)</script>"}')
-        await shown.reloaded_until("Number 1")
-        await shown.check_accessible()
-        await page.get_by_label("Search").fill("nothing-has-this")
-        await shown.until("No rejected input fits this search.")
-        await page.get_by_label("Search").fill("ALERT(1)")
-        await page.get_by_role("link", name="Number 1").click()
-        await shown.until("<script>alert(1)</script>")
-        await shown.check_accessible()
-        await page.get_by_role("button", name="Take it in again").click()
-        await shown.until("It is still no valid event")
-        await client.http.patch("/v1/event-types/user.made", json={"enforce": "off"})
-        await page.get_by_role("button", name="Take it in again").click()
-        await shown.until("The input is taken in again")
-        shown.check_faultless()
+async def test_rejected_input_is_shown_and_taken_in_again(console: Console, shown: Tab) -> None:
+    page, client = shown.page, console.client
+    shown.expected = ("422",)
+    await shown.sign_in(console.key)
+    await shown.open("/rejected")
+    await shown.until("Nothing was rejected.")
+    body = {"type": "user.made", "schema": STRICT, "enforce": "reject"}
+    assert (await client.http.post("/v1/event-types", json=body)).status_code == 201
+    await client.nats.publish("user.made", b'{"namespace": "<script>alert(1)</script>"}')
+    await shown.reloaded_until("Number 1")
+    await shown.check_accessible()
+    await page.get_by_label("Search").fill("nothing-has-this")
+    await shown.until("No rejected input fits this search.")
+    await page.get_by_label("Search").fill("ALERT(1)")
+    await page.get_by_role("link", name="Number 1").click()
+    await shown.until("<script>alert(1)</script>")
+    await shown.check_accessible()
+    await page.get_by_role("button", name="Take it in again").click()
+    await shown.until("It is still no valid event")
+    await client.http.patch("/v1/event-types/user.made", json={"enforce": "off"})
+    await page.get_by_role("button", name="Take it in again").click()
+    await shown.until("The input is taken in again")
+    shown.check_faultless()
 
 
-async def test_an_alert_is_silenced(tmp_path: Path, receiver: Receiver) -> None:
+async def test_an_alert_is_silenced(tmp_path: Path, chromium: Browser, receiver: Receiver) -> None:
     alerts = {"alerts": {"webhook_down": {"failures": 2, "window": "5m", "for": "0s"}}}
     async with (
-        gateway_with_console(tmp_path, alerts) as console,
-        browser() as chromium,
+        gateway_and_console(tmp_path, alerts) as console,
         tab(chromium, console.url) as shown,
     ):
         page = shown.page
@@ -90,36 +83,33 @@ async def test_an_alert_is_silenced(tmp_path: Path, receiver: Receiver) -> None:
         shown.check_faultless()
 
 
-async def test_the_audit_log_says_what_was_changed(tmp_path: Path, receiver: Receiver) -> None:
-    async with (
-        gateway_with_console(tmp_path) as console,
-        browser() as chromium,
-        tab(chromium, console.url) as shown,
-    ):
-        page, client = shown.page, console.client
-        shown.expected = ("422",)
-        await client.webhook(id="crm", url=f"{receiver.url}/crm", events=["user.*"])
-        await client.http.patch("/v1/webhooks/crm", json={"description": "<b>Orders</b>"})
-        await client.http.delete("/v1/webhooks/nothing")
-        await shown.sign_in(console.key)
-        await shown.open("/audit-log")
-        await shown.reloaded_until("webhooks.change")
-        await shown.check_accessible()
-        row = page.get_by_role("row").filter(has_text="webhooks.change")
-        await row.locator("summary").click()
-        await expect(row.locator("dl.changes")).to_contain_text("description")
-        await expect(row.locator("dl.changes")).to_contain_text("<b>Orders</b>")
-        await page.get_by_label("Operation").fill("webhooks.create")
-        await expect(page.get_by_role("row").filter(has_text="webhooks.change")).to_have_count(0)
-        assert "operation=webhooks.create" in page.url
-        await page.get_by_label("Since").fill("1h")
-        await expect(page.get_by_role("row").filter(has_text="webhooks.create")).to_have_count(1)
-        async with page.expect_download() as download:
-            await page.get_by_role("link", name="Export these").click()
-        lines = (await (await download.value).path()).read_text().splitlines()
-        assert [json.loads(line)["operation"] for line in lines] == ["webhooks.create"]
-        await shown.open("/audit-log?principal=nobody")
-        await shown.until("No call fits these filters.")
-        await shown.open("/audit-log?since=yesterday")
-        await shown.until("is not an RFC 3339 time")
-        shown.check_faultless()
+async def test_the_audit_log_says_what_was_changed(
+    receiver: Receiver, console: Console, shown: Tab
+) -> None:
+    page, client = shown.page, console.client
+    shown.expected = ("422",)
+    await client.webhook(id="crm", url=f"{receiver.url}/crm", events=["user.*"])
+    await client.http.patch("/v1/webhooks/crm", json={"description": "<b>Orders</b>"})
+    await client.http.delete("/v1/webhooks/nothing")
+    await shown.sign_in(console.key)
+    await shown.open("/audit-log")
+    await shown.reloaded_until("webhooks.change")
+    await shown.check_accessible()
+    row = page.get_by_role("row").filter(has_text="webhooks.change")
+    await row.locator("summary").click()
+    await expect(row.locator("dl.changes")).to_contain_text("description")
+    await expect(row.locator("dl.changes")).to_contain_text("<b>Orders</b>")
+    await page.get_by_label("Operation").fill("webhooks.create")
+    await expect(page.get_by_role("row").filter(has_text="webhooks.change")).to_have_count(0)
+    assert "operation=webhooks.create" in page.url
+    await page.get_by_label("Since").fill("1h")
+    await expect(page.get_by_role("row").filter(has_text="webhooks.create")).to_have_count(1)
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Export these").click()
+    lines = (await (await download.value).path()).read_text().splitlines()
+    assert [json.loads(line)["operation"] for line in lines] == ["webhooks.create"]
+    await shown.open("/audit-log?principal=nobody")
+    await shown.until("No call fits these filters.")
+    await shown.open("/audit-log?since=yesterday")
+    await shown.until("is not an RFC 3339 time")
+    shown.check_faultless()

@@ -1,4 +1,8 @@
-"""The console of a running gateway in a headless Chromium, driven by Playwright."""
+"""The console of a running gateway in a headless Chromium, driven by Playwright.
+
+The gateway and its console run in the test's process (:func:`gateway_and_console`), or as a program
+where a test kills them or reads their configuration (:func:`gateway_with_console`).
+"""
 
 import contextlib
 import json
@@ -7,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
+import pytest
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -16,24 +22,29 @@ from playwright.async_api import (
     expect,
 )
 
+from event_gateway.console.settings import ConsoleSettings
 from support.browser import CHROMIUM
 from support.client import Client, connected
+from support.in_process import gateway_in_process
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
+from support.served_console import served_console
 
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 Theme = Literal["light", "dark"]
-# WCAG 2.1 AA, and what axe's makers recommend beside it.
 expect.set_options(timeout=PATIENCE * 1000)
+# All tests of a worker share a browser, and so the event loop in which it was started.
+in_browser = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 # htmx writes so of a request that a later one has replaced.
 _REPLACED = ("htmx:sendAbort", "htmx:afterRequest")
+# WCAG 2.1 AA, and what axe's makers recommend beside it.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
-    """A Chromium of the test's own."""
+    """A Chromium with its driver."""
     assert CHROMIUM, "there is no Chromium"
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
@@ -60,11 +71,14 @@ class Tab:
         await self.page.goto(self.url + path)
 
     async def sign_in(self, key: str) -> None:
-        """Signs in with a key."""
-        await self.open("/sign-in")
-        await self.page.get_by_label("API key").fill(key)
-        await self.page.get_by_role("button", name="Sign in", exact=True).click()
-        await self.page.wait_for_selector("nav.nav", state="attached")
+        """Signs in with a key, as the form of the sign-in page does, and shows no page."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE) as http:
+            answer = await http.post("/sign-in", data={"key": key}, headers={"Origin": self.url})
+            assert answer.headers["location"] == "/", answer.text
+            await self.page.context.add_cookies(
+                [{"name": name, "value": value, "url": self.url}
+                 for name, value in http.cookies.items()]
+            )  # fmt: skip
 
     async def until(self, text: str) -> None:
         """Returns once the page shows a text."""
@@ -83,7 +97,8 @@ class Tab:
         """Fails for what axe finds on the page, and for a page wider than the screen."""
         found = await self.page.evaluate(
             f"async () => {{ {AXE.read_text()}\n"
-            f"const result = await axe.run({{runOnly: {json.dumps(_RULES)}}});"
+            f"const rules = {json.dumps(_RULES)};"
+            "const result = await axe.run({runOnly: rules, resultTypes: ['violations']});"
             "return result.violations.map(v => ({id: v.id, help: v.help,"
             " nodes: v.nodes.map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)})); }"
         )
@@ -126,6 +141,31 @@ async def tab(
         yield opened
     finally:
         await context.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A console and clients of its gateway. ``url``: the console's."""
+
+    client: Client
+    url: str
+    key: str
+
+
+@contextlib.asynccontextmanager
+async def gateway_and_console(
+    directory: Path, config: dict[str, Any] | None = None
+) -> AsyncIterator[Console]:
+    """A gateway in the test's process, and a console beside it."""
+    async with gateway_in_process(directory, config) as gateway:
+        settings = ConsoleSettings(
+            gateway_url=gateway.http_url, directory=str(directory / "console")
+        )
+        async with (
+            served_console(settings) as url,
+            connected(gateway.http_url, gateway.nats_url, gateway.admin_key) as client,
+        ):
+            yield Console(client, url, gateway.admin_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,57 @@
+"""Fixtures of the console's tests: a browser that all tests of a worker share, and a console.
+
+They run in the event loop of the whole test run, in which the browser was started: a test that uses
+one of them is marked with ``in_browser``, or with ``asyncio(loop_scope="session")``.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from support.console import Console, Tab, browser, gateway_and_console, tab
+from support.receiver import Receiver, receiving
+
+Begin = Callable[[], Awaitable[Browser]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_browser() -> AsyncIterator[Begin]:
+    """A function that returns the browser; it starts a new one if the former has ended."""
+    async with contextlib.AsyncExitStack() as stack:
+        started: list[Browser] = []
+
+        async def begin() -> Browser:
+            if not (started and started[-1].is_connected()):
+                started.append(await stack.enter_async_context(browser()))
+            return started[-1]
+
+        yield begin
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(shared_browser: Begin) -> Browser:
+    """The browser of this worker. Each test opens tabs of its own, which share nothing."""
+    return await shared_browser()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def console(tmp_path: Path) -> AsyncIterator[Console]:
+    """A gateway and its console, with the configuration that tests have as a rule."""
+    async with gateway_and_console(tmp_path) as console:
+        yield console
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shown(chromium: Browser, console: Console) -> AsyncIterator[Tab]:
+    """A tab for ``console``, in which nobody has signed in."""
+    async with tab(chromium, console.url) as shown:
+        yield shown
