@@ -234,7 +234,9 @@ async def test_a_change_applies_in_every_process(
 
 async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver) -> None:
     old, new = new_key(), new_key()
-    program = Program(tmp_path, _config(receiver), EVENT_GATEWAY_SECRET_SEALING_KEY=old)
+    sealed = {"subjects": ["audit.*"], "compliance": True, "sealed_by": "data.person"}
+    config = _config(receiver) | {"streams": {"audit": sealed}}
+    program = Program(tmp_path, config, EVENT_GATEWAY_SECRET_SEALING_KEY=old)
     try:
         for keys, readable, resealed in (
             (old, True, 0), (f"{new} {old}", True, 1), (new, True, 0), (old, False, None)
@@ -244,6 +246,10 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
             async with connected(at["http"], at["nats"], at["key"]) as client:
                 if keys == old and readable:
                     await _set(client, "signing", FIRST)
+                    await client.send(event("audit.made", {"person": "zoe"}))
+                    async with asyncio.timeout(PATIENCE):
+                        while not await client.stream_messages("GATEWAY_STREAM_audit"):
+                            await asyncio.sleep(0.05)
                 shown = (await _listed(client))["signing"]
                 assert shown["sealed"]["readable"] == readable
                 answer = await client.http.post("/v1/secrets/reseal")
@@ -251,7 +257,12 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
                     assert (answer.status_code, "not configured" in answer.text) == (409, True)
                     assert shown["from"] is None
                 else:
-                    assert answer.json() == {"resealed": resealed}
+                    assert answer.json() == {"resealed": resealed, "subject_keys": resealed}
+                    record = await client.http.get("/v1/streams/audit/records/1")
+                    assert record.json()["event"]["data"] == {"person": "zoe"}
+                    # What the former key has sealed is not left on the disk.
+                    kept = await client.nats.jetstream().stream_info("GATEWAY_SUBJECT_KEYS")
+                    assert (kept.state.messages, kept.state.num_deleted or 0) == (1, 0)
                     assert _signed_with(await _deliver_one(client, receiver)) == [FIRST]
             program.kill()
         assert "sealed secret cannot be opened" in program.output

@@ -4,6 +4,7 @@ and messages that are no text."""
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from event_gateway.core.compliance.anchor import Anchor, Statement, sign
 from event_gateway.core.compliance.chain import (
@@ -40,12 +41,15 @@ def lines_of(
     left: int = 1,
     retention: float | None = 365 * DAY,
     anchored_at: float = NOW - 5 * DAY,
+    **limits: Any,
 ) -> list[bytes]:
     """The lines of an export: records of ``size`` messages, an anchor after ``anchor_each``
-    records. The messages before ``left`` have left the stream."""
+    records. The messages before ``left`` have left the stream. ``limits``: as anchors and the first
+    line state them."""
     remaining = [each for each in messages if each.seq >= left]
     first = remaining[0].seq if remaining else messages[-1].seq + 1
-    lines = [encode(Begin(stream=NAME, first=first, last=messages[-1].seq, retention=retention))]
+    begin = Begin(stream=NAME, first=first, last=messages[-1].seq, retention=retention, **limits)
+    lines = [encode(begin)]
     previous, former = genesis(NAME), ""
     records = 0
     for at in range(0, len(messages), size):
@@ -57,19 +61,27 @@ def lines_of(
         lines += [message_line(each) for each in part if each.seq >= left]
         previous, records = following, records + 1
         if records % anchor_each == 0:
-            made = anchor(part[-1].seq, following, former, key, anchored_at, retention)
+            made = anchor(part[-1].seq, following, former, key, anchored_at, retention, **limits)
             former = made.digest
             lines.append(encode(made))
     return [*lines, encode(End(len(remaining), records))]
 
 
 def anchor(
-    sequence: int, at_link: bytes, previous: str, key: str, at: float, retention: float | None
+    sequence: int,
+    at_link: bytes,
+    previous: str,
+    key: str,
+    at: float,
+    retention: float | None,
+    **limits: Any,
 ) -> Anchor:
     """An anchor at a time, in seconds since the epoch."""
     time, first_time = (
         datetime.fromtimestamp(each, UTC).isoformat().replace("+00:00", "Z")
         for each in (at, at - 5 * DAY)
     )
-    statement = Statement(NAME, sequence, at_link.hex(), time, 1, first_time, retention, previous)
+    statement = Statement(
+        NAME, sequence, at_link.hex(), time, 1, first_time, retention, previous, **limits
+    )
     return sign(statement, key)

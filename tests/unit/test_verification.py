@@ -1,11 +1,12 @@
 """Verification of exports of compliance streams: what was changed is found, and nothing else."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from event_gateway.core.compliance.anchor import Anchor, public_name
+from event_gateway.core.compliance.anchor import Anchor, public_name, sign
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
 from event_gateway.core.compliance.verification import Verification
 from event_gateway.core.text.times import rfc3339
@@ -13,6 +14,11 @@ from support.exports import DAY, KEY, NOW, OTHER_KEY, lines_of, message
 
 TRUSTED = [public_name(KEY)]
 COUNT = 60
+OLD = Path(__file__).parents[1] / "data" / "compliance" / "anchors_1.ndjson"
+# Limits under which the first 29 of 60 messages may have left.
+LIMITS: tuple[dict[str, Any], ...] = (
+    {"retention": 2 * DAY}, {"max_messages": 31}, {"max_bytes": 10_000},
+)  # fmt: skip
 
 
 def verified(
@@ -240,10 +246,9 @@ def test_a_text_beside_the_bytes_that_were_chained_is_found() -> None:
 def test_what_left_before_a_hold_is_not_missed() -> None:
     """A hold takes the limits away, also those under which the oldest messages have left."""
     held_since = rfc3339(NOW + 1)
-    for limits in ({"retention": 2 * DAY}, {"max_messages": 31}, {"max_bytes": 10_000}):
-        lines = export(left=30, retention=limits.get("retention"))
-        begin = msgspec.json.decode(lines[0]) | limits | {"held_since": held_since}
-        lines[0] = encode(begin)
+    for limits in LIMITS:
+        lines = export(left=30, **{"retention": None} | limits)
+        lines[0] = encode(msgspec.json.decode(lines[0]) | {"held_since": held_since})
         assert verified(lines)["problems"] == [], limits
 
 
@@ -252,9 +257,74 @@ def test_what_leaves_under_a_hold_is_missed() -> None:
     begin = msgspec.json.decode(lines[0])
     lines[0] = encode(begin | {"held_since": "now"})
     assert kinds(verified(lines)) == {"export"}
-    for limits in ({}, {"max_messages": 31}, {"max_bytes": 10_000}):
-        lines[0] = encode(begin | limits | {"held_since": rfc3339(0.0)})
+    for limits in LIMITS:
+        lines = export(left=30, **{"retention": None} | limits)
+        begin = msgspec.json.decode(lines[0])
+        lines[0] = encode(begin | {"held_since": rfc3339(0.0)})
         assert kinds(verified(lines)) == {"left_early"}, limits
+        # Anchors say that there is a hold: the export need not.
+        lines = export(left=30, **{"retention": None, "held_since": rfc3339(1.0)} | limits)
+        lines[0] = encode(begin | {"held_since": ""})
+        (problem,) = verified(lines)["problems"]
+        assert problem["kind"] == "left_early"
+        assert "held since 1970-01-01T00:00:01.000Z" in problem["detail"]
+
+
+def test_what_leaves_after_a_hold_is_not_missed() -> None:
+    """An anchor says that there is a hold, and the one behind it that there is none any more."""
+    rng = random.Random(5)
+    messages = [message(seq, rng) for seq in range(1, COUNT + 1)]
+    held = lines_of(messages, retention=2 * DAY, held_since=rfc3339(1.0))
+    free = lines_of(messages, retention=2 * DAY)
+    at, last = positions(free, "anchor")[0], positions(free, "anchor")[-1]
+    first = anchors_of(held)[0]
+    lines = [*free[:at], encode(first)]
+    former = first
+    for line in free[at + 1 : last + 1]:
+        decoded = decode_line(line)
+        if isinstance(decoded, Anchor):
+            statement = msgspec.structs.replace(decoded.read(), previous=former.digest)
+            decoded = former = sign(statement, KEY)
+        lines.append(line if not isinstance(decoded, Anchor) else encode(decoded))
+    lines += free[last + 1 :]
+    assert verified(lines)["problems"] == []
+    begin = msgspec.json.decode(lines[0]) | {"first": 30}
+    gone = [line for at, line in enumerate(lines)
+            if at not in positions(lines, "message")[:29]]  # fmt: skip
+    gone = _recounted([encode(begin), *gone[1:]])
+    assert verified(gone)["problems"] == []
+    assert kinds(verified(gone[: gone.index(encode(first)) + 1])) >= {"left_early", "export"}
+
+
+def test_the_limits_that_were_signed_count() -> None:
+    """Whoever changes the first line of an export, or the definition, hides no removal."""
+    for signed in ({}, {"max_messages": 1000}, {"max_bytes": 100_000_000}):
+        lines = export(left=30, retention=None, **signed)
+        begin = msgspec.json.decode(lines[0])
+        for claimed in LIMITS:
+            lines[0] = encode(begin | claimed)
+            assert kinds(verified(lines)) == {"left_early"}, (signed, claimed)
+    # Limits that were raised since the messages left were not in force then.
+    lines = export(left=30, retention=None, max_messages=31)
+    lines[0] = encode(msgspec.json.decode(lines[0]) | {"max_messages": 1000})
+    assert verified(lines)["problems"] == []
+
+
+def test_anchors_of_the_first_version_are_verified() -> None:
+    """They state no limits but the retention: those of the first line count."""
+    lines = OLD.read_bytes().splitlines()
+    assert verified(lines)["problems"] == []
+    assert {anchor.read().version for anchor in anchors_of(lines)} == {1}
+    begin = msgspec.json.decode(lines[0])
+    lines = [line.replace(b"retention: 172800.000s", b"retention: 272800.000s") for line in lines]
+    assert kinds(verified(lines)) == {"anchor"}
+    assert begin["retention"] == 2 * DAY
+
+
+def test_two_anchors_kept_outside_that_contradict_each_other_are_named() -> None:
+    lines, anew = export(seed=1), export(seed=2)
+    kept = [*anchors_of(lines), *anchors_of(anew)]
+    assert kinds(verified(lines, outside=kept)) == {"anchor"}
 
 
 def test_the_retention_that_was_signed_counts() -> None:

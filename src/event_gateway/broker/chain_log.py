@@ -144,6 +144,40 @@ class ChainLog:
         entry = await self._last("anchor")
         return entry if isinstance(entry, Anchor) else None
 
+    async def has_anchor(self, sequence: int) -> bool:
+        """Whether there is an anchor of that sequence of the named stream."""
+        at, _ = await self._anchor_from(sequence)
+        return at == sequence
+
+    async def last_anchor_before(self, sequence: int) -> int:
+        """Where in the chain's stream the last anchor is that is of a sequence of the named stream
+        before this one; 0 if there is none."""
+        return (await self._anchor_from(sequence))[1]
+
+    async def _anchor_from(self, sequence: int) -> tuple[int, int]:
+        """Of which sequence the first anchor is that is not before this one (0: there is none), and
+        where in the chain's stream the anchor before that is (0: there is none).
+
+        Anchors stand in the order of their sequences, so some twenty requests find it among
+        millions.
+        """
+        found = before = 0
+        low, high = 1, await self.last_seq_of("anchor")
+        while low <= high:
+            middle = (low + high) // 2
+            message = await self._message("anchor", middle)
+            anchor = None if message is None else decode_entry(message.data or b"")
+            if message is None or message.seq is None or message.seq > high:
+                high = middle - 1
+                continue
+            assert isinstance(anchor, Anchor)
+            stated = anchor.read().sequence
+            if stated < sequence:
+                before, low = message.seq, message.seq + 1
+            else:
+                found, high = stated, middle - 1
+        return found, before
+
     async def append(self, kind: str, entry: ChainEntry, after: int) -> int:
         """Appends an entry (``record``, ``anchor`` or ``stamp``) behind the sequence ``after`` of
         the chain's stream, and returns its sequence. Raises Overtaken."""
@@ -163,6 +197,17 @@ class ChainLog:
     async def _last(self, kind: str) -> ChainEntry | None:
         message = await self._last_message(kind)
         return None if message is None else decode_entry(message.data or b"")
+
+    async def _message(self, kind: str, from_seq: int) -> RawStreamMsg | None:
+        """The first entry of a kind from a sequence of the chain's stream on."""
+        try:
+            return await self._broker.js.get_msg(
+                self.stream, from_seq, f"{SUBJECT}.{self._name}.{kind}", next=True
+            )
+        except NotFoundError:
+            return None
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
 
     async def _last_message(self, kind: str) -> RawStreamMsg | None:
         try:

@@ -21,6 +21,8 @@ from event_gateway.broker.registry_entries import (
     decoded_name,
     event_type_key,
     log_key,
+    stored_stream,
+    stored_webhook,
 )
 from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
@@ -158,9 +160,9 @@ class Registered:
             if self.revoked_tokens else {}
         )  # fmt: skip
         return (
-            {f"webhook.{key}": encode(StoredWebhook(FORMAT, value))
+            {f"webhook.{key}": encode(stored_webhook(value))
              for key, value in self.webhooks.items()}
-            | {f"stream.{key}": encode(StoredStream(FORMAT, value))
+            | {f"stream.{key}": encode(stored_stream(value))
                for key, value in self.streams.items()}
             | {f"source.{key}": encode(StoredSource(FORMAT, value))
                for key, value in self.sources.items()}

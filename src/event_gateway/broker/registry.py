@@ -25,10 +25,10 @@ from event_gateway.broker.registry_entries import (
     StoredRevocations,
     StoredSecret,
     StoredSource,
-    StoredStream,
     StoredType,
     event_type_key,
     log_key,
+    stored_stream,
     stored_webhook,
 )
 from event_gateway.core.access.api_key import ApiKey
@@ -138,7 +138,7 @@ class Registry(Registered):
         self, definition: StreamDefinition, former: StreamDefinition | None
     ) -> None:
         """Writes a stream's definition as :meth:`put_webhook` does a webhook."""
-        value = msgspec.json.encode(StoredStream(FORMAT, definition))
+        value = msgspec.json.encode(stored_stream(definition))
         known = self.streams.get(definition.name)
         await self._put(f"stream.{definition.name}", value, known, former)
 

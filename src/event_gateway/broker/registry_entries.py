@@ -18,7 +18,10 @@ FORMAT = 3  # version of the stored form
 # Of a webhook that is orphaned, renamed or waits for the one that it takes over: an earlier version
 # would deliver for it as if it were any other.
 FORMAT_IN_CHANGE = 4
-NEWEST = FORMAT_IN_CHANGE  # an entry of a newer version is not read
+# Of a stream for compliance: an earlier version that wrote it anew would drop its holds and its
+# sealed_by, and cannot read its anchors.
+FORMAT_COMPLIANCE = 5
+NEWEST = FORMAT_COMPLIANCE  # an entry of a newer version is not read
 
 REVOCATIONS = "revoked.tokens"  # the key of the revoked browser tokens
 
@@ -79,6 +82,11 @@ def stored_webhook(webhook: Webhook) -> StoredWebhook:
     """The entry of a webhook."""
     in_change = webhook.orphaned_at or webhook.renamed_to or webhook.waits_for
     return StoredWebhook(FORMAT_IN_CHANGE if in_change else FORMAT, webhook)
+
+
+def stored_stream(stream: StreamDefinition) -> StoredStream:
+    """The entry of a named stream."""
+    return StoredStream(FORMAT_COMPLIANCE if stream.compliance else FORMAT, stream)
 
 
 def event_type_key(name: str) -> str:

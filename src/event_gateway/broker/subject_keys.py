@@ -2,9 +2,14 @@
 
 An entry's name is a digest, so that it tells nobody's name. The key in it is sealed. To erase a
 key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its place.
+
+The stream keeps two messages of an entry: one that is sealed anew is stored before the former one
+is overwritten. What JetStream drops by itself would stay on disk, where erasing the key does not
+reach it.
 """
 
 import time
+from collections.abc import AsyncGenerator
 
 import msgspec
 from nats.js.api import DiscardPolicy, Header, StorageType, StreamConfig
@@ -13,11 +18,13 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure
 from event_gateway.broker.provision import ensure_same
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.access.sealing import Sealed
 
 STREAM = "GATEWAY_SUBJECT_KEYS"
 SUBJECT = "eg.subject-key"
 MAX_KEYS = 10_000_000
+PAGE = 500  # entries that are read at a time
 _WRONG_LAST_SEQUENCE = (10071, 10164)  # error codes of the server
 _FAILURES = (*BrokerError, APIError, NoStreamResponseError)
 
@@ -47,7 +54,7 @@ class SubjectKeys:
             self._broker,
             StreamConfig(
                 name=STREAM, subjects=[f"{SUBJECT}.*.*"], storage=StorageType.FILE,
-                max_msgs_per_subject=1, max_msgs=MAX_KEYS, discard=DiscardPolicy.NEW,
+                max_msgs_per_subject=2, max_msgs=MAX_KEYS, discard=DiscardPolicy.NEW,
                 allow_direct=True,
             ),
         )  # fmt: skip
@@ -78,17 +85,55 @@ class SubjectKeys:
             raise failure(self._broker, error) from None
         return True
 
+    async def reseal(
+        self, stream: str, person: str, entry: SubjectKey, sealed: Sealed, revision: int
+    ) -> bool:
+        """As :meth:`write` with the same key sealed anew; overwrites the former message on disk. It
+        may have been replaced already by a process that ended before it overwrote that."""
+        anew = msgspec.structs.replace(entry, sealed=sealed)
+        if not await self.write(stream, person, anew, revision):
+            present, present_revision = await self.read(stream, person)
+            if present is None or present.sealed is None or present.number != entry.number:
+                return False
+            if present_revision <= revision or present.sealed.key_id != sealed.key_id:
+                return False
+        await self._overwrite(revision)
+        return True
+
     async def erase(self, stream: str, person: str) -> SubjectKey | None:
         """Overwrites the key of a person on disk. Returns the marker; None if there was no key."""
+        marker = None
         entry, revision = await self.read(stream, person)
-        if entry is None or entry.sealed is None:
-            return None
-        marker = SubjectKey(entry.number, None, time.time())
+        while entry is not None and entry.sealed is not None:  # also one that it replaced
+            marker = marker or SubjectKey(entry.number, None, time.time())
+            await self._overwrite(revision)
+            entry, revision = await self.read(stream, person)
+        if marker is not None:
+            await self.write(stream, person, marker, revision)
+        return marker
+
+    async def all(self) -> AsyncGenerator[list[tuple[str, str, SubjectKey, int]], None]:
+        """The entries, some at a time: stream, person, entry and revision. An entry that is being
+        replaced may be there twice."""
+        position: int | None = 1
+        while position is not None:
+            try:
+                page = await read_page(self._broker, STREAM, from_seq=position, limit=PAGE)
+            except NotFoundError:
+                return
+            except _FAILURES as error:
+                raise failure(self._broker, error) from None
+            found = []
+            for message in page.messages:
+                stream, person = message.subject.split(".")[2:]
+                found.append((stream, person, _decode(message.data), message.seq))
+            yield found
+            position = page.messages[-1].seq + 1 if page.remaining and page.messages else None
+
+    async def _overwrite(self, revision: int) -> None:
         try:
-            await self._broker.js.delete_msg(STREAM, revision)  # overwrites it
+            await self._broker.js.delete_msg(STREAM, revision)
         except NotFoundError:
             pass  # somebody else was faster
         except _FAILURES as error:
             raise failure(self._broker, error) from None
-        await self.write(stream, person, marker, 0)
-        return marker

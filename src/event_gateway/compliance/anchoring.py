@@ -15,7 +15,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import stream_contents
 from event_gateway.core.compliance.anchor import Anchor, Statement, public_name, sign
 from event_gateway.core.streams.definition import LIFECYCLE_RETENTION, StreamDefinition
-from event_gateway.core.text.times import parse_time, rfc3339
+from event_gateway.core.text.times import parse_time, rfc3339, rfc3339_or_none
 from event_gateway.observability.announcements import Announcements
 
 log = structlog.get_logger(__name__)
@@ -84,6 +84,7 @@ class Anchoring:
         self._every = every
         self._anchored = anchored
         self.last: Anchor | None = None
+        self._stated: Statement | None = None  # what it says
         self._sequence = 0
         self._at = 0.0  # seconds since the epoch
 
@@ -92,9 +93,9 @@ class Anchoring:
         LogUnavailable."""
         self.last = await chain.last_anchor()
         if self.last is None:
-            self._sequence, self._at = 0, 0.0
+            self._stated, self._sequence, self._at = None, 0, 0.0
             return
-        statement = self.last.read()
+        statement = self._stated = self.last.read()
         self._sequence, self._at = statement.sequence, parse_time(statement.time)
         if time.time() - self._at < LIFECYCLE_RETENTION:
             await self._announce(self.last, statement, perhaps_published=True)
@@ -102,13 +103,20 @@ class Anchoring:
     async def anchor_if_due(
         self, chain: ChainLog, definition: StreamDefinition, covered: int, link: str, after: int
     ) -> int:
-        """Anchors the end of the chain if there is something new, and the time has come.
+        """Anchors the end of the chain if there is something new, and the time has come; at once
+        after a change of the stream's limits or holds, which the anchor states.
 
         Returns the last sequence of the chain's stream, ``after`` if nothing was appended. Raises
         Overtaken, LogUnavailable.
         """
         now = time.time()
-        if covered <= self._sequence or now - self._at < self._every:
+        held_since = rfc3339_or_none(definition.held_since) or ""
+        limits = (definition.retention, definition.max_messages, definition.max_bytes, held_since)
+        if self._stated is not None and not self._stated.states_limits(*limits):
+            due = covered >= self._sequence
+        else:
+            due = covered > self._sequence and now - self._at >= self._every
+        if not due:
             return after
         key = await self._key.get()
         if key is None:
@@ -117,11 +125,12 @@ class Anchoring:
         statement = Statement(
             definition.name, covered, link, rfc3339(now), held.first_seq,
             "" if held.first_time is None else rfc3339(held.first_time),
-            definition.limits.retention, "" if self.last is None else self.last.digest,
+            definition.retention, "" if self.last is None else self.last.digest,
+            definition.max_messages, definition.max_bytes, held_since,
         )  # fmt: skip
         anchor = await asyncio.to_thread(sign, statement, key)
         after = await chain.append("anchor", anchor, after)
-        self.last, self._sequence, self._at = anchor, covered, now
+        self.last, self._stated, self._sequence, self._at = anchor, statement, covered, now
         self._anchored()
         await self._announce(anchor, statement, perhaps_published=False)
         return after

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
 LATE = 60.0  # seconds for which a message may wait for its record, before the health degrades
+PERMISSIONS_KEPT = 30.0  # seconds until NATS is asked again: it logs each request that it denies
 SAMPLES = 128  # ends of a stream that are remembered to tell how long it waits
 
 
@@ -107,6 +108,8 @@ class Chains:
         self._anchor_every = anchor_every
         self._running: dict[str, _Running] = {}
         self._checked: set[str] = set()
+        self._permissions: dict[str, tuple[float, list[str]]] = {}  # and when they were asked for
+        self._permissions_lock = asyncio.Lock()
 
     @property
     def reasons(self) -> Iterable[Reason]:
@@ -130,6 +133,18 @@ class Chains:
             return None
         chainer = running.chainer
         return ChainState(running.lag, chainer.problem or chainer.went_back or running.short)
+
+    async def allowed_changes(self, name: str) -> list[str]:
+        """What the gateway's user may do in NATS that changes or empties a stream, as it was at
+        most PERMISSIONS_KEPT seconds ago. Raises what BrokerError names."""
+        async with self._permissions_lock:  # two at a time would take each other's refusals
+            known = self._permissions.get(name)
+            if known is None or time.monotonic() - known[0] >= PERMISSIONS_KEPT:
+                allowed = await allowed_changes(self._broker, name)
+                known = self._permissions[name] = time.monotonic(), allowed
+                for other in self._permissions.keys() - self._registry.streams.keys() - {name}:
+                    del self._permissions[other]
+            return known[1]
 
     async def run(self) -> None:
         """Starts and ends chainers as streams and the leader change. It never returns."""
@@ -192,7 +207,7 @@ class Chains:
         """Says once whether the stream can only grow."""
         name = definition.name
         try:
-            allowed = await allowed_changes(self._broker, name)
+            allowed = await self.allowed_changes(name)
             wrong = await wrong_settings(self._broker, definition)
         except BrokerError as error:
             log.debug("the permissions cannot be checked yet", stream=name, error=str(error))

@@ -8,7 +8,6 @@ from event_gateway.broker.chain_log import ChainLog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import bounds, stream_name
 from event_gateway.broker.stored_messages import stored_messages, unsilenced
-from event_gateway.core.compliance.anchor import Anchor
 from event_gateway.core.compliance.chain import ChainRecord, StoredMessage
 from event_gateway.core.compliance.export import (
     Begin,
@@ -18,7 +17,7 @@ from event_gateway.core.compliance.export import (
     message_line,
 )
 from event_gateway.core.streams.definition import StreamDefinition
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 
 
 async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
@@ -38,11 +37,10 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
     records = 0
     try:
         first = await messages.begin()  # from here on it cannot leave before it is written
-        held_since = min((hold.placed_at for hold in definition.holds), default=None)
         begin = Begin(
             stream=name, first=first, last=held.last, retention=definition.retention,
             max_messages=definition.max_messages, max_bytes=definition.max_bytes,
-            held_since="" if held_since is None else rfc3339(held_since),
+            held_since=rfc3339_or_none(definition.held_since) or "",
             exported_at=rfc3339(time.time()),
         )  # fmt: skip
         yield encode(begin) + b"\n"
@@ -61,35 +59,12 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
         await messages.close()
 
 
-async def anchors(broker: Broker, name: str) -> AsyncGenerator[Anchor, None]:
-    """The anchors of a chain, the oldest first. Raises as :func:`export`."""
-    chain = ChainLog(broker, name)
-    async with contextlib.aclosing(_anchor_entries(chain)) as entries:
-        async for _, anchor in entries:
-            yield anchor
-
-
 async def _start(chain: ChainLog, first_message: int) -> int:
     """Where to begin in the chain: at the last anchor that a message which has left follows, so
     that a verification can tell when that message came; else at the first entry."""
-    start = 1
-    if first_message > 2:
-        async with contextlib.aclosing(_anchor_entries(chain)) as entries:
-            async for seq, anchor in entries:
-                if anchor.read().sequence >= first_message - 1:
-                    break
-                start = seq
-    return start
-
-
-async def _anchor_entries(chain: ChainLog) -> AsyncGenerator[tuple[int, Anchor], None]:
-    """The anchors, and their sequences in the chain's stream."""
-    last = await chain.last_seq_of("anchor")
-    async with contextlib.aclosing(chain.read(1, last, "anchor")) as entries:
-        async for entry in entries:
-            decoded = decode_entry(entry.data)
-            assert isinstance(decoded, Anchor)
-            yield entry.seq, decoded
+    if first_message <= 2:
+        return 1
+    return await chain.last_anchor_before(first_message - 1) or 1
 
 
 class _Messages:

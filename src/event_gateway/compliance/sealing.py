@@ -1,5 +1,7 @@
 """Seals the data of events under the key of the person whom they are about, and redacts people."""
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -17,6 +19,7 @@ from event_gateway.core.matching.path import path_of
 SealBytes = Callable[[str, bytes], Sealed]
 OpenBytes = Callable[[str, Sealed], bytes]
 TRIES = 5
+AT_ONCE = 32  # keys that are sealed anew at a time
 NUMBER_BITS = 48
 
 
@@ -60,6 +63,30 @@ class DataSealing:
             if await self.keys.write(stream, person, made, revision):
                 return key_id, raw
         raise CannotOpen("the key of a person is being changed")
+
+    async def reseal(self, first_key_id: str) -> int:
+        """Seals the keys of people anew that another sealing key seals than the first one, whose id
+        is given; returns how many it sealed."""
+        count = 0
+        async with contextlib.aclosing(self.keys.all()) as pages:
+            async for page in pages:
+                outdated = [
+                    each for each in page
+                    if (sealed := each[2].sealed) is not None and sealed.key_id != first_key_id
+                ]  # fmt: skip
+                for at in range(0, len(outdated), AT_ONCE):
+                    done = await asyncio.gather(
+                        *(self._reseal(*each) for each in outdated[at : at + AT_ONCE])
+                    )
+                    count += sum(done)
+        return count
+
+    async def _reseal(self, stream: str, person: str, entry: SubjectKey, revision: int) -> bool:
+        assert entry.sealed is not None
+        name = f"{stream}/{person}.{entry.number}"
+        sealed = self._seal(name, self._open(name, entry.sealed))
+        # One that was changed in between was sealed with the first key, or erased.
+        return await self.keys.reseal(stream, person, entry, sealed, revision)
 
     def sealed(self, event: Event, key: tuple[str, bytes]) -> Event:
         """The event with its data sealed."""

@@ -17,6 +17,10 @@ log = structlog.get_logger(__name__)
 MAX_SOURCES = 1000
 
 
+class _TooMany(Conflict):
+    """There is no room for another source."""
+
+
 class SourceRegistration:
     """Writes sources into the registry."""
 
@@ -30,7 +34,7 @@ class SourceRegistration:
         if name in self._registry.sources:
             raise AlreadyExists(f"the source {name} exists already")
         if len(self._registry.sources) >= MAX_SOURCES:
-            raise Conflict(f"there are {MAX_SOURCES} sources already, and more are not possible")
+            raise _TooMany(f"there are {MAX_SOURCES} sources already, and more are not possible")
         definition = replace(definition, created_at=time.time())
         try:
             await self._registry.put_source(definition, None)
@@ -64,14 +68,14 @@ class SourceRegistration:
     async def load_file(self, definitions: Sequence[SourceDefinition]) -> None:
         """Writes the file's sources, and deletes those that it does not name any more. Raises the
         exceptions in BrokerError."""
-        for definition in definitions:
-            former = self._registry.sources.get(definition.name)
-            if former is None or replace(definition, created_at=former.created_at) != former:
-                await self._write(definition, former)
         in_file = {definition.name for definition in definitions}
         for former in list(self._registry.sources.values()):
             if former.managed_by == "file" and former.name not in in_file:
-                await self._write(None, former)
+                await self._write(None, former)  # first, so that there is room
+        for definition in definitions:
+            present = self._registry.sources.get(definition.name)
+            if present is None or replace(definition, created_at=present.created_at) != present:
+                await self._write(definition, present)
 
     async def _write(
         self, definition: SourceDefinition | None, former: SourceDefinition | None
@@ -90,6 +94,8 @@ class SourceRegistration:
                 else:
                     write = self.create if former is None else self.change
                     call.about(before=before, after=source_to_json(await write(definition)))
+            except _TooMany as error:
+                log.error("a source of the file is not registered", caller=name, reason=str(error))
             except Conflict as error:
                 # Another process with the same file has started at the same time and was first.
                 log.info("another process has just written this source", caller=name,

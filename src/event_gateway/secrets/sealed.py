@@ -176,6 +176,11 @@ class SealedSecrets:
         """Raises CannotSeal where there is no usable sealing key."""
         self._keys()
 
+    @property
+    def first_key_id(self) -> str:
+        """The id of the sealing key that seals. Raises CannotSeal."""
+        return self._keys().first
+
     def seal_bytes(self, name: str, content: bytes) -> Sealed:
         """Seals something that is stored elsewhere, under a name. Raises CannotSeal."""
         return self._keys().seal(name, content, time.time())
@@ -190,7 +195,7 @@ class SealedSecrets:
         Raises CannotSeal, CannotOpen, Conflict.
         """
         count = 0
-        first = self._keys().first
+        first = self.first_key_id
         for name, sealed in list(self._registry.secrets.items()):
             if sealed.key_id != first:
                 await self._put(

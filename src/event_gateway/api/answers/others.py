@@ -80,9 +80,10 @@ class SecretAnswer(_From):
 
 
 class Resealed(TypedDict):
-    """How many secrets were sealed again."""
+    """How many secrets, and keys of people whom events are about, were sealed again."""
 
     resealed: int
+    subject_keys: int
 
 
 class JsonWebKey(TypedDict):

@@ -41,7 +41,7 @@ from event_gateway.api.server.pages import (
 )
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
-from event_gateway.broker.append_only import allowed_changes, wrong_settings
+from event_gateway.broker.append_only import wrong_settings
 from event_gateway.broker.chain_log import ChainLog, Overtaken
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import UnknownStream, bounds, stream_name
@@ -117,7 +117,7 @@ async def show_chain(parts: Parts, caller: ReadsWholeStreams, name: str) -> dict
     record, anchor = await chain.last_record(), await chain.last_anchor()
     covered = 0 if record is None else record.last
     state = parts.chains.state(name)
-    allowed = await allowed_changes(parts.broker, name)
+    allowed = await parts.chains.allowed_changes(name)
     settings = await wrong_settings(parts.broker, definition)
     return {
         "stream": name,
@@ -173,7 +173,7 @@ async def stamp_anchor(
     except binascii.Error:
         raise InvalidDefinition("value", "must be base64") from None
     chain = ChainLog(parts.broker, name)
-    if not await _has_anchor(chain, sequence):
+    if not await chain.has_anchor(sequence):
         raise Unknown(f"the stream {name} has no anchor at {sequence}")
     stamp = Stamp(sequence, given.kind, value)
     kind = f"stamp-{sequence}"
@@ -331,16 +331,6 @@ def _compliant(parts: ComplianceParts, name: str) -> StreamDefinition:
     if not definition.compliance:
         raise Conflict(f"the stream {name} does not store records for compliance")
     return definition
-
-
-async def _has_anchor(chain: ChainLog, sequence: int) -> bool:
-    position: int | None = 1
-    while position is not None:
-        entries, position = await chain.page("anchor", position, 1000)
-        if any(isinstance(entry, Anchor) and entry.read().sequence == sequence
-               for entry in entries):  # fmt: skip
-            return True
-    return False
 
 
 def _stamp_shown(stamp: Stamp, at: float) -> dict[str, Any]:

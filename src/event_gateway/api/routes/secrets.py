@@ -21,6 +21,7 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
+from event_gateway.compliance.sealing import DataSealing
 from event_gateway.core.access.narrowing import (
     MAX_NAMESPACES,
     check_namespace,
@@ -48,6 +49,7 @@ class SecretParts:
     registry: Registry
     secrets: Secrets
     sealed: SealedSecrets
+    data_sealing: DataSealing
 
 
 Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
@@ -83,8 +85,12 @@ async def list_secrets(
 async def reseal_secrets(
     parts: Parts, caller: Operator, call: Annotated[Call, audited("secrets.reseal", "secret")]
 ) -> dict[str, Any]:
-    """Seals all secrets with the first sealing key, so that the other keys can be removed."""
-    resealed = {"resealed": await parts.sealed.reseal()}
+    """Seals all secrets, and the keys of the people whose data compliance streams have sealed, with
+    the first sealing key, so that the other sealing keys can be removed."""
+    resealed = {
+        "resealed": await parts.sealed.reseal(),
+        "subject_keys": await parts.data_sealing.reseal(parts.sealed.first_key_id),
+    }
     call.about(after=resealed)
     return resealed
 

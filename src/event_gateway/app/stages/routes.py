@@ -79,7 +79,10 @@ def route_groups(
 def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
     registry = stages.adapters.registry
     secret_parts = secrets.SecretParts(
-        registry=registry, secrets=stages.requests.secrets, sealed=stages.requests.sealed
+        registry=registry,
+        secrets=stages.requests.secrets,
+        sealed=stages.requests.sealed,
+        data_sealing=stages.compliance.sealing,
     )
     matching_parts = matching.MatchingParts(
         registry=registry, matching=stages.routing.changes.matching

@@ -110,7 +110,7 @@ def delete(
 def reseal(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """Seal all secrets with the first sealing key, so that the other keys can be removed."""
     content = call(url, key, "POST", "/v1/secrets/reseal")
-    print_answer(as_json, content, lambda answer: [f"{answer['resealed']} resealed"])
+    print_answer(as_json, content, _resealed)
 
 
 def read_value(file: Path | None, prompt: str) -> str:
@@ -131,6 +131,12 @@ def read_value(file: Path | None, prompt: str) -> str:
 def rotation(new: str, overlap: str | None) -> dict[str, str]:
     """The body of a request that replaces a secret's value."""
     return {"value": new} | ({} if overlap is None else {"overlap": overlap})
+
+
+def _resealed(answer: dict[str, Any]) -> list[str]:
+    people = answer["subject_keys"]
+    keys = f", and the keys of {people} people" if people else ""
+    return [f"{answer['resealed']} resealed{keys}"]
 
 
 def _details(secret: dict[str, Any]) -> list[str]:

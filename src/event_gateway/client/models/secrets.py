@@ -17,9 +17,10 @@ class ChangeSecretBody(TypedDict):
 
 
 class Resealed(TypedDict):
-    """How many secrets were sealed again."""
+    """How many secrets, and keys of people whom events are about, were sealed again."""
 
     resealed: int
+    subject_keys: int
 
 
 class RotateSecretBody(TypedDict):

@@ -66,7 +66,8 @@ class SecretsOperations(Caller):
         )
 
     def reseal_secrets(self) -> Resealed:
-        """Seals all secrets with the first sealing key, so that the other keys can be removed."""
+        """Seals all secrets, and the keys of the people whose data compliance streams have
+        sealed, with the first sealing key, so that the other sealing keys can be removed."""
         return cast("Resealed", self._call("POST", "/v1/secrets/reseal"))
 
     def rotate_secret(
@@ -165,7 +166,8 @@ class AsyncSecretsOperations(AsyncCaller):
         )
 
     async def reseal_secrets(self) -> Resealed:
-        """Seals all secrets with the first sealing key, so that the other keys can be removed."""
+        """Seals all secrets, and the keys of the people whose data compliance streams have
+        sealed, with the first sealing key, so that the other sealing keys can be removed."""
         return cast("Resealed", await self._call("POST", "/v1/secrets/reseal"))
 
     async def rotate_secret(

@@ -12,18 +12,26 @@ import msgspec
 
 from event_gateway.core.webhook.signing_keys import PUBLIC, checker, public_key, signer
 
-TITLE = "event-gateway anchor 1"
+VERSION = 2
 NONE = "none"
 MAX_STATEMENT = 1024  # characters
-_KEYS = ("stream", "sequence", "link", "time", "first", "first-time", "retention", "previous")
+# The lines behind the title, by version. The first version does not state all limits.
+_KEYS = {
+    1: ("stream", "sequence", "link", "time", "first", "first-time", "retention", "previous"),
+    2: ("stream", "sequence", "link", "time", "first", "first-time", "retention", "max-messages",
+        "max-bytes", "held-since", "previous"),
+}  # fmt: skip
+_TITLES = {f"event-gateway anchor {version}": version for version in _KEYS}
 
 
 class Statement(msgspec.Struct, frozen=True):
     """What an anchor says: the chain of ``stream`` had ``link`` (hexadecimal) at ``sequence``, at
     ``time`` (RFC 3339). Then ``first`` was the first sequence that was left, stored at
-    ``first_time`` (empty if nothing was left), and the stream kept its messages for ``retention``
-    seconds (None: no limit). ``previous``: the SHA-256 of the statement before it, in hexadecimal;
-    empty if there is none."""
+    ``first_time`` (empty if nothing was left). The stream kept its messages within its limits
+    (seconds, messages, bytes; None: no limit), which a legal hold suspended from ``held_since`` on
+    (empty: there was none). ``previous``: the SHA-256 of the statement before it, in hexadecimal;
+    empty if there is none. ``version``: 1 states no other limit than ``retention``, and that as
+    None while there was a hold."""
 
     stream: str
     sequence: int
@@ -33,17 +41,45 @@ class Statement(msgspec.Struct, frozen=True):
     first_time: str
     retention: float | None
     previous: str
+    max_messages: int | None = None
+    max_bytes: int | None = None
+    held_since: str = ""
+    version: int = VERSION
 
     @property
     def text(self) -> str:
         """The statement as it is signed."""
-        retention = NONE if self.retention is None else f"{self.retention:.3f}s"
-        values = (
-            self.stream, self.sequence, self.link, self.time, self.first,
-            self.first_time or NONE, retention, self.previous or NONE,
+        values = {
+            "stream": self.stream,
+            "sequence": str(self.sequence),
+            "link": self.link,
+            "time": self.time,
+            "first": str(self.first),
+            "first-time": self.first_time or NONE,
+            "retention": NONE if self.retention is None else f"{self.retention:.3f}s",
+            "max-messages": _number(self.max_messages),
+            "max-bytes": _number(self.max_bytes),
+            "held-since": self.held_since or NONE,
+            "previous": self.previous or NONE,
+        }
+        title = f"event-gateway anchor {self.version}"
+        lines = [f"{key}: {values[key]}" for key in _KEYS[self.version]]
+        return "\n".join((title, *lines, ""))
+
+    def states_limits(
+        self,
+        retention: float | None,
+        max_messages: int | None,
+        max_bytes: int | None,
+        held_since: str,
+    ) -> bool:
+        """Whether these are the limits and the hold that it states."""
+        if self.version == 1:
+            return False
+        return (self.retention, self.max_messages, self.max_bytes, self.held_since) == (
+            None if retention is None else float(f"{retention:.3f}"), max_messages, max_bytes,
+            held_since,
         )  # fmt: skip
-        lines = [f"{key}: {value}" for key, value in zip(_KEYS, values, strict=True)]
-        return "\n".join((TITLE, *lines, ""))
 
 
 class Anchor(msgspec.Struct, frozen=True, tag="anchor"):
@@ -61,19 +97,20 @@ class Anchor(msgspec.Struct, frozen=True, tag="anchor"):
     def read(self) -> Statement:
         """The statement. Raises ValueError if it is none."""
         lines = self.statement.split("\n")
-        if len(self.statement) > MAX_STATEMENT or lines[0] != TITLE or lines[-1]:
+        version = _TITLES.get(lines[0])
+        if len(self.statement) > MAX_STATEMENT or version is None or lines[-1]:
             raise ValueError("it is not the statement of an anchor")
         pairs = [line.partition(": ") for line in lines[1:-1]]
-        if [key for key, _, _ in pairs] != list(_KEYS):
+        if [key for key, _, _ in pairs] != list(_KEYS[version]):
             raise ValueError("the statement has not the lines of an anchor")
-        values = {key: value for key, _, value in pairs}
+        values = {key: "" if value == NONE else value for key, _, value in pairs}
         retention = values["retention"]
         return Statement(
             values["stream"], int(values["sequence"]), values["link"], values["time"],
-            int(values["first"]),
-            "" if values["first-time"] == NONE else values["first-time"],
-            None if retention == NONE else float(retention.rstrip("s")),
-            "" if values["previous"] == NONE else values["previous"],
+            int(values["first"]), values["first-time"],
+            float(retention.rstrip("s")) if retention else None, values["previous"],
+            _limit(values.get("max-messages")), _limit(values.get("max-bytes")),
+            values.get("held-since", ""), version,
         )  # fmt: skip
 
     def shown(self) -> dict[str, Any]:
@@ -124,3 +161,11 @@ def public_name(key: str) -> str:
     if raw is None:
         raise ValueError("the key of the anchors must be a private one (whsk_…)")
     return PUBLIC + base64.b64encode(raw).decode()
+
+
+def _number(limit: int | None) -> str:
+    return NONE if limit is None else str(limit)
+
+
+def _limit(text: str | None) -> int | None:
+    return int(text) if text else None

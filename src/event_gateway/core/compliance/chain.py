@@ -57,6 +57,14 @@ class ChainRecord(msgspec.Struct, frozen=True, gc=False, tag="record"):
         return link(bytes.fromhex(self.previous), self.first, self.digests).hex()
 
 
+def stored_size(message: StoredMessage) -> int:
+    """The bytes that JetStream counts for a message against ``max_bytes`` (its file store: 30 for
+    lengths, sequence, time and checksum, and 4 for the length of headers)."""
+    headers = message.headers
+    size = 30 + len(message.subject) + len(message.data)
+    return size + 4 + len(headers) if headers else size
+
+
 def digest(message: StoredMessage) -> bytes:
     """The digest of a message."""
     subject, headers, data = message.subject, message.headers, message.data

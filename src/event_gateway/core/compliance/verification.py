@@ -17,13 +17,15 @@ from event_gateway.core.compliance.chain import (
     StoredMessage,
     digest,
     genesis,
+    stored_size,
 )
 from event_gateway.core.compliance.export import Begin, End, Line, MessageLine, decode_line
 from event_gateway.core.text.times import parse_time, rfc3339
 
 MAX_PROBLEMS = 100  # that are told; all are counted
 SLACK = 3600.0  # seconds by which clocks, and the chain behind the stream, may be off
-NEARLY = 0.99  # of max_messages, at which the oldest messages leave
+NEARLY = 0.99  # of max_messages or max_bytes, at which the oldest messages leave
+LARGE = 1024 * 1024  # bytes of a message that may have left last
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -35,6 +37,14 @@ class Problem(msgspec.Struct, frozen=True):
     first: int
     last: int
     detail: str
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """Under which limits an anchor says that messages were there; ``held``: none of them."""
+
+    held: bool
+    max_messages: int | None
+    max_bytes: int | None
 
 
 class Verification:
@@ -69,11 +79,15 @@ class Verification:
         self._former: Anchor | None = None  # the last one that can be trusted
         self._anchored = 0  # the last sequence of such an anchor
         self._signers: set[str] = set()
-        # The first message that may not have left yet, and until when: by whether a hold keeps it.
-        self._must_stay: dict[bool, tuple[int, float]] = {}
+        self._bytes = 0  # of the messages, as JetStream counts them
+        self._hold = ""  # since when there is one, as the last signed statement says
+        # The first message that may not have left by its age, and until when.
+        self._must_stay: dict[_Claim, tuple[int, float]] = {}
         for anchor in outside:
             if (statement := self._checked(anchor, "kept outside")) is not None:
-                self._outside[statement.sequence] = statement
+                known = self._outside.setdefault(statement.sequence, statement)
+                if known.link != statement.link:
+                    self._rewritten(statement, "kept outside")
                 self._statements.append(statement)
 
     def add(self, line: bytes) -> None:
@@ -106,6 +120,7 @@ class Verification:
     def message(self, message: StoredMessage) -> None:
         """Takes the next message."""
         self.messages += 1
+        self._bytes += stored_size(message)
         seq, record = message.seq, self._record
         if seq <= self._seen:
             self._problem("reordered", seq, seq, f"it stands behind the message {self._seen}")
@@ -244,7 +259,8 @@ class Verification:
         self._anchored = max(self._anchored, statement.sequence)
         self._signers.add(anchor.key)
         if self._begin is not None:
-            self._note_first(statement, self._begin)
+            self._note_hold(statement)
+            self._note_first(statement, self._begin, signed_hold=bool(statement.held_since))
             if statement.stream != self._begin.stream:
                 self._problem("anchor", statement.sequence, statement.sequence,
                               f"it is of the stream {statement.stream}")  # fmt: skip
@@ -267,6 +283,7 @@ class Verification:
             statement = anchor.read()
             parse_time(statement.time)
             parse_time(statement.first_time or statement.time)
+            parse_time(statement.held_since or statement.time)
         except ValueError:
             self._problem("anchor", 0, 0, f"an anchor {where} cannot be read")
             return None
@@ -284,25 +301,45 @@ class Verification:
     def _check_early(self, begin: Begin) -> None:
         """Whether messages left before the end of their retention, as far as anchors tell."""
         left = self._covered + 1 if self._first_left is None else self._first_left
-        present = self._seen - left + 1
-        full = begin.max_bytes is not None or (
-            begin.max_messages is not None and present >= NEARLY * begin.max_messages
-        )
+        held_since = parse_time(self._hold) if self._hold else math.inf
         for statement in self._statements:
-            self._note_first(statement, begin)
-        known = [each for held, each in self._must_stay.items() if held or not full]
+            held = parse_time(statement.time) >= held_since
+            self._note_first(statement, begin, signed_hold=held)
+        known = [each for claim, each in self._must_stay.items() if not self._was_full(claim, left)]
         first, until = min(known, default=(left, 0.0))
         if first < left:
             why = "are never dropped"
             if until < math.inf:
                 why = f"stay until {rfc3339(until)} at least"
+            elif self._hold and not begin.held_since:
+                why = f"are held since {self._hold}, as the last anchor says"
             self._problem("left_early", first, left - 1,
                           f"the stream has not got them any more, though they {why}")  # fmt: skip
 
-    def _note_first(self, statement: Statement, begin: Begin) -> None:
+    def _was_full(self, claim: _Claim, left: int) -> bool:
+        """Whether the stream may have come to other limits than the age since an anchor: limits can
+        only be raised, so it has as much ever since."""
+        if claim.held:
+            return False
+        present = self._seen - left + 1
+        return (claim.max_messages is not None and present >= NEARLY * claim.max_messages) or (
+            claim.max_bytes is not None and self._bytes + LARGE >= NEARLY * claim.max_bytes
+        )
+
+    def _note_hold(self, statement: Statement) -> None:
+        """Takes from an anchor of the chain whether there is a hold. What one kept that has been
+        released since may have left."""
+        if statement.version > 1 and statement.held_since != self._hold:
+            self._hold = statement.held_since
+            for claim in [claim for claim in self._must_stay if claim.held]:
+                del self._must_stay[claim]
+
+    def _note_first(self, statement: Statement, begin: Begin, *, signed_hold: bool) -> None:
         """Notes from which message on, as an anchor tells, none may have left yet."""
         at = parse_time(statement.time)
-        held = at >= self._held_since
+        held = signed_hold or at >= self._held_since
+        stated = begin if statement.version == 1 else statement  # what is signed counts
+        claim = _Claim(held, stated.max_messages, stated.max_bytes)
         retention = math.inf if held else _retention(statement, begin)
         # What follows an anchor was chained after its time.
         stored = [(statement.sequence + 1, at)]
@@ -310,9 +347,9 @@ class Verification:
             stored.append((statement.first, parse_time(statement.first_time)))
         for first, stored_at in stored:
             until = stored_at + retention - SLACK
-            known = self._must_stay.get(held)
+            known = self._must_stay.get(claim)
             if self._now < until and (known is None or first < known[0]):
-                self._must_stay[held] = first, until
+                self._must_stay[claim] = first, until
 
     def _missing(self, first: int, last: int) -> None:
         self._problem("removed", first, last, "missing")
@@ -331,9 +368,9 @@ class Verification:
 
 def _retention(statement: Statement, begin: Begin) -> float:
     """For how many seconds messages stayed when an anchor was made: as it says, since that was
-    signed, and a stream's retention can only be raised. What it says of a stream that was held then
-    is no retention."""
-    for seconds in (statement.retention, begin.retention):
-        if seconds is not None:
-            return seconds
-    return math.inf
+    signed, and a stream's retention can only be raised. What the first version says of a stream
+    that was held then is no retention."""
+    retention = statement.retention
+    if retention is None and statement.version == 1:
+        retention = begin.retention
+    return math.inf if retention is None else retention

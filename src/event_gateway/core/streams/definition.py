@@ -151,6 +151,11 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         return Limits(self.retention, self.max_messages, self.max_bytes)
 
     @property
+    def held_since(self) -> float | None:
+        """When the oldest of its legal holds was placed (epoch); None if it has none."""
+        return min((hold.placed_at for hold in self.holds), default=None)
+
+    @property
     def of_lifecycle(self) -> bool:
         """Whether it keeps the gateway's own lifecycle events."""
         return is_lifecycle(self.subjects[0])
