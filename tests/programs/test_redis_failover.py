@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.state import sentinels
+from event_gateway.state.login import RedisLogin
+from event_gateway.state.sentinels import Sentinels
 from support.client import Client, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, running
 from support.receiver import Receiver
-from support.valkey_servers import Cluster, Replicated, Server, until
+from support.valkey_servers import MASTER, Cluster, Replicated, Server, until
 from support.valkey_servers import running as run_servers
 
 SHAPES: dict[str, Callable[[Path], Replicated | Cluster]] = {
@@ -36,9 +39,11 @@ async def _send(client: Client, count: int) -> list[str]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_the_gateway_follows_the_primary(
-    tmp_path: Path, receiver: Receiver, shape: str
+    tmp_path: Path, receiver: Receiver, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with run_servers(SHAPES[shape](tmp_path)) as servers:
+        if isinstance(servers, Replicated):
+            await _is_found_without_a_sentinel_that_hangs(servers, monkeypatch)
         webhook = {"url": f"{receiver.url}/w", "events": ["load.*"]}
         waiting = {"url": f"{receiver.url}/late", "events": ["wait.*"]}
         policy = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "200ms"}
@@ -75,6 +80,19 @@ async def test_the_gateway_follows_the_primary(
                     await asyncio.sleep(0.1)
         assert "another Redis server is the primary now" in program.output
         assert "Traceback" not in program.output, program.output
+
+
+async def _is_found_without_a_sentinel_that_hangs(
+    servers: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinels, "WAIT", 100 * PATIENCE)
+    asked = Sentinels([("127.0.0.1", one.port) for one in servers.sentinels], MASTER, RedisLogin())
+    servers.sentinels[1].pause()
+    async with asyncio.timeout(PATIENCE):
+        found = await asked.find()
+    servers.sentinels[1].go_on()
+    assert found == ("127.0.0.1", (await servers.primary()).seen)
+    await asked.close()
 
 
 async def _moves(

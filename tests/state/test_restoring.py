@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.js.errors import NotFoundError
@@ -15,7 +16,8 @@ from event_gateway.core.errors import ServerRefused
 from event_gateway.state import key_copies
 from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
-from event_gateway.state.keys import CHECKPOINT, FORMAT
+from event_gateway.state.key_copies import KeyCopy
+from event_gateway.state.keys import CHECKPOINT, FORMAT, RESPONDED
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import FORMAT as RECORDS_FORMAT
 from event_gateway.tasks import Supervisor
@@ -69,6 +71,30 @@ async def test_what_ends_during_a_backup_is_behind_its_checkpoint(
         copied += [copy.items for copy in copies if copy.family == CHECKPOINT.name]
         await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "9")
     assert copied == [[b"GATEWAY_EVENTS", b"5"]]
+
+
+async def test_a_large_sorted_set_is_copied_in_pieces(
+    connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No list of the copy, and so no part of a backup, grows with what a key holds."""
+    monkeypatch.setattr(key_copies, "PAGE", 300)
+    _, client = connections
+    sizes = {"large": 1000, "full": key_copies.FIRST_PAGE, "small": 3}
+    expected = {
+        RESPONDED.key(webhook).encode(): {f"e{n}".encode(): float(n) for n in range(size)}
+        for webhook, size in sizes.items()
+    }
+    for key, members in expected.items():
+        await client.zadd(key, members)
+    copied: list[list[KeyCopy]] = [copies async for copies in key_copies.copy_out(client)]
+    assert max(len(copy.items) // 2 for copies in copied for copy in copies) == 300
+    assert sum(len(copies) for copies in copied if len(copies) > 1) == len(sizes)
+    await client.flushdb()
+    for copies in copied:
+        await key_copies.copy_in(client, copies)
+    for key, members in expected.items():
+        pairs: Any = await client.zrange(key, 0, -1, withscores=True)
+        assert dict(pairs) == members
 
 
 async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(

@@ -25,6 +25,7 @@ from event_gateway.state.records import RESTORING
 SCANNED = 1000  # keys that Redis looks at in one call
 AT_ONCE = 128  # keys that are read or written in one call
 PAGE = 10_000  # members of a sorted set that are read in one call
+FIRST_PAGE = 100  # members that are read together with those of other keys
 
 # Leases, live subscriptions, the latest writes of processes that have ended, the latest starts of
 # attempts; and what is made again from the records and their places.
@@ -72,17 +73,20 @@ async def copy_out(client: Redis) -> AsyncIterator[list[KeyCopy]]:
     for family in FIRST:
         async for found in _scan(client, family):
             first.update(found)
-            yield await _read(client, found)
+            async for copies in _read(client, found):
+                yield copies
     async for scanned in _scan(client, None):
         found = [key for key in scanned if key not in first]  # what they say now came too late
         for start in range(0, len(found), AT_ONCE):
-            yield await _read(client, found[start : start + AT_ONCE])
+            async for copies in _read(client, found[start : start + AT_ONCE]):
+                yield copies
     # Deliveries that wait, once more: a renaming of their webhook may have moved them from keys
     # that were not read yet to names that were behind already.
     async for found in _scan(client, QUEUE):
         for queue in found:
             async for waiting in _queued(client, queue):
-                yield await _read(client, waiting)
+                async for copies in _read(client, waiting):
+                    yield copies
 
 
 async def _scan(client: Redis, family: Family | None) -> AsyncIterator[list[bytes]]:
@@ -108,7 +112,8 @@ async def _queued(client: Redis, queue: bytes) -> AsyncIterator[list[bytes]]:
         begin += AT_ONCE // 2
 
 
-async def _read(client: Redis, found: Sequence[bytes]) -> list[KeyCopy]:
+async def _read(client: Redis, found: Sequence[bytes]) -> AsyncIterator[list[KeyCopy]]:
+    """The values of these keys; a sorted set that is large comes in further lists of its own."""
     named = [
         (key, family) for key in found
         if (family := _family_of(key)) is not None and family.name not in LEFT_OUT
@@ -128,6 +133,7 @@ async def _read(client: Redis, found: Sequence[bytes]) -> list[KeyCopy]:
             fields, ttl, due = answers[number * 3 : number * 3 + 3]
             if fields:
                 copies.append(KeyCopy(key, DELIVERY.name, _flat(fields), _expiry(ttl), due))
+    large: list[tuple[bytes, Family, int]] = []
     if others:
         async with client.pipeline(transaction=False) as pipe:
             for key, family in others:
@@ -136,7 +142,7 @@ async def _read(client: Redis, found: Sequence[bytes]) -> list[KeyCopy]:
                     case "hash":
                         pipe.hgetall(key)
                     case "zset":
-                        pipe.zrevrange(key, 0, PAGE - 1, withscores=True)
+                        pipe.zrevrange(key, 0, FIRST_PAGE - 1, withscores=True)
                     case "set":
                         pipe.smembers(key)
                     case _:
@@ -147,13 +153,15 @@ async def _read(client: Redis, found: Sequence[bytes]) -> list[KeyCopy]:
             if not value:
                 continue  # it has just expired
             copies.append(KeyCopy(key, family.name, _items(family, value), _expiry(ttl)))
-            # From the highest score on: what expires is at the other end, and moves nothing.
-            begin = PAGE
-            while family.type == "zset" and len(value) == PAGE:
-                value = await client.zrevrange(key, begin, begin + PAGE - 1, withscores=True)
-                begin += PAGE
-                copies.append(KeyCopy(key, family.name, _items(family, value), _expiry(ttl)))
-    return copies
+            if family.type == "zset" and len(value) == FIRST_PAGE:
+                large.append((key, family, ttl))
+    yield copies
+    for key, family, ttl in large:
+        # From the highest score on: what expires is at the other end, and moves nothing.
+        begin = FIRST_PAGE
+        while value := await client.zrevrange(key, begin, begin + PAGE - 1, withscores=True):
+            yield [KeyCopy(key, family.name, _items(family, value), _expiry(ttl))]
+            begin += PAGE
 
 
 def _family_of(key: bytes) -> Family | None:

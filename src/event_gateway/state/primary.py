@@ -1,7 +1,8 @@
 """Where the primary server is, if there are several: asked before each connection, and watched."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,12 +12,32 @@ from event_gateway.beats import beat
 log = structlog.get_logger(__name__)
 
 WATCH = 1.0  # seconds between two looks
+GRACE = 0.1  # seconds for the answers that are missing when there are enough
 
 Address = tuple[str, int]
+_T = TypeVar("_T")
 
 
 class NoPrimary(RedisConnectionError):
     """No server is known to take writes now; the text says why, and names no secret."""
+
+
+async def ask_all(
+    questions: Sequence[Coroutine[Any, Any, _T]], enough: Callable[[Sequence[_T]], bool]
+) -> list[_T | None]:
+    """The answers to questions that are asked at the same time, in their order: a server may hang,
+    so once there are ``enough`` it waits GRACE seconds at most. None: no answer until then."""
+    asked = [asyncio.ensure_future(question) for question in questions]
+    pending = set(asked)
+    try:
+        while pending and not enough([task.result() for task in asked if task.done()]):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=GRACE)
+    finally:
+        for task in pending:
+            task.cancel()
+    return [task.result() if task.done() else None for task in asked]
 
 
 class Primary:

@@ -1,6 +1,6 @@
 """Asks the Sentinels which server is the primary."""
 
-import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,9 +10,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from event_gateway.state.login import RedisLogin
-from event_gateway.state.primary import Address, NoPrimary
+from event_gateway.state.primary import Address, NoPrimary, ask_all
 
 WAIT = 2.0  # seconds for the answers: a Sentinel may hang
+
+_Answer = dict[str, Any] | BaseException
 
 
 class Sentinels:
@@ -36,11 +38,10 @@ class Sentinels:
         """The primary, as those Sentinels see it whose view is the newest.
 
         Each failover has a higher epoch, so a Sentinel that was cut off from the others before it
-        is outvoted while it still names the former primary. Raises NoPrimary.
+        is outvoted while it still names the former primary. Where more than half see the same, the
+        others are not waited for: a failover needs a majority. Raises NoPrimary.
         """
-        answers = await asyncio.gather(
-            *(self._ask(client) for client in self._clients), return_exceptions=True
-        )
+        answers = await ask_all([self._ask(client) for client in self._clients], self._agree)
         states = [answer for answer in answers if isinstance(answer, dict)]
         if not states:
             raise NoPrimary(f"no Sentinel answers: {self._why(answers)}")
@@ -71,16 +72,26 @@ class Sentinels:
         for client in self._clients:
             await client.aclose()
 
-    async def _ask(self, client: Redis) -> dict[str, Any]:
-        return cast(dict[str, Any], await client.sentinel_masters())
+    def _agree(self, answers: Sequence[_Answer]) -> bool:
+        """Whether more than half of all Sentinels see the same primary in the same epoch."""
+        views = Counter(
+            (state["config-epoch"], state["ip"], state["port"])
+            for answer in answers
+            if isinstance(answer, dict) and (state := answer.get(self._master))
+        )
+        return any(count > len(self._clients) / 2 for count in views.values())
 
-    def _why(self, answers: Sequence[object]) -> str:
+    async def _ask(self, client: Redis) -> _Answer:
+        try:
+            return cast(dict[str, Any], await client.sentinel_masters())
+        except (RedisError, OSError) as error:
+            return error
+
+    def _why(self, answers: Sequence[_Answer | None]) -> str:
         said = []
         for name, answer in zip(self._names, answers, strict=True):
             if isinstance(answer, (AuthenticationError, NoPermissionError)):
                 said.append(f"redis.sentinel.password: {name} refuses the gateway ({answer})")
-            elif isinstance(answer, RedisError):
-                said.append(f"{name} ({answer or type(answer).__name__})")
-            elif isinstance(answer, BaseException):
-                raise answer
+            else:
+                said.append(f"{name} ({str(answer) or type(answer).__name__})")
         return "; ".join(said)

@@ -5,7 +5,6 @@ gateway begin with ``{eg}:``, whose braces name the slot. The rest of the packag
 it: :class:`SlotClient` puts it in front of each key that it sends.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from redis.exceptions import RedisError
 
 from event_gateway.state.client import Client
 from event_gateway.state.login import RedisLogin
-from event_gateway.state.primary import Address, NoPrimary
+from event_gateway.state.primary import Address, NoPrimary, ask_all
 
 TAG = "{eg}:"
 SLOT = key_slot(TAG.encode())
@@ -87,23 +86,22 @@ class SlotOwner:
 
     async def find(self) -> Address:
         """The node that has the slot, as most of the nodes that answer see it: one that was cut off
-        from the others may still name the former owner. Raises NoPrimary."""
+        from the others may still name the former owner. Where more than half of all name the same,
+        the others are not waited for. Raises NoPrimary."""
         places = list(dict.fromkeys([*self._nodes, *self._configured]))
-        answers = await asyncio.gather(
-            *(self._ask(place) for place in places), return_exceptions=True
+        answers = await ask_all(
+            [self._ask(place) for place in places],
+            lambda so_far: max(_owners(so_far).values(), default=0) > len(places) / 2,
         )
-        views: list[_View] = []
-        faults = []
-        for (host, port), answer in zip(places, answers, strict=True):
-            if isinstance(answer, RedisError):
-                faults.append(f"{host}:{port} ({answer or type(answer).__name__})")
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                views.append(answer)
+        views = [answer for answer in answers if isinstance(answer, _View)]
+        faults = [
+            f"{host}:{port} ({str(answer) or type(answer).__name__})"
+            for (host, port), answer in zip(places, answers, strict=True)
+            if isinstance(answer, BaseException)
+        ]
         if not views:
             raise NoPrimary(f"no node of the Redis Cluster answers: {'; '.join(faults)}")
-        owner, _ = Counter(view.owner for view in views).most_common(1)[0]
+        owner, _ = _owners(views).most_common(1)[0]
         if owner is None:
             raise NoPrimary(f"no node of the Redis Cluster has the gateway's slot, {SLOT}")
         await self._learn_nodes(next(view for view in views if view.owner == owner))
@@ -124,7 +122,13 @@ class SlotOwner:
         for place in [place for place in self._clients if place not in kept]:
             await self._clients.pop(place).aclose()
 
-    async def _ask(self, place: Address) -> "_View":
+    async def _ask(self, place: Address) -> "_View | BaseException":
+        try:
+            return await self._view(place)
+        except (RedisError, OSError) as error:
+            return error
+
+    async def _view(self, place: Address) -> "_View":
         client = self._clients.get(place)
         if client is None:
             pool = ConnectionPool(
@@ -145,6 +149,11 @@ class SlotOwner:
 async def _slots(client: Redis) -> list[list[Any]]:
     answer: list[list[Any]] = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
     return answer
+
+
+def _owners(answers: Sequence["_View | BaseException"]) -> Counter[Address | None]:
+    """How many nodes name each owner."""
+    return Counter(answer.owner for answer in answers if isinstance(answer, _View))
 
 
 class _View(NamedTuple):
