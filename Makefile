@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format generators browser console-pictures site demo serve bench chaos compatibility fuzz examples coverage docs lock ci clean
+.PHONY: help install test unit lint audit format generators browser console-pictures site demo serve bench chaos compatibility fuzz examples coverage package docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -81,6 +81,9 @@ docs: $(installed) ## Generate the reference pages
 
 site: $(installed) ## Build the documentation's site into build/site
 	$(bin)/python scripts/site
+
+package: $(installed) ## Build wheel and sdist, and try them, the image's steps, the chart, the workflows
+	$(bin)/python tests/package
 
 lock: $(installed) ## Update the lock files
 	scripts/lock

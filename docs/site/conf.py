@@ -49,9 +49,10 @@ NAVIGATION: dict[str, list[str]] = {
         "guides/access", "guides/jwt", "guides/hmac", "guides/namespaces",
     ],
     "Operate": [
-        "operations", "guides/declared-state", "guides/tls", 
+        "operations", "guides/docker", "guides/kubernetes", "guides/systemd",
+        "guides/declared-state", "guides/tls",
         "runbooks", "guides/doctor", "security", "reliability",
-        "compatibility", "performance", "scale",
+        "compatibility", "versioning", "performance", "scale",
     ],
     "Reference": ["reference/*"],
     "Develop": ["/CONTRIBUTING", "development/*", "decisions/README", "/SECURITY", "/CHANGELOG"],

@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import yaml
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
@@ -57,6 +58,11 @@ def test_each_licence_file_is_packed() -> None:
 
 
 def test_the_places_that_name_the_version_agree() -> None:
+    chart = yaml.safe_load((ROOT / "deploy/helm/event-gateway/Chart.yaml").read_text())
+    assert chart["appVersion"] == VERSION
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    for service in ("gateway", "receiver"):
+        assert compose["services"][service]["image"] == f"event-gateway:{VERSION}"
     changes = (ROOT / "CHANGELOG.md").read_text()
     assert re.search(rf"^## {re.escape(VERSION)} - \d{{4}}-\d\d-\d\d$", changes, re.MULTILINE)
 

@@ -1,0 +1,1 @@
+"""Tries what is shipped beside the code: ``python tests/package``."""
