@@ -30,15 +30,16 @@ html_show_sphinx = False
 html_theme_options = {"footer_icons": []}
 
 NAVIGATION: dict[str, list[str]] = {
-    "Start": ["start", "concepts", "glossary", "features"],
+    "Start": ["start", "concepts", "glossary", "features", "compared"],
     "Publish": [
-        "guides/events", "guides/sources", "guides/catalog",
+        "guides/publish-from-nats", "guides/events", "guides/sources", "guides/catalog",
+        "guides/moving",
     ],
     "Deliver": [
-        "guides/filters", "guides/cesql",
+        "guides/verify", "guides/listen", "guides/filters", "guides/cookbook", "guides/cesql",
         "guides/transformations", "guides/receivers", "guides/egress", "guides/deliveries",
     ],
-    "Stream": ["guides/streams", "guides/compliance"],
+    "Stream": ["guides/streams", "guides/browser-streams", "guides/compliance"],
     "Watch": [
         "guides/console", "guides/find-an-event", "guides/alerts", "guides/alert-notifications",
         "guides/dashboards", "guides/history", "guides/logs", "guides/traces",
@@ -49,10 +50,10 @@ NAVIGATION: dict[str, list[str]] = {
         "guides/access", "guides/jwt", "guides/hmac", "guides/namespaces",
     ],
     "Operate": [
-        "operations", "guides/docker", "guides/kubernetes", "guides/systemd",
-        "guides/declared-state", "guides/tls",
-        "runbooks", "guides/doctor", "security", "reliability",
-        "compatibility", "versioning", "performance", "scale",
+        "production", "sizing", "guides/docker", "guides/kubernetes", "guides/systemd",
+        "operations", "guides/declared-state", "guides/tls", "upgrade", "disaster-recovery",
+        "runbooks", "guides/doctor", "security", "reliability", "compatibility", "versioning",
+        "performance", "scale",
     ],
     "Reference": ["reference/*"],
     "Develop": ["/CONTRIBUTING", "development/*", "decisions/README", "/SECURITY", "/CHANGELOG"],
