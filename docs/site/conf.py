@@ -50,8 +50,8 @@ NAVIGATION: dict[str, list[str]] = {
         "guides/access", "guides/jwt", "guides/hmac", "guides/namespaces",
     ],
     "Operate": [
-        "production", "sizing", "guides/docker", "guides/kubernetes", "guides/systemd",
-        "operations", "guides/declared-state", "guides/tls", "upgrade", "disaster-recovery",
+        "guides/install", "production", "sizing", "guides/docker", "guides/kubernetes",
+        "guides/systemd", "operations", "guides/declared-state", "guides/tls", "upgrade", "disaster-recovery",
         "runbooks", "guides/doctor", "security", "reliability", "compatibility", "versioning",
         "performance", "scale",
     ],

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import resource
+import sys
 from collections import Counter
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import Expression, _engine
 from support.limited_work import limited_work
 
 DATA = {"changes": {"insertions": 120}, "l": [1, 2.5, {"a": True}], "s": "text", "n": None}
@@ -289,3 +290,16 @@ def test_all_expressions_on_one_event_have_one_budget() -> None:
     assert Expression("event.data.n == 7").holds(small)
     # Another event has its own budget.
     assert not costly[-1].holds(of({"s": "a" * 1_000_000}))
+
+
+def test_without_the_engine_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    _engine.cache_clear()
+    try:
+        with pytest.raises(
+            ValueError, match="pip install 'event-gateway\\[expressions\\]'"
+        ) as error:
+            Expression("event.data.n > 1")
+    finally:
+        _engine.cache_clear()  # what others compile has the engine again
+    assert len(str(error.value).splitlines()) == 1

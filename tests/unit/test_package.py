@@ -70,3 +70,16 @@ def test_the_places_that_name_the_version_agree() -> None:
 def test_pipx_finds_the_command() -> None:
     """``pipx run NAME`` runs the command that is named like the package."""
     assert PROJECT["name"] in PROJECT["scripts"]
+
+
+def test_each_extra_is_named_where_its_packages_are_missing() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src" / "event_gateway").rglob("*.py"))
+    docs = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    for extra in PROJECT["optional-dependencies"]:
+        assert f"pip install 'event-gateway[{extra}]'" in source, extra
+        assert f"event-gateway[{extra}]" in docs, extra
+
+
+def test_the_lock_file_of_the_demo_has_what_expressions_need() -> None:
+    locked = (ROOT / "requirements.lock").read_text()
+    assert re.search(r"^cel-expr-python==", locked, re.MULTILINE)

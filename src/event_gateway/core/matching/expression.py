@@ -160,12 +160,14 @@ def expression_of(text: str) -> Expression:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    """The CEL engine: large and not available everywhere, so it is loaded on first use."""
+    """The CEL engine: large and not available everywhere, so it is an extra, and loaded on first
+    use. Raises ValueError if it is not installed."""
     try:
         from cel_expr_python import cel
     except ImportError:
         raise ValueError(
-            "expressions need cel-expr-python, which has no build for this platform"
+            "expressions in CEL need the extra expressions, which there is not for Intel Macs: "
+            "pip install 'event-gateway[expressions]'"
         ) from None
     return cel
 
