@@ -78,6 +78,8 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.core.warning_codes > docs/reference/warnings.md
 	$(bin)/python -m event_gateway.api.server.problem_reference > docs/reference/problems.md
 	$(bin)/python -m event_gateway.cli.assistants.reference docs/reference/assistant-tools.md
+	$(bin)/python -m event_gateway.core.schema.lifecycle_reference > docs/reference/lifecycle-events.md
+	$(bin)/python -m event_gateway.cli.command_reference > docs/reference/commands.md
 
 site: $(installed) ## Build the documentation's site into build/site
 	$(bin)/python scripts/site
