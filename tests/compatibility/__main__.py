@@ -18,9 +18,10 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 from compatibility import versions  # noqa: E402
 
-SHORT = (
-    "tests/state/test_ledger.py", "tests/state/test_leases.py", "tests/streaming/test_streams.py",
-    "tests/routing/test_repair.py", "tests/programs/test_backup.py",
+SHORT = (  # the scripts in Redis, streams with their sources, a backup with its restoration
+    "tests/state/test_ledger.py", "tests/state/test_leases.py", "tests/state/test_slot.py",
+    "tests/streaming/test_streams.py",
+    "tests/programs/test_backup.py::test_a_restored_gateway_goes_on_where_the_backup_was_made",
 )  # fmt: skip
 LONG = tuple(
     f"tests/{folder}" for folder in (
