@@ -22,7 +22,7 @@ COPY --from=build /opt/event-gateway /opt/event-gateway
 RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
 USER 10001:10001
 # The port for monitoring is on the loopback: the health check reads it, whatever TLS the API has.
-ENV PATH=/opt/event-gateway/bin:$PATH \
+ENV PATH=/opt/event-gateway/bin:$PATH HOME=/ \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     EVENT_GATEWAY__SERVER__ADMIN__PORT=9090
 # Commands look for the data directory in ./data.

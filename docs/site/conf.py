@@ -51,7 +51,8 @@ NAVIGATION: dict[str, list[str]] = {
     ],
     "Operate": [
         "guides/install", "production", "sizing", "guides/docker", "guides/kubernetes",
-        "guides/systemd", "operations", "guides/declared-state", "guides/tls", "upgrade",
+        "guides/systemd", "operations", "guides/declared-state", "guides/terraform",
+        "guides/tls", "upgrade",
         "disaster-recovery",
         "runbooks", "guides/doctor", "security", "reliability", "compatibility", "versioning",
         "performance", "scale",

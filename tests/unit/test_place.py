@@ -205,3 +205,13 @@ def test_an_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert "--ca" in unreachable("https://x: CERTIFICATE_VERIFY_FAILED", keyed)
     assert "http://" in unreachable("https://x: WRONG_VERSION_NUMBER", keyed)
+
+
+def test_a_user_without_a_home_has_no_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has only a number."""
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 64_999)
+    assert load_contexts() == Contexts({})
+    with pytest.raises(FileNotFoundError, match="has no home directory; set XDG_CONFIG_HOME"):
+        contexts_file()

@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import Duration, Time, Warned
+from event_gateway.api.answers.common import Confidential, Duration, Time, Warned
 
 
 class RequestLimitAnswer(TypedDict):
@@ -43,7 +43,7 @@ class ChangedKey(KeyAnswer):
 class NewKey(ChangedKey):
     """An API key with its value, which is shown this once."""
 
-    key: str
+    key: Confidential
 
 
 class TokenIssuer(TypedDict):
@@ -70,7 +70,7 @@ class TokenAnswer(TypedDict):
 class NewToken(TokenAnswer):
     """A token with its text, which is shown this once."""
 
-    token: str
+    token: Confidential
     warnings: list[Warned]
 
 

@@ -6,6 +6,8 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 Item = TypeVar("Item")
+# Generators of Terraform providers and forms hide what has this format.
+Confidential = Annotated[str, WithJsonSchema({"type": "string", "format": "password"})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Duration = Annotated[str, WithJsonSchema({"type": "string", "examples": ["30s", "1h30m"]})]
 Manager = Annotated[str, Field(description="`file`, `api`, `applied`, or `applied/NAME`.")]

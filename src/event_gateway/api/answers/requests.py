@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from event_gateway.api.answers.common import CloudEvent
+from event_gateway.api.answers.common import CloudEvent, Confidential
 from event_gateway.config.model import Namespace, TransformationModel
 from event_gateway.config.values import Duration
 
@@ -70,7 +70,7 @@ class CheckRequest(TypedDict):
     events: NotRequired[Annotated[list[CloudEvent], Field(max_length=100)]]
 
 
-_Value = Annotated[str, Field(description="The secret itself; no answer shows it.")]
+_Value = Annotated[Confidential, Field(description="The secret itself; no answer shows it.")]
 
 
 class SecretValue(TypedDict):

@@ -6,6 +6,7 @@ They are in ``event-gateway/contexts.json`` of the user's configuration director
     {"current": "prod", "contexts": {"prod": {"url": "https://…", "key": {"file": "/…"}}}}
 """
 
+import errno
 import json
 import os
 import shlex
@@ -69,15 +70,24 @@ class Contexts:
 
 
 def contexts_file() -> Path:
-    """Where the contexts are."""
+    """Where the contexts are. Raises FileNotFoundError for a user without a home directory, such as
+    that of a container."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "event-gateway" / "contexts.json"
+    try:
+        return Path(home).expanduser() / "event-gateway" / "contexts.json"
+    except RuntimeError:
+        raise FileNotFoundError(
+            errno.ENOENT, "this user has no home directory; set XDG_CONFIG_HOME"
+        ) from None
 
 
 def load_contexts() -> Contexts:
     """The contexts of this user. Ends the command if their file cannot be used: the commands in it
     are run."""
-    file = contexts_file()
+    try:
+        file = contexts_file()
+    except FileNotFoundError:
+        return Contexts({})
     try:
         if file.stat().st_mode & WRITABLE_BY_OTHERS:
             fail(f"{file}: others can change it; chmod 600 {shlex.quote(str(file))}", 2)
@@ -94,7 +104,10 @@ def load_contexts() -> Contexts:
 
 def store_contexts(contexts: Contexts) -> None:
     """Writes the contexts. Ends the command if that fails."""
-    file = contexts_file()
+    try:
+        file = contexts_file()
+    except FileNotFoundError as error:
+        fail(str(error.strerror))
     members = {
         context.name: {
             "url": context.url,
