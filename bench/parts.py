@@ -29,6 +29,8 @@ from event_gateway.core.cloudevents.enrichment import splice
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.cloudevents.nats_message import from_message
+from event_gateway.core.compliance.chain import StoredMessage, digest
+from event_gateway.core.compliance.export import MessageLine, decode_line, message_line
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.auth.hmac_signature import hmac_signature
 from event_gateway.core.webhook.security import Security
@@ -156,6 +158,25 @@ EXPRESSIONS = {
 }
 
 
+def proving() -> dict[str, Callable[[], object]]:
+    """What a message of a compliance stream costs, beside reading it from NATS: its digest, its
+    line in an export, and the check of that."""
+    headers = b"NATS/1.0\r\nNats-Msg-Id: 4711\r\n\r\n"
+    message = StoredMessage(1, time.time_ns(), b"bench.t0", headers, event(1, "bench.t0"))
+    line = message_line(message)
+
+    def check() -> None:
+        read = decode_line(line)
+        assert isinstance(read, MessageLine)
+        digest(read.message())
+
+    return {
+        "chain: digest of a message": lambda: digest(message),
+        "export: line of a message": lambda: message_line(message),
+        "verify: line of a message": check,
+    }
+
+
 def parts() -> dict[str, Callable[[], object]]:
     """The steps, in the order in which an event passes through them."""
     body = event(1, "bench.t0")
@@ -174,6 +195,7 @@ def parts() -> dict[str, Callable[[], object]]:
         "metrics of a delivery": counting(),
         **{f"CESQL, {name}": evaluating(text) for name, text in EXPRESSIONS.items()},
         "CESQL, parse the usual": lambda: cesql(EXPRESSIONS["usual"]),
+        **proving(),
         "door: a known key": known_key(),
         "door: a known key with a limit": known_key(1_000_000_000),
         "door: a known token": known_token(),

@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from fuzz import events, http_requests, http_responses, selections, sources, templates, websocket
+from fuzz import (
+    events,
+    exports,
+    http_requests,
+    http_responses,
+    selections,
+    sources,
+    templates,
+    websocket,
+)
 
 TARGETS: dict[str, Callable[[], None]] = {
     "structured": events.structured_mode,
@@ -18,6 +27,8 @@ TARGETS: dict[str, Callable[[], None]] = {
     "http-requests": http_requests.any_request,
     "repeated-heads": http_requests.repeated_heads,
     "http-responses": http_responses.any_response,
+    "export-lines": exports.any_lines,
+    "export-messages": exports.any_message,
     "websocket-frames": websocket.any_frames,
     "websocket-messages": websocket.any_message,
 }

@@ -178,6 +178,37 @@ async def test_stamps_are_kept_with_their_anchor(client: Client) -> None:
     assert (await client.http.post(missing, json=given)).status_code == 404
 
 
+async def test_the_oldest_leave_by_age_and_what_is_left_is_verified(
+    client: Client, run: Command
+) -> None:
+    js = client.nats.jetstream()
+    created = await client.http.post("/v1/streams", json={
+        "name": "short", "subjects": ["scheduler.job.*"], "compliance": True, "retention": "2s",
+    })  # fmt: skip
+    assert created.status_code == 201, created.text
+    await client.send([event("scheduler.job.done", {"n": n}) for n in range(5)])
+    await anchored(client, 5, "short")
+    async with asyncio.timeout(PATIENCE):
+        while (await js.stream_info("GATEWAY_STREAM_short")).state.messages:
+            await asyncio.sleep(0.1)
+    report = json.loads((await run("streams", "verify", "short", "--json")).out)
+    assert (report["problems"], report["messages"], report["chained_to"]) == ([], 0, 5)
+    # Longer from here on, which the next anchor says at once: what comes now stays.
+    assert (await client.http.patch("/v1/streams/short", json={"retention": "2y"})).is_success
+    await client.send([event("scheduler.job.done", {"n": n}) for n in range(3)])
+    await anchored(client, 8, "short")
+    report = json.loads((await run("streams", "verify", "short", "--json")).out)
+    assert (report["problems"], report["messages"], report["first"]) == ([], 3, 6)
+    listed = (await client.http.get("/v1/streams/short/anchors")).json()["items"]
+    stated = [each["statement"] for each in listed]
+    assert "\nretention: 2.000s\n" in stated[0]
+    assert "\nretention: 63072000.000s\n" in stated[-1]
+    for sequence, status in ((listed[0]["sequence"], 201), (8, 201), (4, 404), (9, 404)):
+        stamp = {"kind": "rfc3161", "value": base64.b64encode(b"token").decode()}
+        path = f"/v1/streams/short/anchors/{sequence}/stamps"
+        assert (await client.http.post(path, json=stamp)).status_code == status, sequence
+
+
 async def test_a_hold_suspends_the_limits(client: Client, run: Command) -> None:
     js = client.nats.jetstream()
     created = await client.http.post("/v1/streams", json={

@@ -3,13 +3,12 @@
 import pytest
 from structlog.testing import capture_logs
 
-from event_gateway.observability import refusals
 from event_gateway.observability.refusals import LOG_AGAIN, MAX_REMEMBERED, Refusals
 
 
 def test_many_different_refusals_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(refusals.time, "monotonic", lambda: now)
+    monkeypatch.setattr("event_gateway.observability.refusals.time.monotonic", lambda: now)
     known = Refusals("a token")
     with capture_logs() as lines:
         for number in range(MAX_REMEMBERED + 50):

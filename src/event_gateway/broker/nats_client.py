@@ -89,16 +89,12 @@ class NatsClient(Client):
         try:
             self.takes[sid](subject, reply, data, read_headers(headers) if headers else None)
         except Exception:  # it would end the client
-            _log_fault(subject)
+            self.fault(subject)
 
-    def give_raw(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
-    ) -> None:
-        """As :meth:`give`, for those of :meth:`take_raw`."""
-        try:
-            self.raw_takes[sid](subject, reply, data, headers or b"")
-        except Exception:  # it would end the client
-            _log_fault(subject)
+    def fault(self, subject: bytes) -> None:
+        """Logs the present exception, with which a message could not be taken."""
+        shown = subject[:256].decode(errors="replace")
+        log.exception("a message of NATS cannot be taken", subject=shown)
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
@@ -106,7 +102,7 @@ class NatsClient(Client):
         try:
             await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
         except Exception:  # it would end the client
-            _log_fault(subject)
+            self.fault(subject)
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         try:
@@ -189,8 +185,3 @@ class NatsClient(Client):
             error = NatsError(f"nats: {text}")
         await self._error_cb(error)
         await self._process_op_err(error)
-
-
-def _log_fault(subject: bytes) -> None:
-    shown = subject[:256].decode(errors="replace")
-    log.exception("a message of NATS cannot be taken", subject=shown)

@@ -36,6 +36,7 @@ class MessageParser(Parser):
             data, self._rest = bytes(self._rest), bytearray()
         resets, at = self._resets, 0
         takes, give = self.nc.takes, self.nc.give
+        raw_takes = self.nc.raw_takes
         while (end := data.find(b"\r\n", at)) >= 0:
             line = data[at:end]
             if not line.startswith((b"MSG ", b"HMSG ")):
@@ -63,8 +64,11 @@ class MessageParser(Parser):
                 if sid in takes:
                     give(sid, words[1], reply, data[body:stop], headers)
                     continue  # who takes it cannot have made another connection
-                if sid in self.nc.raw_takes:
-                    self.nc.give_raw(sid, words[1], reply, data[body:stop], headers)
+                if sid in raw_takes:
+                    try:
+                        raw_takes[sid](words[1], reply, data[body:stop], headers or b"")
+                    except Exception:  # it would end the client
+                        self.nc.fault(words[1])
                     continue
                 await self.nc._process_msg(sid, words[1], reply, data[body:stop], headers)
             if self._resets != resets:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections import deque
 from collections.abc import AsyncGenerator
 
 import structlog
@@ -93,11 +92,12 @@ class _Reader:
     def __init__(self, broker: Broker, stream: str, name: str) -> None:
         self._broker, self._stream, self._name = broker, stream, name
         self._inbox = broker.nc.new_inbox()
-        self._arrived: deque[StoredMessage] = deque()
+        self._arrived: list[tuple[bytes, bytes, bytes, bytes]] = []  # as they came
         self._signal = asyncio.Event()
         self._expected = 1  # the position of the next message
         self._outstanding = 0
         self._active_at = 0.0  # time of the last request or response
+        self._heard = False  # whether NATS has sent anything since then
         self._lost = False
         self._answered = False  # whether a message has arrived since the last request
         self._too_large = False  # the next message is larger than a request allows
@@ -132,12 +132,14 @@ class _Reader:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET):
                     await self._signal.wait()
-        batch = list(self._arrived)
-        self._arrived.clear()
+        arrived, self._arrived = self._arrived, []
+        batch = self._decoded(arrived)
         return batch if batch or not self._lost else None
 
     async def _request(self, room: int) -> None:
         now = asyncio.get_running_loop().time()
+        if self._heard:
+            self._active_at, self._heard = now, False
         if self._outstanding and now - self._active_at > SILENCE:
             self._outstanding = 0
         if self._outstanding > room // 2 or not self._broker.connected or self._lost:
@@ -159,28 +161,37 @@ class _Reader:
         )  # fmt: skip
 
     def _on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        self._active_at = asyncio.get_running_loop().time()
+        self._heard = True
         if not reply.startswith(b"$JS.ACK."):
             self._on_status(headers)
             return
         self._outstanding -= 1
         self._answered = True
-        tokens = reply.split(b".")
-        # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending[.random]
-        start = 2 if len(tokens) == 9 else 4
-        position = int(tokens[start + 4])
-        if position != self._expected:
-            self._lost = True
-        if self._lost:
-            self._signal.set()
-            return
-        self._expected += 1
         if not self._arrived:
             self._signal.set()
-        self._arrived.append(
-            StoredMessage(int(tokens[start + 3]), int(tokens[start + 5]), subject, headers, data,
-                          position)
-        )  # fmt: skip
+        if not self._lost:
+            self._arrived.append((subject, reply, data, headers))
+
+    def _decoded(self, arrived: list[tuple[bytes, bytes, bytes, bytes]]) -> list[StoredMessage]:
+        """The messages up to one before which another was lost."""
+        batch: list[StoredMessage] = []
+        expected = self._expected
+        for subject, reply, data, headers in arrived:
+            # $JS.ACK.[domain.account.]stream.consumer.delivered.seq.consumer_seq.time.pending
+            # [.random]
+            tokens = reply.split(b".")
+            start = 2 if len(tokens) == 9 else 4
+            position = int(tokens[start + 4])
+            if position != expected:
+                self._lost = True
+                break
+            expected += 1
+            batch.append(
+                StoredMessage(int(tokens[start + 3]), int(tokens[start + 5]), subject, headers,
+                              data, position)
+            )  # fmt: skip
+        self._expected = expected
+        return batch
 
     def _on_status(self, raw: bytes) -> None:
         headers = read_headers(raw) or {}
@@ -188,9 +199,10 @@ class _Reader:
             return
         pending = headers.get("Nats-Pending-Messages")
         self._outstanding -= int(pending) if pending else self._outstanding
-        if "maxbytes" in headers.get("Description", "").lower():
+        why = headers.get("Description", "").lower()
+        if "maxbytes" in why:
             self._too_large = self._too_large or not self._answered
-        elif headers.get("Status") not in ("404", "408"):
+        elif headers.get("Status") not in ("404", "408") and "batch completed" not in why:
             self._lost = True  # the consumer is gone
         self._signal.set()
 

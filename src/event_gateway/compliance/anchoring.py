@@ -13,9 +13,9 @@ import structlog
 from event_gateway.broker.chain_log import ChainLog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import stream_contents
-from event_gateway.core.compliance.anchor import Anchor, Statement, public_name, sign
+from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
 from event_gateway.core.streams.definition import LIFECYCLE_RETENTION, StreamDefinition
-from event_gateway.core.text.times import parse_time, rfc3339, rfc3339_or_none
+from event_gateway.core.text.times import parse_time, rfc3339
 from event_gateway.observability.announcements import Announcements
 
 log = structlog.get_logger(__name__)
@@ -110,9 +110,7 @@ class Anchoring:
         Overtaken, LogUnavailable.
         """
         now = time.time()
-        held_since = rfc3339_or_none(definition.held_since) or ""
-        limits = (definition.retention, definition.max_messages, definition.max_bytes, held_since)
-        if self._stated is not None and not self._stated.states_limits(*limits):
+        if self._stated is not None and not self._stated.states(definition):
             due = covered >= self._sequence
         else:
             due = covered > self._sequence and now - self._at >= self._every
@@ -126,7 +124,7 @@ class Anchoring:
             definition.name, covered, link, rfc3339(now), held.first_seq,
             "" if held.first_time is None else rfc3339(held.first_time),
             definition.retention, "" if self.last is None else self.last.digest,
-            definition.max_messages, definition.max_bytes, held_since,
+            definition.max_messages, definition.max_bytes, held_since(definition),
         )  # fmt: skip
         anchor = await asyncio.to_thread(sign, statement, key)
         after = await chain.append("anchor", anchor, after)

@@ -1,5 +1,6 @@
 """Writes an export: the messages that a stream has left, with their chain and its anchors."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -8,6 +9,7 @@ from event_gateway.broker.chain_log import ChainLog
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import bounds, stream_name
 from event_gateway.broker.stored_messages import stored_messages, unsilenced
+from event_gateway.core.compliance.anchor import held_since
 from event_gateway.core.compliance.chain import ChainRecord, StoredMessage
 from event_gateway.core.compliance.export import (
     Begin,
@@ -17,18 +19,35 @@ from event_gateway.core.compliance.export import (
     message_line,
 )
 from event_gateway.core.streams.definition import StreamDefinition
-from event_gateway.core.text.times import rfc3339, rfc3339_or_none
+from event_gateway.core.text.times import rfc3339
+
+PATIENCE = 10.0  # seconds
+PIECE = 128 * 1024  # bytes of lines that go out at a time, at least
 
 
 async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
-    """The export as lines, some of them at a time. What comes into the stream after its beginning
-    is left out.
+    """The export as lines, some of them at a time; the first alone. What comes into the stream
+    after its beginning is left out.
 
     Raises UnknownStream, StreamGone, Silent and what BrokerError names: before the first line, or
     on the way, if NATS goes away; then the export has no end.
     """
+    async with contextlib.aclosing(_lines(broker, definition)) as lines:
+        yield await anext(lines)
+        pieces, size = [], 0
+        async for piece in lines:
+            pieces.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        yield b"".join(pieces)
+
+
+async def _lines(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
     name = definition.name
     chain = ChainLog(broker, name)
+    await _stated(chain, definition)
     # First the chain's end, so that the messages which it covers are there.
     chain_last = await chain.last_seq()
     held = await bounds(broker, stream_name(name))
@@ -40,7 +59,7 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
         begin = Begin(
             stream=name, first=first, last=held.last, retention=definition.retention,
             max_messages=definition.max_messages, max_bytes=definition.max_bytes,
-            held_since=rfc3339_or_none(definition.held_since) or "",
+            held_since=held_since(definition),
             exported_at=rfc3339(time.time()),
         )  # fmt: skip
         yield encode(begin) + b"\n"
@@ -57,6 +76,17 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
         yield encode(End(messages.count, records)) + b"\n"
     finally:
         await messages.close()
+
+
+async def _stated(chain: ChainLog, definition: StreamDefinition) -> None:
+    """Waits until the last anchor states the present limits and holds, for PATIENCE seconds at
+    most: a hold that was released a moment ago would seem to be broken by what has left since."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        anchor = await chain.last_anchor()
+        if anchor is None or anchor.read().states(definition):
+            return
+        await asyncio.sleep(0.2)
 
 
 async def _start(chain: ChainLog, first_message: int) -> int:

@@ -17,6 +17,10 @@ KEPT = 86400.0  # seconds for which a document is used that cannot be fetched ag
 Fetch = Callable[[str], Awaitable[tuple[bytes, dict[str, str]]]]  # raises NotFetched
 
 
+class TooManyDocuments(NotFetched):
+    """Senders have named more documents than the gateway fetches."""
+
+
 class _Document(NamedTuple):
     body: bytes
     fetched_at: float
@@ -63,10 +67,10 @@ class ProviderDocuments:
         return self._documents[url] != known
 
     def _count(self, now: float) -> None:
-        """Counts a document whose URL a sender has chosen. Raises NotFetched if there are too many:
-        they must not keep other sources from their keys, nor known certificates from renewal."""
+        """Counts a document whose URL a sender has chosen. Raises TooManyDocuments: they must not
+        keep other sources from their keys, nor known certificates from renewal."""
         if len(self._fetches) == MAX_FETCHES and now - self._fetches[0] < 60.0:
-            raise NotFetched("senders named too many documents in a minute")
+            raise TooManyDocuments("senders named too many documents in a minute")
         self._fetches.append(now)
 
     async def _get(self, url: str) -> None:

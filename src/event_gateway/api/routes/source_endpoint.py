@@ -28,6 +28,8 @@ from event_gateway.core.errors import Unknown
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.provider import Answer, Refused
+from event_gateway.core.sources.providers import PROVIDERS
+from event_gateway.ingest.provider_documents import TooManyDocuments
 from event_gateway.ingest.source_requests import SourceRequests
 from event_gateway.transport.document import NotFetched
 
@@ -84,7 +86,7 @@ class SourceEndpoint:
             raise Problem(problem_types.SHUTTING_DOWN, detail, {"Retry-After": "2"},
                           outcome="not taken")  # fmt: skip
         if self._at_work >= MAX_AT_WORK and not self._makes_room():
-            raise self._too_many()
+            raise self._too_many(definition)
         self._at_work += 1
         try:
             return await self._take(definition, request)
@@ -114,7 +116,7 @@ class SourceEndpoint:
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             raise Problem(415, f"content-encoding {encoding[:32]} is not supported")
-        inbound = self._inbound(request, await self._body(request))
+        inbound = self._inbound(request, await self._body(definition, request))
         trace = trace_of(known_headers(request.scope["headers"]))
         outcome = await answered(self._sources.receive(definition, inbound, trace), definition)
         if isinstance(outcome, Answer):
@@ -125,7 +127,7 @@ class SourceEndpoint:
         shown = {"accepted": len(outcome.appended) - duplicates, "duplicates": duplicates}
         return Response(json.dumps(shown), 200, media_type="application/json")
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, definition: SourceDefinition, request: Request) -> bytes:
         try:
             async with asyncio.timeout(None) as reading:
                 self._reading[reading] = asyncio.get_running_loop().time()
@@ -134,7 +136,7 @@ class SourceEndpoint:
                 finally:
                     self._reading.pop(reading, None)
         except TimeoutError:
-            raise self._too_many() from None
+            raise self._too_many(definition) from None
 
     def _makes_room(self) -> bool:
         """Ends the request whose body has been awaited for longest, if that is slow: nobody has
@@ -147,10 +149,10 @@ class SourceEndpoint:
         reading.reschedule(now)
         return True
 
-    def _too_many(self) -> Problem:
+    def _too_many(self, definition: SourceDefinition) -> Problem:
         self._limit_reached(LIMIT)
         detail = "too many requests to sources are at work, send it again"
-        return Problem(503, detail, {"Retry-After": "1"})
+        return Problem(PROVIDERS[definition.type].too_many, detail, {"Retry-After": "1"})
 
     def _source_of(self, request: Request) -> SourceDefinition:
         name = request.path_params["name"]
@@ -178,6 +180,9 @@ async def answered(outcome: Awaitable[Any], definition: SourceDefinition) -> Any
         elif status == 503:
             headers = {"Retry-After": "60"}
         raise Problem(status, refused.detail, headers, reason=refused.reason) from None
+    except TooManyDocuments as error:
+        status = PROVIDERS[definition.type].too_many
+        raise Problem(status, f"{error}: send it again", {"Retry-After": "60"}) from None
     except NotFetched as error:
         detail = f"the request cannot be verified now: {error}"
         raise Problem(503, detail, {"Retry-After": "10"}) from None

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.text.times import rfc3339_or_none
 from event_gateway.core.webhook.signing_keys import PUBLIC, checker, public_key, signer
 
 VERSION = 2
@@ -66,19 +68,14 @@ class Statement(msgspec.Struct, frozen=True):
         lines = [f"{key}: {values[key]}" for key in _KEYS[self.version]]
         return "\n".join((title, *lines, ""))
 
-    def states_limits(
-        self,
-        retention: float | None,
-        max_messages: int | None,
-        max_bytes: int | None,
-        held_since: str,
-    ) -> bool:
-        """Whether these are the limits and the hold that it states."""
+    def states(self, definition: StreamDefinition) -> bool:
+        """Whether the limits and the holds of a stream are those that it states."""
         if self.version == 1:
             return False
+        retention = definition.retention
         return (self.retention, self.max_messages, self.max_bytes, self.held_since) == (
-            None if retention is None else float(f"{retention:.3f}"), max_messages, max_bytes,
-            held_since,
+            None if retention is None else float(f"{retention:.3f}"),
+            definition.max_messages, definition.max_bytes, held_since(definition),
         )  # fmt: skip
 
 
@@ -145,6 +142,12 @@ class Stamp(msgspec.Struct, frozen=True, tag="stamp"):
     sequence: int
     kind: str
     value: bytes
+
+
+def held_since(definition: StreamDefinition) -> str:
+    """When the oldest hold of a stream was placed, as a statement has it; empty if there is
+    none."""
+    return rfc3339_or_none(definition.held_since) or ""
 
 
 def sign(statement: Statement, key: str) -> Anchor:

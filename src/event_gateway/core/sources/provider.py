@@ -115,7 +115,8 @@ class Provider:
     ``handshake``: whether a request with ``OPTIONS``, which asks for the permission to send
     (CloudEvents), shows that it may; None: nobody asks so. ``timed``: whether requests have a
     signed time, to which ``tolerance`` (seconds) applies. ``credentials``: headers that hold a
-    credential and are never stored.
+    credential and are never stored. ``too_many``: the status after which the provider comes again
+    where it has met a limit of the gateway.
     """
 
     name: str
@@ -133,3 +134,4 @@ class Provider:
     timed: bool = False
     credentials: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
+    too_many: int = 429

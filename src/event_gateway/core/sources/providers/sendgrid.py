@@ -61,6 +61,7 @@ SENDGRID = Provider(
         time="{body.timestamp}",
     ),
     timed=True,
+    too_many=503,  # of 4xx SendGrid may take each for final
     example=Example(
         {"X-Twilio-Email-Event-Webhook-Timestamp": "1777863721"},
         '[{"email":"ada@example.com","event":"delivered","sg_event_id":"ZGVsaXZlcmVk",'
