@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
+from compatibility.versions import pythons  # noqa: E402
 from package import chart, image, wheel  # noqa: E402
 
 TOOLS = (
@@ -105,7 +106,7 @@ def _checks(tools: Path, folder: Path, *, short: bool) -> list[tuple[str, Callab
 
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     checks.append(("wheel and sdist", build))
-    for version, python in wheel.pythons().items():
+    for version, python in pythons().items():
         target = folder / f"python-{version}"
         checks.append((f"wheel on Python {version}", lambda python=python, target=target: (  # type: ignore[misc]
             wheel.install(built[0], python, target))))  # fmt: skip

@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from compatibility.versions import pythons
 from package.dockerfile import Stage, stages, variables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +98,7 @@ def _outer_environment() -> dict[str, str]:
     """Nothing of this machine's but where pip finds packages, and a search path with python3."""
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     wanted = re.search(r"^ARG PYTHON=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    found = shutil.which(f"python{wanted[1]}") if wanted else None
+    found = pythons().get(wanted[1]) if wanted else None
     python = subprocess.run(
         [found or sys.executable, "-c", "import sys; print(sys.base_prefix)"],
         capture_output=True, text=True, check=False,

@@ -2,13 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 
 
 def build(tools: Path, folder: Path) -> Path:
@@ -19,16 +17,6 @@ def build(tools: Path, folder: Path) -> Path:
     _run(tools / "twine", "check", "--strict", *made)
     (wheel,) = folder.glob("*.whl")
     return wheel
-
-
-def pythons() -> dict[str, str]:
-    """The interpreters that are found and start, by their version."""
-    found = {}
-    for version in PYTHONS:
-        path = shutil.which(f"python{version}")
-        if path and subprocess.run([path, "-V"], capture_output=True, check=False).returncode == 0:
-            found[version] = path
-    return found
 
 
 def install(wheel: Path, python: str, folder: Path) -> str:
