@@ -1,8 +1,11 @@
 """Fixtures: real servers on free ports, a gateway that uses them, and a receiver."""
 
+from support.core_coverage import CoreCoverage
 from support.environment import prepare_environment
 
-prepare_environment()  # before the product is imported, whose bytecode all processes share
+# Before the product is imported: all processes share its bytecode, and its imports are traced.
+prepare_environment()
+_core_coverage = CoreCoverage()
 
 import contextlib
 import gc
@@ -29,7 +32,7 @@ from support.gateway_process import offer_interpreter
 from support.in_process import gateway_in_process
 from support.leftovers import Leftovers
 from support.optional import check_required, leave_out, left_out
-from support.order import mark_and_order
+from support.order import folder_of, mark_and_order
 from support.peers import Peers
 from support.receiver import Receiver, receiving
 
@@ -71,8 +74,16 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        _core_coverage.pause()
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measures the coverage of the core by unit tests, where that is asked for."""
+    with _core_coverage.resumed() if folder_of(item) == "unit" else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -90,6 +101,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fails the run if a process that a test has started is still running."""
+    _core_coverage.save()
     leftovers = session.config.stash[_leftovers]
     _alive.extend(leftovers.of_this_process())
     if hasattr(session.config, "workeroutput"):
