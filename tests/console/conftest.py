@@ -1,20 +1,31 @@
 """Fixtures of the console's tests: a browser that all tests of a worker share, and a console.
 
-They run in the event loop of the whole test run, in which the browser was started: a test that uses
-one of them is marked with ``in_browser``, or with ``asyncio(loop_scope="session")``.
+They run in the event loop of the whole test run, in which the browser was started, and so do the
+tests that use one of them.
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
 from support.console import Console, Tab, browser, gateway_and_console, tab
+from support.order import folder_of
 from support.receiver import Receiver, receiving
 
 Begin = Callable[[], Awaitable[Browser]]
+IN_SHARED_LOOP = {"chromium", "receiver", "console", "shown"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the tests that use these fixtures run in their event loop."""
+    for item in items:
+        if folder_of(item) == "console" and IN_SHARED_LOOP & set(getattr(item, "fixturenames", ())):
+            # Before the mark that each async test has.
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

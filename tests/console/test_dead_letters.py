@@ -1,10 +1,12 @@
 """Dead letters and replays in a real browser: inspect, replay, count first, delete."""
 
+import pytest
+
 from support.client import event
-from support.console import Console, Tab, in_browser
+from support.console import Console, Tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_dead_letters_are_replayed_and_deleted(

@@ -1,10 +1,12 @@
 """The pages of deliveries in a real browser: a failure, its attempts, a retry, many at once."""
 
+import pytest
+
 from support.client import event
-from support.console import Console, Tab, in_browser
+from support.console import Console, Tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_a_failed_delivery_is_retried_once_its_receiver_works(

@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 
+import pytest
 from playwright.async_api import Browser
 
 from event_gateway.embedded.process import killed_with_parent
-from support.console import in_browser, tab
+from support.console import tab
 from support.patience import PATIENCE
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_the_demo_opens_into_the_console(chromium: Browser) -> None:

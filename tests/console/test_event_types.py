@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 
-from support.console import Console, Tab, in_browser
+from support.console import Console, Tab
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 
 

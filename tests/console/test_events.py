@@ -1,10 +1,12 @@
 """The pages of events in a real browser: where an event is, why it did not match, sending again."""
 
+import pytest
+
 from support.client import event
-from support.console import Console, Tab, in_browser
+from support.console import Console, Tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_an_event_is_found_explained_and_sent_again(

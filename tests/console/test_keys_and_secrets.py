@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.async_api import Browser, expect
 
-from support.console import Console, Tab, gateway_and_console, in_browser, tab
+from support.console import Console, Tab, gateway_and_console, tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_a_key_from_its_form_to_its_end(console: Console, shown: Tab) -> None:

@@ -3,13 +3,11 @@
 import re
 
 import httpx
-import pytest
 
 from support.client import event
 from support.console import Console
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")  # of the console's fixtures
 NARROWED = {"scopes": ["admin"], "namespaces": ["acme"]}
 # A key, a page that it may open, and one that it may not open.
 CASES = (

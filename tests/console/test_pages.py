@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser
 
-from support.console import DESKTOP, PHONE, Theme, gateway_and_console, in_browser, tab
+from support.console import DESKTOP, PHONE, Theme, gateway_and_console, tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
 STREAMS = {"streams": {"users": {"subjects": ["user.*"]}}}
@@ -46,15 +47,21 @@ PATHS = (
 async def test_every_page_is_accessible(
     tmp_path: Path, chromium: Browser, receiver: Receiver
 ) -> None:
+    """Half of the pages are opened on one screen and checked again as the other one, which each
+    page follows without being loaded anew; the other half the other way round."""
     async with gateway_and_console(tmp_path, STREAMS) as console:
         await console.client.webhook(id="orders", url=f"{receiver.url}/orders", events=["user.>"])
-        for screen, theme in SCREENS:
+        for screens, paths in ((SCREENS, PATHS[::2]), (SCREENS[::-1], PATHS[1::2])):
+            screen, theme = screens[0]
             async with tab(chromium, console.url, screen=screen, theme=theme) as shown:
                 shown.expected = ("404",)
                 await shown.open("/sign-in")
                 await shown.check_accessible()
                 await shown.sign_in(console.key)
-                for path in PATHS:
+                for path in paths:
                     await shown.open(path)
                     await shown.check_accessible()
+                    await shown.become(*screens[1])
+                    await shown.check_accessible()
+                    await shown.become(*screens[0])
                 shown.check_faultless()

@@ -11,12 +11,12 @@ import pytest
 from playwright.async_api import Browser
 
 from support.client import Client, Socket, event
-from support.console import DESKTOP, PHONE, Theme, gateway_and_console, in_browser, tab
+from support.console import DESKTOP, PHONE, Theme, gateway_and_console, tab
 from support.receiver import Receiver
 
 FOLDER = os.environ.get("CONSOLE_PICTURES")
 pytestmark = [
-    *in_browser,
+    pytest.mark.browser,
     pytest.mark.skipif(FOLDER is None, reason="make console-pictures sets CONSOLE_PICTURES"),
 ]
 CHOSEN = os.environ.get("CONSOLE_PAGES", "").split()

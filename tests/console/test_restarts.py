@@ -6,13 +6,14 @@ import signal
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.async_api import Browser, expect
 
-from support.console import gateway_with_console, in_browser, tab
+from support.console import gateway_with_console, tab
 from support.patience import PATIENCE
 from support.program import LOOPBACK, children
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 def _console_pid(gateway: int) -> int | None:

@@ -1,8 +1,10 @@
 """Signing in and out in a real browser, and what a key sees."""
 
-from support.console import Console, Tab, in_browser
+import pytest
 
-pytestmark = in_browser
+from support.console import Console, Tab
+
+pytestmark = pytest.mark.browser
 
 
 async def test_signing_in_and_out(console: Console, shown: Tab) -> None:

@@ -3,12 +3,13 @@
 import socket
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from support.client import connected, event
-from support.console import gateway_and_console, gateway_with_console, in_browser, tab
+from support.console import gateway_and_console, gateway_with_console, tab
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 def _free_port() -> int:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
-from support.console import gateway_and_console, in_browser, tab
+from support.console import gateway_and_console, tab
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 async def test_the_configuration_in_force_is_shown(tmp_path: Path, chromium: Browser) -> None:

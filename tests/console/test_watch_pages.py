@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from support.client import event
-from support.console import Console, Tab, gateway_and_console, in_browser, tab
+from support.console import Console, Tab, gateway_and_console, tab
 from support.receiver import Receiver
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 STRICT = {"type": "object", "required": ["name"]}
 
 

@@ -3,14 +3,15 @@
 import base64
 import re
 
+import pytest
 from playwright.async_api import expect
 from standardwebhooks.webhooks import Webhook
 
 from support.client import event
-from support.console import Console, Tab, in_browser
+from support.console import Console, Tab
 from support.receiver import Receiver, allows
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 SIGNING = f"whsec_{base64.b64encode(b'signing key of this receiver').decode()}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.browser import page
+from support.browser import tabs
 from support.fixtures import Start
 from support.tcp_server import tcp_server
 
@@ -75,12 +75,14 @@ async def test_a_page_of_another_origin(start: Start, connect: Start, tmp_path: 
         token = (await client.http.post("/v1/tokens", json={"streams": ["work"]})).json()["token"]
         given = {"http": str(client.http.base_url).rstrip("/"), "key": client.key, "token": token}
 
+        open_tab = await stack.enter_async_context(tabs(tmp_path / "browser"))
+
         async def outcome(name: str, url: str) -> dict[str, Any]:
-            async with page(tmp_path / name, url) as shown:
-                await shown.until("document.body?.innerText.includes('page')")
-                await shown.value(SCRIPT.replace("GIVEN", json.dumps(given | {"name": name})))
-                await shown.until(f"Object.keys(out).length === {NAMES}")
-                return dict(json.loads(await shown.value("JSON.stringify(out)")))
+            shown = await open_tab(url)
+            await shown.until("document.body?.innerText.includes('page')")
+            await shown.value(SCRIPT.replace("GIVEN", json.dumps(given | {"name": name})))
+            await shown.until(f"Object.keys(out).length === {NAMES}")
+            return dict(json.loads(await shown.value("JSON.stringify(out)")))
 
         assert await outcome("listed", f"http://127.0.0.1:{listed}/") == {
             "list": 200, "missing": 404, "delete": 404, "no key": 401, "invalid": 422,

@@ -1,35 +1,20 @@
 """The demo: the real command, its output and its exit status."""
 
-import asyncio
 import hashlib
 import re
-import signal
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 
 from event_gateway.cli.demo.events import demo_events
 from event_gateway.cli.demo.receivers import Receivers
 from event_gateway.cli.demo.tally import Tally
-from event_gateway.embedded.process import killed_with_parent
-from support.command import command
-from support.patience import PATIENCE
-
-DEMO = [sys.executable, "-m", "event_gateway", "demo"]
+from support.command import command, start_command
 
 
 async def test_the_demo_ends_by_itself_and_keeps_every_promise() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *DEMO,
-        "--for",
-        "4s",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=killed_with_parent,
-    )
-    out = (await asyncio.wait_for(process.communicate(), PATIENCE))[0].decode()
-    assert process.returncode == 0, out
+    done = await command("demo", "--for", "4s")
+    out = done.out
+    assert done.status == 0, out + done.err
     for word in ("published", "delivered", "will be retried", "dead letter", "streamed"):
         assert re.search(rf"^ +\d+\.\ds  .*{word}", out, re.MULTILINE), word
     for domain in ("ontology", "terminus", "audit", "scheduler", "user"):
@@ -49,21 +34,13 @@ async def test_the_demo_ends_by_itself_and_keeps_every_promise() -> None:
 
 
 async def test_an_interrupt_ends_the_demo_cleanly() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *DEMO,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=killed_with_parent,
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(PATIENCE):
-        while b"published" not in await process.stdout.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        rest = (await process.stdout.read()).decode()
-        assert await process.wait() == 0, rest
-    assert "every promise was kept" in rest
-    assert "Traceback" not in rest
+    running = await start_command("demo")
+    while "published" not in (line := await running.line()):
+        assert line, "the demo has ended"
+    running.interrupt()
+    done = await running.ended()
+    assert done.status == 0, done.out + done.err
+    assert "every promise was kept" in done.out
 
 
 async def test_a_broken_promise_is_reported() -> None:

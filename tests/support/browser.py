@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 class Page:
     """A page in the browser."""
 
-    def __init__(self, connection: websockets.ClientConnection, session: str) -> None:
+    def __init__(
+        self, connection: websockets.ClientConnection, session: str, ids: Iterator[int]
+    ) -> None:
+        """``ids``: of the calls over the connection."""
         self._connection = connection
         self._session = session
-        self._ids = itertools.count(100)
+        self._ids = ids
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Calls a method of the protocol, and returns its result."""
@@ -48,6 +51,14 @@ class Page:
 @contextlib.asynccontextmanager
 async def page(directory: Path, url: str) -> AsyncIterator[Page]:
     """Opens a URL in a browser of its own."""
+    async with tabs(directory) as open_tab:
+        yield await open_tab(url)
+
+
+@contextlib.asynccontextmanager
+async def tabs(directory: Path) -> AsyncIterator[Callable[[str], Awaitable[Page]]]:
+    """A browser of its own, as a function that opens a URL in a new tab. A test uses one tab after
+    the other, as they share a connection."""
     assert CHROMIUM, "there is no Chromium"
     process = await asyncio.create_subprocess_exec(
         CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -58,11 +69,17 @@ async def page(directory: Path, url: str) -> AsyncIterator[Page]:
     try:
         address = await asyncio.wait_for(_address(process), PATIENCE)
         async with websockets.connect(address, max_size=None) as connection:
-            target = await _call(connection, 1, "Target.createTarget", url=url)
-            attached = await _call(
-                connection, 2, "Target.attachToTarget", targetId=target["targetId"], flatten=True
-            )
-            yield Page(connection, attached["sessionId"])
+            ids = itertools.count(1)
+
+            async def open_tab(url: str) -> Page:
+                target = await _call(connection, next(ids), "Target.createTarget", url=url)
+                attached = await _call(
+                    connection, next(ids), "Target.attachToTarget",
+                    targetId=target["targetId"], flatten=True,
+                )  # fmt: skip
+                return Page(connection, attached["sessionId"], ids)
+
+            yield open_tab
     finally:
         process.kill()
         await process.wait()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-import pytest
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -34,8 +33,6 @@ AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 Theme = Literal["light", "dark"]
 expect.set_options(timeout=PATIENCE * 1000)
-# All tests of a worker share a browser, and so the event loop in which it was started.
-in_browser = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 # htmx writes so of a request that a later one has replaced.
 _REPLACED = ("htmx:sendAbort", "htmx:afterRequest")
 # WCAG 2.1 AA, and what axe's makers recommend beside it.
@@ -79,6 +76,11 @@ class Tab:
                 [{"name": name, "value": value, "url": self.url}
                  for name, value in http.cookies.items()]
             )  # fmt: skip
+
+    async def become(self, screen: Any, theme: Theme) -> None:
+        """Changes the size of the screen and the theme, without loading the page again."""
+        await self.page.emulate_media(color_scheme=theme)
+        await self.page.set_viewport_size(screen)
 
     async def until(self, text: str) -> None:
         """Returns once the page shows a text."""

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# The modules that take half a minute or more, the longest first.
+# The modules that have tests of ten seconds or more, the longest test first: a worker that began
+# such a test last would still run when the others have ended.
 LONGEST = (
-    "programs/test_readme.py", "programs/test_chaos.py", "streaming/test_hand_over.py",
-    "programs/test_bench.py", "programs/test_workers.py",
-    "programs/test_crash.py", "programs/test_canaries.py", "programs/test_replicas.py",
+    "programs/test_bench.py", "console/test_pages.py", "programs/test_canaries.py",
+    "programs/test_docs_page.py", "programs/test_chaos.py", "programs/test_api_fuzz.py",
+    "programs/test_four_gateways.py", "programs/test_replicas.py",
+    "programs/test_nats_permissions.py", "programs/test_backup.py", "streaming/test_hand_over.py",
+    "programs/test_supervised_tasks.py", "programs/test_crash.py", "programs/test_workers.py",
 )  # fmt: skip
 FOLDERS = (
     "programs", "commands", "delivery", "streaming", "registration", "access", "routing", "ingest",
