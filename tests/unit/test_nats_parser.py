@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
-from event_gateway.broker.headers import read_headers
+from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.broker.login import NatsLogin
 from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.nats_parser import MessageParser
@@ -146,3 +146,24 @@ async def test_the_headers_are_those_that_the_client_reads(raw: bytes) -> None:
 @pytest.mark.parametrize("raw", [b"", b"x", b"NATS/1.0", b"NATS/1.0 \xff\r\n", b"NATS/1.0 5\xff3"])
 def test_headers_that_are_none_are_read_as_none(raw: bytes) -> None:
     assert read_headers(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "rest"),
+    [
+        (b"", {}),
+        (b"\r\n", {}),
+        (b"Content-Type: a/b\r\nEg-Origin:  http \r\n\r\n",
+         {"Content-Type": "a/b", "Eg-Origin": "http"}),
+        (b"ce-id: 1\r\nce-id: 2\r\n\r\n", {"ce-id": "2", "Eg-Repeated": "ce-id"}),
+        (b"Nats-Msg-Id: other\r\n\r\n", {"Nats-Msg-Id": "other"}),
+        (b"a: %b\r\n\r\n" % (b"x" * 200), {"a": "x" * 200}),
+    ],
+)  # fmt: skip
+def test_lines_behind_an_id_are_read_alike_the_first_and_the_second_time(
+    lines: bytes, rest: dict[str, str]
+) -> None:
+    first = parse_headers(b"Nats-Msg-Id: one\r\n" + lines)
+    assert first == {"Nats-Msg-Id": "one"} | rest
+    first["changed"] = "by who has it"
+    assert parse_headers(b"Nats-Msg-Id: \xff\r\n" + lines) == {"Nats-Msg-Id": "\ufffd"} | rest
