@@ -56,6 +56,17 @@ async def test_list_and_show(client: Client, run: Command) -> None:
         assert (last[0], last[1], last[-3:]) == (mine["subscription"], "admin", ["0", "0", "d"])
         as_json = (await run("streams", "show", "work", "--json")).json
         assert as_json["subscribers"]["count"] == 1
+        head, row = (await run("subscriptions", "list", "--stream", "work")).out.splitlines()
+        assert head.split() == ["ID", "EVENTS", "PRINCIPAL", "SINCE", "SENT", "LAG", "DURABLE"]
+        assert row.split()[:3] == [mine["subscription"], "work", "admin"]
+        assert row.split()[-1] == "d"
+        ended = await run("subscriptions", "end", mine["subscription"])
+        assert (ended.status, ended.out) == (0, f"{mine['subscription']}: ended\n")
+        told = await socket.next()
+        assert (told["type"], told["subscription"]) == ("unsubscribed", mine["subscription"])
+        assert (await run("subscriptions", "list", "--json")).json == []
+    gone = await run("subscriptions", "end", mine["subscription"])
+    assert (gone.status, gone.err) == (1, f"there is no subscription {mine['subscription']}\n")
     missing = await run("streams", "show", "nope")
     assert (missing.status, missing.err) == (1, "there is no stream nope\n")
 

@@ -17,6 +17,7 @@ from event_gateway.lookup import backfill, finder, listing, patient_reading
 from event_gateway.replay.resend import Resend
 from support.client import Client, event
 from support.fixtures import Command, Start
+from support.in_process import run_here
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
@@ -233,6 +234,26 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     found = await get(client, "", until=middle, since="2020-01-01T00:00:00Z", limit=1000)
     assert len(found["items"]) < len(earlier)
     assert found["next"] is not None
+    assert found["note"].startswith(f"the search ended after {found['read']} messages: ")
+    assert f"before {found['items'][-1]['received_at']} were not" in found["note"]
+    monkeypatch.undo()
+    whole = await get(client, "", limit=1000)
+    assert (len(whole["items"]), "note" in whole) == (121, False)
+    # So has one that has been read for as long as it may.
+    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(listing, "LONGEST", 0.0)
+    page = await get(client, "", limit=1000)
+    assert (len(page["items"]), page["read"]) == (10, 10)
+    assert "events that were received before" in page["note"]
+    assert await ids(client, limit=1000) == ["new", *expected()]
+    # The command goes on for a while, then says what it has not searched.
+    where = ("--url", str(client.http.base_url), "--key", client.key)
+    listed = await asyncio.to_thread(run_here, "events", "list", "--limit", "50", *where)
+    assert (listed.status, len(listed.out.splitlines()), listed.err) == (0, 51, "")
+    monkeypatch.setattr("event_gateway.cli.commands.events.LONGEST", 0.0)
+    listed = await asyncio.to_thread(run_here, "events", "list", "--limit", "50", *where)
+    assert (listed.status, len(listed.out.splitlines())) == (0, 11)
+    assert listed.err.startswith("note: the search ended after 10 messages: events that were ")
 
 
 async def test_nats_does_not_know_yet_where_a_type_is(

@@ -58,6 +58,9 @@ EXAMPLES = {
     "replays resume": "event-gateway replays resume r-1f0e42",
     "replays cancel": "event-gateway replays cancel r-1f0e42",
     "replays follow": "event-gateway replays follow r-1f0e42",
+    "rejected list": "event-gateway rejected list --search order.placed",
+    "rejected show": "event-gateway rejected show 17 --json | jq -r .data",
+    "rejected retry": "event-gateway rejected retry 17",
     "secrets set": "event-gateway secrets set crm_token < token.txt",
     "secrets update": "event-gateway secrets update crm_token --namespace customer",
     "secrets rotate": "event-gateway secrets rotate crm_token --overlap 24h < token.txt",
@@ -88,6 +91,8 @@ EXAMPLES = {
     "streams holds": "event-gateway streams holds audit_stream",
     "streams redact": "event-gateway streams redact audit_stream u-4711 --yes",
     "streams release": "event-gateway streams release audit_stream h-18f2a --yes",
+    "subscriptions list": "event-gateway subscriptions list --stream audit_stream",
+    "subscriptions end": "event-gateway subscriptions end s-4fG1bq",
     "sources list": "event-gateway sources list --search github",
     "sources show": "event-gateway sources show gh",
     "sources test":

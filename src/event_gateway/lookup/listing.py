@@ -7,6 +7,7 @@ read backwards while many of the events read have them; where few have, the inde
 import asyncio
 import heapq
 import math
+import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -26,6 +27,7 @@ from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
 
 MAX_READ = 20_000  # messages that one page may read
+LONGEST = 2.0  # seconds for which a page is read
 MAX_BYTES = 8 * 1024 * 1024  # of the events on a page
 PASSAGE = 500  # messages that are read backwards at a time
 LEAST = 16  # messages that are read at a time at first
@@ -73,13 +75,16 @@ class Listed(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
     messages were read for it. ``total``: so many messages are of the wanted types and times, None:
     counting would take too long; where this is the only page, so many events are on it. ``slow``:
-    NATS did not find the wanted types in time, so messages of all types were read."""
+    NATS did not find the wanted types in time, so messages of all types were read.
+    ``unsearched``: the page has fewer events than it may, as the search for them has ended; of what
+    the log stored before this time nothing was looked at. None: it has what there is."""
 
     events: list[Received]
     next: list[Position] | None
     read: int
     total: int | None
     slow: bool = False
+    unsearched: float | None = None
 
 
 class EventList:
@@ -94,9 +99,9 @@ class EventList:
     async def page(
         self, wanted: Wanted, limit: int, after: Sequence[Position] | None, may_see: MaySee
     ) -> Listed:
-        """At most ``limit`` events. A page that has read :data:`MAX_READ` messages may have fewer,
-        or none, and be followed by another. Raises LogUnavailable, and the exceptions in
-        StateError."""
+        """At most ``limit`` events. A page that has read :data:`MAX_READ` messages, or for
+        :data:`LONGEST`, may have fewer, or none, and be followed by another. Raises LogUnavailable,
+        and the exceptions in StateError."""
         states = await self._states.of(wanted.type)
         former = {position.stream: position.before for position in after or ()}
         readers: list[_Reader] = []
@@ -107,6 +112,7 @@ class EventList:
                 reader.low, reader.high = low, high
                 reader.before = min(high, former.get(state.stream, high))
                 reader.budget = MAX_READ // len(states)
+                reader.until = time.monotonic() + LONGEST
                 readers.append(reader)
             listed = await _merge(readers, limit)
             if after is None and listed.next is None:
@@ -170,7 +176,9 @@ async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
     more = [Position(reader.stream, reader.position) for reader in readers]
     left = any(reader.newest is not None or not reader.done for reader in readers)
     read = sum(reader.read for reader in readers)
-    return Listed(events, more if left else None, read, len(events))
+    unread = [reader.unread_time for reader in readers if reader.exhausted]
+    unsearched = max(unread) if unread and len(events) < limit else None
+    return Listed(events, more if left else None, read, len(events), unsearched=unsearched)
 
 
 class _Reader:
@@ -196,6 +204,7 @@ class _Reader:
         self.high = 0
         self.before = 0
         self.budget = 0
+        self.until = 0.0  # on the monotonic clock
         self.read = 0
 
     @property
@@ -216,7 +225,11 @@ class _Reader:
     @property
     def exhausted(self) -> bool:
         """Whether it has read as much as it may, and something is left."""
-        return not self._ready and not self.done and self.read >= self.budget
+        return not self._ready and not self.done and self._spent
+
+    @property
+    def _spent(self) -> bool:
+        return self.read >= self.budget or (self.read > 0 and time.monotonic() >= self.until)
 
     @property
     def unread_time(self) -> float:
@@ -249,11 +262,14 @@ class _Reader:
         return max(0, min(span, counted))
 
     async def fill(self, count: int) -> None:
-        """Reads until ``count`` events are ready, nothing is left, or the budget is spent."""
+        """Reads until ``count`` events are ready, nothing is left, or budget or time are spent."""
         index_from = max(self._state.indexed, self._state.first)
         size = PASSAGE if self._wanted.indexed else min(max(count, LEAST), PASSAGE)
-        while not (self._has(count) or self.done or self.read >= self.budget):
+        while not (self._has(count) or self.done or self._spent):
+            waited_for_nats = self.slow
             passage = await self._reading.back(self.before, self.low, size)
+            if self.slow and not waited_for_nats:
+                self.until += PATIENCE
             messages = passage.messages
             found = self._select(decoded(self.stream, messages))
             self._take(found, len(messages), messages[0].time if messages else None)
@@ -276,7 +292,7 @@ class _Reader:
                 events = [result for result in results if isinstance(result, Received)]
                 self._take(self._select(events), len(group), events[0].time if events else None)
                 self.before = group[0]
-                if self._has(count) or self.read >= self.budget:
+                if self._has(count) or self._spent:
                     return
         self.before = max(self.low, min(self.before, index_from))
 

@@ -130,8 +130,8 @@ class ListedEvent(TypedDict):
 
 class EventPage(TypedDict):
     """A page of events, the newest first. A page that has read ``read`` messages, as many as it
-    may, can have fewer events than ``limit``, or none, and a next page. ``note`` says why a page
-    was read without the help of NATS."""
+    may, can have fewer events than ``limit``, or none, and a next page. ``note`` says what such a
+    page has not searched, or why it was read without the help of NATS."""
 
     items: list[ListedEvent]
     next: str | None

@@ -93,7 +93,7 @@ async def list_deliveries(
     return page_answer([_listed(each) for each in page.deliveries], cursor_of(page.next), total)
 
 
-@router.get("/deliveries", responses=answers(Page[ListedDelivery]))
+@router.get("/deliveries", responses=answers(Page[ListedDelivery], 200, 404))
 async def list_all_deliveries(
     parts: Parts,
     caller: ReadsDeliveries,

@@ -1,6 +1,7 @@
 """``GET /v1/events``: lists events of the log, the newest first."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -65,11 +66,12 @@ async def list_events(
     """The events in the log, the newest first. New events do not move the pages that follow.
 
     ``type`` is a pattern (``*`` for one token, ``>`` for the rest); with one of lifecycle events,
-    the list is of these. A request reads at most 20,000 messages: a page may hold fewer than
-    ``limit`` items, or none, and have a next page. ``read`` says how many it has read, ``total``
-    how many there are by their type and time: null with ``source`` or ``subject``. After a start of
-    NATS it may take some seconds until it knows where a rare type is: the request waits 2 s for
-    that, then reads messages of all types and says so in ``note``. A caller that is narrowed to
+    the list is of these. A request reads at most 20,000 messages, for 2 s: a page may hold fewer
+    than ``limit`` items, or none, and have a next page; ``note`` says what was not searched.
+    ``read`` says how many it has read, ``total`` how many there are by their type and time: null
+    with ``source`` or ``subject``. After a start of NATS it may take some seconds until it knows
+    where a rare type is: the request waits 2 s for that, then reads messages of all types and says
+    so in ``note``. A caller that is narrowed to
     namespaces or types learns only of its own.
     """
     if type is not None:
@@ -93,7 +95,20 @@ async def list_events(
     answer = page_members(items, following, total) | {"read": read}
     if listed.slow:
         answer["note"] = NOTE
+    elif listed.unsearched is not None:
+        answer["note"] = _unsearched(listed.read, math.inf if narrowed else listed.unsearched)
     return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def _unsearched(read: int, before: float) -> str:
+    """What a page has not searched. ``before``: what the log stored before this time; infinite if
+    that is not known, or not for the caller, who must not learn when others had events."""
+    if math.isinf(before):
+        return "the search ended before all events were searched; the next page goes on from there"
+    return (
+        f"the search ended after {read:,} messages: events that were received before "
+        f"{rfc3339(before)} were not searched; the next page goes on from there"
+    )
 
 
 def shown_event(received: Received) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class SourceEndpoint:
         """Whether the caller may send events (HTTP 1.1 Web Hooks for Event Delivery 1.0.2,
         section 4)."""
         definition = self._source_of(request)
-        headers = {"Allow": "GET, OPTIONS, POST"}
+        headers = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}  # with a key, too
         origin = request.headers.get("webhook-request-origin")
         if origin is not None:
             inbound = self._inbound(request, b"")

@@ -79,6 +79,8 @@ complete_replays = _names_of("/v1/replays", "id")
 complete_tokens = _names_of("/v1/tokens", "id")
 complete_silences = _names_of("/v1/alerts/silences", "id")
 complete_dead_letters = _names_of("/v1/dead-letters", "id")
+complete_rejected = _names_of("/v1/rejected", "seq")
+complete_subscriptions = _names_of("/v1/subscriptions", "id")
 complete_events = _names_of("/v1/events", "event.id")
 complete_deliveries = _names_of("/v1/webhooks/{webhook}/deliveries", "event_id")
 

@@ -1,6 +1,7 @@
 """``event-gateway events``: finds events, says what became of them, and sends one once more."""
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from event_gateway.cli.client.requests import (
 from event_gateway.cli.client.times import time_range
 
 MAX_WEBHOOKS = 1000  # that ``show`` shows
+LONGEST = 10.0  # seconds for which ``list`` searches
 
 app = typer.Typer(no_args_is_help=True, help="Events: list, show, resend.")
 
@@ -69,17 +71,25 @@ def list_events(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List events of the log, the newest first."""
+    """List events of the log, the newest first.
+
+    It searches for 10 s at most, then says on stderr what it has not searched.
+    """
     query = {"type": type, "source": source, "subject": subject, **time_range(since, until)}
 
     async def work(client: Any) -> list[Any]:
         items: list[Any] = []
+        until = time.monotonic() + LONGEST
         while len(items) < limit:
             page = await request_json(
                 client, "GET", "/v1/events", limit=min(1000, limit - len(items)), **query
             )
             items += page["items"]
             if page["next"] is None:
+                break
+            if len(items) < limit and time.monotonic() >= until:
+                note = page.get("note", "there is more, which was not searched")
+                typer.echo(f"note: {note}; --until a time continues it", err=True)
                 break
             query["cursor"] = page["next"]
         return items

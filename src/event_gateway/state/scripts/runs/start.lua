@@ -76,12 +76,16 @@ if replay ~= '' then
   for _, result in ipairs(results) do
     if result == 'queued' then queued = queued + 1 else skipped = skipped + 1 end
   end
+  local before = tonumber(redis.call('HGET', key, 'position') or '0')
   redis.call('HSET', key, 'position', step[REPLAY_STEP_POSITION], 'first', step[REPLAY_STEP_FIRST],
     'updated_at', now)
-  redis.call('HINCRBY', key, 'looked', step[REPLAY_STEP_LOOKED])
-  redis.call('HINCRBY', key, 'matched', step[REPLAY_STEP_MATCHED])
-  redis.call('HINCRBY', key, 'queued', queued)
-  redis.call('HINCRBY', key, 'skipped', skipped)
+  -- A step whose answer was lost is sent again: it has been counted, and all its runs are 'done'.
+  if step[REPLAY_STEP_POSITION] > before then
+    redis.call('HINCRBY', key, 'looked', step[REPLAY_STEP_LOOKED])
+    redis.call('HINCRBY', key, 'matched', step[REPLAY_STEP_MATCHED])
+    redis.call('HINCRBY', key, 'queued', queued)
+    redis.call('HINCRBY', key, 'skipped', skipped)
+  end
   redis.call('PEXPIRE', replay_lease_key(replay), step[REPLAY_STEP_LEASE])
   for _, webhook in ipairs(step[REPLAY_STEP_DEPTHS_OF]) do
     depth = math.max(depth, redis.call('ZCARD', queue_key(webhook)))
