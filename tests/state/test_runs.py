@@ -1,5 +1,7 @@
 """The script that starts runs, on a real Valkey."""
 
+from typing import Any
+
 from event_gateway.state.connection import connect
 from event_gateway.state.keys import REPLAY, REPLAY_LEASE
 from event_gateway.state.ledger import Ledger
@@ -22,7 +24,7 @@ async def test_a_step_whose_answer_was_lost_counts_once(servers: tuple[str, str]
                               left_out=1, lease=60_000, depths_of=())  # fmt: skip
             return (await runs.start(new, "replay r", "r", "me", made))[2]
 
-        async def counted() -> list[bytes | None]:
+        async def counted() -> list[Any]:
             names = ["looked", "matched", "queued", "skipped", "position"]
             return list(await redis.hmget(REPLAY.key("r"), names))
 
