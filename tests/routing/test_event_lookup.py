@@ -12,9 +12,11 @@ from redis.asyncio import Redis
 from event_gateway.api.routes import dead_letter_of_event
 from event_gateway.broker import log_search
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog, StoredDeadLetter
+from event_gateway.broker.pull import Pulled
 from event_gateway.cli.process.serve import Running
 from event_gateway.lookup import backfill, finder, listing, patient_reading
 from event_gateway.replay.resend import Resend
+from event_gateway.routing.router import Router
 from support.client import Client, event
 from support.fixtures import Command, Start
 from support.in_process import run_here
@@ -254,6 +256,32 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = await asyncio.to_thread(run_here, "events", "list", "--limit", "50", *where)
     assert (listed.status, len(listed.out.splitlines())) == (0, 11)
     assert listed.err.startswith("note: the search ended after 10 messages: events that were ")
+
+
+async def test_the_index_is_not_asked_for_what_the_router_has_not_settled(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a burst that is thousands of events, which a list by source must not leave out."""
+    sent = [event("user.a", source="many") for _ in range(20)]
+    await client.send(sent)
+    await until_routed(client, sent[-1]["id"])
+    go_on, route = asyncio.Event(), Router._route
+
+    async def held(router: Router, batch: list[Pulled]) -> None:
+        await go_on.wait()
+        await route(router, batch)
+
+    monkeypatch.setattr(Router, "_route", held)
+    monkeypatch.setattr(listing, "PASSAGE", 10)
+    sent = [event("user.a", id=f"n{n}", source="rare" if n == 5 else "many") for n in range(40)]
+    await client.send(sent)
+    assert await ids(client, source="rare") == ["n5"]
+    monkeypatch.setattr(listing, "MAX_READ", 20)
+    page = await get(client, "", source="none")
+    assert (page["items"], page["read"], "were not searched" in page["note"]) == ([], 20, True)
+    go_on.set()
+    await until_routed(client, "n39")
+    assert await ids(client, source="rare") == ["n5"]
 
 
 async def test_nats_does_not_know_yet_where_a_type_is(

@@ -276,8 +276,13 @@ class _Reader:
             self.before = passage.begin
             size = min(2 * size, PASSAGE)
             sparse = len(found) * DENSE < len(messages)
-            if sparse and self._wanted.indexed is not None and self.before > index_from:
+            if sparse and self._wanted.indexed is not None and self._is_indexed(index_from):
                 await self._by_index(count, index_from)
+
+    def _is_indexed(self, index_from: int) -> bool:
+        """Whether the index has all events from there up to where this reader is: what the router
+        has not settled may be missing."""
+        return index_from < self.before <= self._state.settled + 1
 
     async def _by_index(self, count: int, index_from: int) -> None:
         """Reads where the index says, back to where it begins."""
