@@ -45,7 +45,7 @@ def show(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show rejected input: why, where it came from, its headers and its data.
+    """Show rejected input: the reason, headers and data.
 
     Where there is no terminal it is JSON.
     """
@@ -62,9 +62,10 @@ def retry(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take rejected input in again, once its cause is mended, such as a schema.
+    """Take rejected input in again.
 
-    It stops at the first that is still no event; that one stays rejected.
+    Do that once its cause is mended, such as a schema. It stops at the first that is still no
+    event; that one stays rejected.
     """
 
     async def work(client: "GatewayClient") -> list[dict[str, int]]:
