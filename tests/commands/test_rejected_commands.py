@@ -15,7 +15,7 @@ PLACED = '{"sku_": "\x9b31m"}'.encode()  # with a control character that JSON ta
 async def test_rejected_input_is_listed_shown_and_taken_in_again(
     gateway: Running, client: Client, run: Command
 ) -> None:
-    rule = {"type": "events.placed", "schema": SCHEMA, "enforce": "reject"}
+    rule = {"type": "placed", "schema": SCHEMA, "enforce": "reject"}
     assert (await client.http.post("/v1/event-types", json=rule)).status_code == 201
     await client.nats.publish("events.placed", PLACED, headers={"Team": "shop"})
     await client.nats.publish("events.other", b"\xff{")
@@ -38,7 +38,7 @@ async def test_rejected_input_is_listed_shown_and_taken_in_again(
     assert (still.status, still.out) == (1, "")
     assert "sku" in still.err, "the reason"
     rule["enforce"] = "off"
-    answer = await client.http.put("/v1/event-types/events.placed", json=rule)
+    answer = await client.http.put("/v1/event-types/placed", json=rule)
     assert answer.status_code == 200, answer.text
     taken = await run("rejected", "retry", seq)
     assert taken.status == 0, taken.err

@@ -86,7 +86,7 @@ def _details(item: dict[str, Any]) -> list[Line]:
             "time": item["time"],
             "reason": item["reason"],
             "detail": item["detail"],
-            "at": item["path"],
+            "at": item["path"] or None,
             "subject": item["subject"],
             "from": f"{item['stream']} {item['sequence']}",
             "size": size,
