@@ -176,7 +176,7 @@ class _Reader:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_CORE}map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_CORE}seq":
-            return [self.value(one, (*path, str(at))) for at, one in enumerate(node.value)]
+            return [self.value(item, (*path, str(at))) for at, item in enumerate(node.value)]
         if not isinstance(node, yaml.ScalarNode):
             raise _tagged(line, path)
         try:
@@ -266,15 +266,15 @@ class _Reader:
         """The members merged by ``<<: *name``; earlier mappings take precedence."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         out: dict[str, Any] = {}
-        for one in nodes:
-            if not isinstance(one, yaml.MappingNode):
+        for mapping in nodes:
+            if not isinstance(mapping, yaml.MappingNode):
                 raise BadYaml(line, ".".join(path), "<< takes a mapping (*name), or a list of them")
-            if id(one) in self._merging:
+            if id(mapping) in self._merging:
                 raise BadYaml(line, ".".join(path), "<< merges a mapping into itself")
             self._count(line, path)
-            self._merging.add(id(one))
-            out = self._mapping(one, path) | out
-            self._merging.discard(id(one))
+            self._merging.add(id(mapping))
+            out = self._mapping(mapping, path) | out
+            self._merging.discard(id(mapping))
         return out
 
     def _interpolated(self, node: yaml.ScalarNode, line: int, path: Path) -> Any:

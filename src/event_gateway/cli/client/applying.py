@@ -120,10 +120,10 @@ class Application:
 
     async def _take(self, client: GatewayClient, step: Step) -> tuple[int, Any]:
         definitions = _of_kind(self._declared.definitions, step.kind)
-        collection, one = f"/v1/{step.kind}s", _path(step)
+        collection, path = f"/v1/{step.kind}s", _path(step)
         tag = self._tags.get((step.kind, step.name))
         if step.action == "delete":
-            return await client.request("DELETE", one, if_match=tag)
+            return await client.request("DELETE", path, if_match=tag)
         query: dict[str, Any] = {"managed_by": self._declared.manager}
         if step.name not in _of_kind(self._registered, step.kind):
             return await client.request(
@@ -131,11 +131,11 @@ class Application:
             )
         if step.kind != "stream":
             return await client.request(
-                "PUT", with_query(one, query), definitions[step.name], if_match=tag
+                "PUT", with_query(path, query), definitions[step.name], if_match=tag
             )
         query["force"] = self._force
         return await client.request(
-            "PATCH", with_query(one, query), definitions[step.name], if_match=tag
+            "PATCH", with_query(path, query), definitions[step.name], if_match=tag
         )
 
     async def _sources(self, client: GatewayClient) -> list[Any]:

@@ -130,14 +130,14 @@ def find_place(
         else:
             looked_into = directory
             stated.append(of_directory(directory))
-    url = next((one.url for one in stated if one.url), None)
-    trusted = [one for one in stated if not one.own or _same(one.url, url)]
-    keyed = next((one for one in trusted if one.key is not None), Stated())
+    url = next((place.url for place in stated if place.url), None)
+    trusted = [place for place in stated if not place.own or _same(place.url, url)]
+    keyed = next((place for place in trusted if place.key is not None), Stated())
     return Place(
         url=url,
         key="" if keyed.key is None else keyed.key(),
-        ca=next((one.ca for one in trusted if one.ca), None),
-        certificate=next((one.certificate for one in trusted if one.certificate), None),
+        ca=next((place.ca for place in trusted if place.ca), None),
+        certificate=next((place.certificate for place in trusted if place.certificate), None),
         key_by=keyed.key_by,
         data_dir=looked_into,
         directory_given=bool(given),
@@ -156,5 +156,5 @@ def endpoints_in(data_dir: Path) -> dict[str, Any]:
         return {}
 
 
-def _same(one: str | None, other: str | None) -> bool:
-    return one is not None and other is not None and one.rstrip("/") == other.rstrip("/")
+def _same(url: str | None, other: str | None) -> bool:
+    return url is not None and other is not None and url.rstrip("/") == other.rstrip("/")

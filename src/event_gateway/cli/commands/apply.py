@@ -73,11 +73,12 @@ def apply(
         return plan, done, refused
 
     plan, done, refused = run_with_client(url, key, work)
-    failed = [one for one in done if not one.ok]
+    failed = [change for change in done if not change.ok]
     if as_json:
         ok = not failed and (dry_run or not refused)
         results = [
-            {"kind": one.kind, "name": one.name, "ok": one.ok, "detail": one.detail} for one in done
+            {"kind": change.kind, "name": change.name, "ok": change.ok, "detail": change.detail}
+            for change in done
         ]
         print_json({"ok": ok, "plan": plan, "results": results})
         raise typer.Exit(0 if ok else 1)

@@ -18,7 +18,11 @@ def print_summary(parts: list[Sent], started: float, *, as_json: bool, ended: st
     seconds = time.monotonic() - started
     accepted = sum(part.outcome.accepted for part in parts)
     duplicates = sum(part.outcome.duplicates for part in parts)
-    refused = [(part.name, *one) for part in parts for one in sorted(part.outcome.refused)]
+    refused = [
+        (part.name, number, detail)
+        for part in parts
+        for number, detail in sorted(part.outcome.refused)
+    ]
     if as_json:
         content: dict[str, Any] = {
             "accepted": accepted,

@@ -81,10 +81,10 @@ def _add_webhook(total: WebhookMetrics, more: WebhookMetrics) -> None:
     _add_histogram(total.duration, more.duration)
 
 
-def _sum(one: float, other: float) -> float:
+def _sum(first: float, other: float) -> float:
     """The sum in whole millionths, which is the same in whatever order processes are added: a sum
     that is smaller by the last digit would count as a restart from 0."""
-    return (round(one * 1e6) + round(other * 1e6)) / 1e6
+    return (round(first * 1e6) + round(other * 1e6)) / 1e6
 
 
 def _add_histogram(total: Histogram, more: Histogram) -> None:
