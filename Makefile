@@ -29,7 +29,7 @@ browser: $(installed) ## Run the tests in Chromium, which must be installed
 	$(bin)/pytest -m browser
 
 console-pictures: $(installed) ## Take pictures of the console's pages, into build/console
-	CONSOLE_PICTURES=build/console CONSOLE_WAIT=60 $(bin)/pytest -n 0 -m browser tests/console/test_pictures.py
+	CONSOLE_PICTURES=build/console $(bin)/pytest -n 0 -m browser tests/console/test_pictures.py
 
 lint: $(installed) ## Run linters, type checks and import contracts
 	scripts/lint

@@ -32,13 +32,15 @@ CALLS = {
     "/streams": 3,
     "/streams/users": 4,
     "/streams/users/tail": 2,
+    "/sources": 3,
+    "/sources/gh": 3,
     "/event-types": 2,
     "/alerts": 3,
     "/alerts/history": 2,
     "/rejected": 2,
     "/audit-log": 2,
     "/keys": 2,
-    "/secrets": 2,
+    "/secrets": 3,
     "/system": 2,
     "/system/configuration": 2,
 }
@@ -48,7 +50,9 @@ async def test_pages_ask_the_gateway_seldom(
     gateway: Running, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = {"name": "users", "subjects": ["user.*"]}
-    assert (await client.http.post("/v1/streams", json=stream)).status_code == 201
+    source = {"name": "gh", "type": "github", "secret_name": "gh_secret"}
+    for path, body in (("/v1/streams", stream), ("/v1/sources", source)):
+        assert (await client.http.post(path, json=body)).status_code == 201
     await asyncio.gather(
         *(
             client.webhook(

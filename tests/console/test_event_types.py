@@ -46,7 +46,7 @@ async def test_an_event_type_from_its_form_to_its_end(console: Console, shown: T
     # The owner filters the list as it is typed, and stands in the URL.
     await shown.open("/event-types")
     await page.get_by_label("Owner").fill("nobody")
-    await shown.until("No event type has this owner.")
+    await shown.until("No event type fits these filters.")
     assert "owner=nobody" in page.url
     await page.get_by_label("Owner").fill("shop")
     await shown.until("shop.order.made")

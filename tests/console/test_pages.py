@@ -11,7 +11,13 @@ from support.receiver import Receiver
 pytestmark = pytest.mark.browser
 # A page of each kind; a group of pages adds its own.
 SCREENS: tuple[tuple[dict[str, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
-STREAMS = {"streams": {"users": {"subjects": ["user.*"]}}}
+STREAMS = {
+    "streams": {
+        "users": {"subjects": ["user.*"]},
+        "records": {"subjects": ["audit.>"], "compliance": True},
+    },
+    "sources": {"gh": {"type": "github", "secret_name": "gh_secret"}},
+}
 PATHS = (
     "/",
     "/webhooks",
@@ -24,6 +30,12 @@ PATHS = (
     "/streams",
     "/streams/users",
     "/streams/users/tail",
+    "/streams/records/compliance",
+    "/sources",
+    "/sources/gh",
+    "/sources/gh/edit",
+    "/new-source",
+    "/new-source?type=hmac",
     "/event-types",
     "/new-event-type",
     "/import-event-types",

@@ -1,8 +1,10 @@
-"""Pictures of every page, for people to look at: ``make console-pictures`` takes them."""
+"""Pictures of every page, for people to look at: ``make console-pictures`` takes them.
+
+The charts show a past that the test writes (:mod:`support.past`); all else came about by itself."""
 
 import asyncio
 import contextlib
-import math
+import hmac
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from playwright.async_api import Browser
 
 from support.client import Client, Socket, event
 from support.console import DESKTOP, PHONE, Theme, gateway_and_console, tab
+from support.past import make_older, past_of
 from support.receiver import Receiver
 
 FOLDER = os.environ.get("CONSOLE_PICTURES")
@@ -34,6 +37,11 @@ PAGES = {
     "streams": "/streams",
     "stream": "/streams/audit_stream",
     "tail": "/streams/audit_stream/tail?from=first",
+    "compliance": "/streams/audit_stream/compliance",
+    "sources": "/sources",
+    "source": "/sources/github",
+    "source-form": "/sources/github/edit",
+    "source-types": "/new-source",
     "event-types": "/event-types",
     "event-type": "/event-types/ontology.schema.created",
     "event-type-form": "/edit-event-type/ontology.schema.created",
@@ -53,6 +61,8 @@ PAGES = {
     "system": "/system",
     "configuration": "/system/configuration?set=yes",
 }
+# By webhook: events a second, and the share of attempts that fail.
+PAST = (("crm_orders", 0.9, 0.004), ("analytics", 2.1, 0.05), ("siem", 0.3, 0.35))
 SCHEMA = {
     "type": "object",
     "required": ["namespace", "name"],
@@ -70,8 +80,10 @@ async def test_pictures(tmp_path: Path, chromium: Browser, receiver: Receiver) -
         contextlib.AsyncExitStack() as stack,
     ):
         await _fill(console.client, receiver)
+        await make_older(console.client.nats, [name for name, _, _ in PAST])
         live = await stack.enter_async_context(console.client.websocket())
         await _fill_others(console.client, live)
+        past = await stack.enter_async_context(past_of(console.redis, PAST))
         for screen, size in SCREENS.items():
             for theme in THEMES:
                 async with tab(chromium, console.url, screen=size, theme=theme) as shown:
@@ -80,6 +92,7 @@ async def test_pictures(tmp_path: Path, chromium: Browser, receiver: Receiver) -
                             await shown.sign_in(console.key)
                         if CHOSEN and name not in CHOSEN:
                             continue
+                        await past.write()  # up to now
                         await shown.open(path)
                         await shown.page.wait_for_timeout(400)  # charts are drawn
                         await shown.page.screenshot(
@@ -91,7 +104,7 @@ async def _fill(client: Client, receiver: Receiver) -> None:
     """A gateway as one in use: webhooks that work, that fail and that wait."""
     receiver.answers["/flaky"] = [500 if number % 9 == 0 else 200 for number in range(5000)]
     receiver.answers["/dead"] = [503]
-    retry = {"max_attempts": 2, "initial_delay": "100ms"}
+    # The first failures are dead letters, before the circuit breaker opens.
     for name, path, events in (
         ("crm_orders", "/crm", ["ontology.schema.*"]),
         ("analytics", "/flaky", ["terminus.commit.>", "ontology.>"]),
@@ -99,8 +112,9 @@ async def _fill(client: Client, receiver: Receiver) -> None:
         ("partner_portal", "/partner", ["user.authenticated"]),
     ):
         await client.webhook(
-            id=name, url=receiver.url + path, events=events, retry_policy=retry,
+            id=name, url=receiver.url + path, events=events,
             description=f"Events for {name.replace('_', ' ')}",
+            **({"retry_policy": {"max_attempts": 1}} if name in ("analytics", "siem") else {}),
         )  # fmt: skip
     await client.http.patch("/v1/webhooks/partner_portal", json={"enabled": False})
     sent = [
@@ -112,21 +126,16 @@ async def _fill(client: Client, receiver: Receiver) -> None:
     ]  # fmt: skip
     await client.send(sent)
     await client.until("siem", sent[-2]["id"], "dead_letter", "pending", "retrying")
-    # A flow for some time, so that charts have lines.
-    for second in range(int(os.environ.get("CONSOLE_WAIT", "2"))):
-        count = 4 + round(3 * math.sin(second / 9)) + second % 3
-        kinds = ("ontology.schema.updated", "terminus.commit.created")
-        await client.send([event(kinds[number % 2], {"n": second}) for number in range(count)])
-        await asyncio.sleep(1)
 
 
 async def _fill_others(client: Client, live: Socket) -> None:
     """Streams with a subscriber, event types, rejected input, a silence, keys and secrets."""
     changes = ["ontology.schema.*", "ontology.violation.*", "terminus.commit.*"]
-    for name, subjects in (
-        ("audit_stream", ["audit.events.*"]), ("real_time_schema_changes", changes),
-    ):  # fmt: skip
-        await _post(client, "/v1/streams", name=name, subjects=subjects)
+    await _post(client, "/v1/streams", name="audit_stream", subjects=["audit.events.*"],
+                retention="2y", max_messages=100_000_000, compliance=True)  # fmt: skip
+    await _post(client, "/v1/streams", name="real_time_schema_changes", subjects=changes)
+    await _post(client, "/v1/streams/audit_stream/holds", reason="Case 4711, until the verdict")
+    await _fill_sources(client)
     start = {"from": "first"}
     await live.request(action="subscribe", stream="audit_stream", durable="reports", **start)
     example = {"namespace": "customer", "name": "Person", "fields": [1, 2]}
@@ -153,6 +162,27 @@ async def _fill_others(client: Client, live: Socket) -> None:
     })  # fmt: skip
     await client.http.delete("/v1/webhooks/nothing")
     await asyncio.sleep(3)  # alerts fire
+
+
+async def _fill_sources(client: Client) -> None:
+    """Sources: one that takes and refuses, one without its secret, one that is off."""
+    for name, kind, text in (
+        ("github", "github", "Pushes and releases of the platform's repositories"),
+        ("payments", "stripe", "Invoices and refunds"), ("chat", "slack", "Mentions"),
+    ):  # fmt: skip
+        await _post(
+            client, "/v1/sources", name=name, type=kind, description=text,
+            secret_name=f"{name}_secret", keep_refused=True, enabled=name != "chat",
+        )  # fmt: skip
+    await client.http.put("/v1/secrets/github_secret", json={"value": "a-value-of-some-length"})
+    body = b'{"ref": "refs/heads/main", "repository": {"full_name": "octocat/hello-world"}}'
+    for number in range(14):
+        secret = b"another" if number % 7 == 5 else b"a-value-of-some-length"
+        await client.http.post("/v1/sources/github", content=body, headers={
+            "X-GitHub-Event": "push", "X-GitHub-Delivery": f"72d3162e-cc78-{number}",
+            "X-Hub-Signature-256": f"sha256={hmac.new(secret, body, 'sha256').hexdigest()}",
+            "Content-Type": "application/json",
+        })  # fmt: skip
 
 
 async def _post(client: Client, path: str, **body: Any) -> None:

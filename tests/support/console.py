@@ -147,11 +147,12 @@ async def tab(
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """A console and clients of its gateway. ``url``: the console's."""
+    """A console and clients of its gateway. ``url``: the console's; ``redis``: that of Redis."""
 
     client: Client
     url: str
     key: str
+    redis: str
 
 
 @contextlib.asynccontextmanager
@@ -167,7 +168,7 @@ async def gateway_and_console(
             served_console(settings) as url,
             connected(gateway.http_url, gateway.nats_url, gateway.admin_key) as client,
         ):
-            yield Console(client, url, gateway.admin_key)
+            yield Console(client, url, gateway.admin_key, gateway.redis_url)
 
 
 @dataclass(frozen=True, slots=True)

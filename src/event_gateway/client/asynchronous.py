@@ -99,6 +99,21 @@ class AsyncGatewayClient(AsyncOperations):
                     for seq, event in reader.take(line):
                         yield seq, cast("CloudEvent", event)
 
+    async def chunks(
+        self, path: str, *, query: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[bytes]:
+        """The content of a `GET` as it comes in, for what is too large to hold, such as exports."""
+        request = self._endpoint.request(
+            "GET", path, None, query=query, headers=None, media_type=None
+        )
+        with self._endpoint.reached():
+            async with self._http.stream(**request) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise error_of(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+
     async def close(self) -> None:
         """Closes the connections."""
         if self._own:

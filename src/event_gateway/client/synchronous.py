@@ -97,6 +97,17 @@ class GatewayClient(Operations):
             for line in response.iter_lines():
                 yield from cast("Iterator[tuple[int, CloudEvent]]", reader.take(line))
 
+    def chunks(self, path: str, *, query: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+        """The content of a `GET` as it comes in, for what is too large to hold, such as exports."""
+        request = self._endpoint.request(
+            "GET", path, None, query=query, headers=None, media_type=None
+        )
+        with self._endpoint.reached(), self._http.stream(**request) as response:
+            if response.is_error:
+                response.read()
+                raise error_of(response)
+            yield from response.iter_bytes()
+
     def close(self) -> None:
         """Closes the connections."""
         if self._own:

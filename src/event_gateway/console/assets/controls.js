@@ -26,7 +26,12 @@ function said(button, text) {
 
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
-    document.querySelectorAll(".nav.shown").forEach((nav) => nav.classList.remove("shown"));
+    document.querySelectorAll(".nav.shown").forEach((nav) => {
+      nav.classList.remove("shown");
+      const toggle = document.querySelector(`[data-toggles="${nav.id}"]`);
+      toggle?.setAttribute("aria-expanded", "false");
+      toggle?.focus();
+    });
   }
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
@@ -36,6 +41,9 @@ addEventListener("keydown", (event) => {
     search.focus();
   }
 });
+
+// A form that was refused begins at what is wrong with it.
+document.querySelector('main [aria-invalid="true"]')?.focus();
 
 // A form that is on its way is not sent again.
 addEventListener("submit", (event) => {

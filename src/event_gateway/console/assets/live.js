@@ -31,6 +31,12 @@ setInterval(() => {
   }
 }, 500);
 
+// The reader may have come into the region while it was asked for: then it stays as it is.
+addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const refreshed = detail.requestConfig.triggeringEvent?.type === "refresh";
+  if (refreshed && renewed(detail.target).some(busy)) detail.shouldSwap = false;
+});
+
 function connected(is) {
   if (banner) banner.hidden = is;
 }

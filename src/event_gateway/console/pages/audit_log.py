@@ -4,15 +4,17 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.downloads import Download
 from event_gateway.console.page_group import PageGroup, page
 from event_gateway.console.periods import with_times
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.visit import Visit
 
 FILTERS = ("principal", "operation", "resource", "outcome", "since", "until")
 OUTCOMES = ("succeeded", "refused", "failed", "unknown")
+PAGE = 25  # calls on a page, as each shows a definition
 MAX_CHANGES = 200  # members of a definition that are compared
 EXPORTED = 1000  # calls that an export reads at a time
 MAX_EXPORTED = 100_000  # calls of an export, the newest
@@ -36,7 +38,7 @@ async def list_calls(visit: Visit) -> Response:
         "audit_log/list.html",
         status=422 if problem else 200,
         page=found,
-        rows=[(each, list(changes(each.get("before"), each.get("after")))) for each in items],
+        rows=[_shown(each) for each in items],
         filters=filters,
         outcomes=OUTCOMES,
         problem=problem,
@@ -48,25 +50,31 @@ async def export(visit: Visit) -> Response:
     filters = with_times(visit.filters(*FILTERS))
     first = await visit.gateway.list_audit_log(limit=EXPORTED, **filters)  # or why it is refused
 
-    async def lines() -> AsyncIterator[str]:
+    async def lines() -> AsyncIterator[bytes]:
         page, count = first, 0
         while True:
-            yield "".join(f"{json.dumps(each)}\n" for each in page["items"])
+            yield "".join(f"{json.dumps(each)}\n" for each in page["items"]).encode()
             count += EXPORTED
             if page["next"] is None:
                 return
             if count >= MAX_EXPORTED:
                 cut = f"the export ends after {MAX_EXPORTED} calls: narrow it by since and until"
-                yield f"{json.dumps({'incomplete': cut})}\n"
+                yield f"{json.dumps({'incomplete': cut})}\n".encode()
                 return
             page = await visit.gateway.list_audit_log(
                 limit=EXPORTED, cursor=page["next"], **filters
             )
 
-    return StreamingResponse(
-        lines(), media_type="application/jsonl",
-        headers={"Content-Disposition": 'attachment; filename="audit-log.jsonl"'},
-    )  # fmt: skip
+    return Download(lines(), "audit-log.jsonl", "application/jsonl")
+
+
+def _shown(call: Any) -> tuple[Any, list[tuple[str, Any, Any]], Any]:
+    """A call, where the definitions before and after it differ, and the only one of a creation or
+    of a deletion."""
+    before, after = call.get("before"), call.get("after")
+    if isinstance(before, dict) != isinstance(after, dict):
+        return call, [], before or after
+    return call, list(changes(before, after)), None
 
 
 def changes(before: Any, after: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -149,7 +149,7 @@ PAGES = PageGroup(
     name="event_types",
     title="Event types",
     path="/event-types",
-    section="Listen",
+    section="Take in",
     scope="events:read",
     routes=[
         page("/event-types", list_event_types),

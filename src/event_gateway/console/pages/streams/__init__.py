@@ -1,7 +1,7 @@
-"""Streams: the list, a page for each with its subscribers, and a live tail."""
+"""Streams: the list, a page for each with its subscribers, a live tail, and what proves them."""
 
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.pages.streams import look, tail
+from event_gateway.console.pages.streams import compliance, look, tail
 
 PAGES = PageGroup(
     name="streams",
@@ -15,5 +15,10 @@ PAGES = PageGroup(
         page("/streams/{name}/tail", tail.show),
         page("/streams/{name}/tail/events", tail.events),
         action("/streams/{name}/disconnect", look.disconnect),
+        page("/streams/{name}/compliance", compliance.show),
+        page("/streams/{name}/compliance/export", compliance.export),
+        action("/streams/{name}/compliance/hold", compliance.hold),
+        action("/streams/{name}/compliance/release", compliance.release),
+        action("/streams/{name}/compliance/redact", compliance.redact),
     ],
 )

@@ -1,0 +1,109 @@
+"""What may be done with a source, beside changing its definition."""
+
+import base64
+import json
+import secrets
+from typing import Any
+
+from starlette.responses import Response
+
+from event_gateway.client import GatewayError
+from event_gateway.console.visit import Visit
+
+
+async def enable(visit: Visit) -> Response:
+    """Takes requests again."""
+    name = visit.path("name")
+    await visit.gateway.change_source(name, {"enabled": True})
+    return visit.redirect(visit.acted_on, f"{name} takes requests again.")
+
+
+async def disable(visit: Visit) -> Response:
+    """Takes no requests for now."""
+    name = visit.path("name")
+    await visit.gateway.change_source(name, {"enabled": False})
+    return visit.redirect(
+        visit.acted_on, f"{name} takes no requests. Its provider is told to come again."
+    )
+
+
+async def delete(visit: Visit) -> Response:
+    """Deletes a source."""
+    name = visit.path("name")
+    await visit.gateway.delete_source(name)
+    return visit.redirect("/sources", f"{name} is deleted.")
+
+
+async def test(visit: Visit) -> Response:
+    """What would come of a request: a part of the page."""
+    body: Any = None
+    headers, problem = _headers(visit.field("headers"))
+    content = visit.form.get("body", [""])[0]
+    if problem:
+        return await visit.render("sources/tested.html", tried=None, problem=problem)
+    if headers or content:
+        body = {"headers": headers, "body": content}
+        if visit.field("received_at"):
+            body["received_at"] = visit.field("received_at")
+    try:
+        tried = await visit.gateway.try_source(visit.path("name"), body)
+    except GatewayError as error:
+        if error.status not in (422, 503):
+            raise
+        told = [f"{each['key']} {each['detail']}" for each in error.problem.get("errors") or []]
+        return await visit.render(
+            "sources/tested.html", tried=None, problem="; ".join(told) or error.detail
+        )
+    return await visit.render("sources/tested.html", tried=tried, problem="")
+
+
+async def set_secret(visit: Visit) -> Response:
+    """Sets the source's secret, or its next value, and shows one that was made here this once."""
+    source = await visit.gateway.show_source(visit.path("name"))
+    secret = source.get("secret_name", "")
+    given = visit.form.get("value", [""])[0]
+    value = given or _made(source["type"])
+    overlap = visit.field("overlap") or "24h"
+    present = source["secret_state"] == "present"
+    try:
+        if present:
+            await visit.gateway.rotate_secret(secret, {"value": value, "overlap": overlap})
+        else:
+            await visit.gateway.set_secret(secret, {"value": value})
+    except GatewayError as error:
+        if error.status not in (404, 409, 422):
+            raise
+        told = [each["detail"] for each in error.problem.get("errors") or []]
+        text = f"The secret is not set: {' '.join(told) or error.detail}"
+        return visit.redirect(visit.acted_on, text, "error")
+    if given:
+        also = f" For {overlap} the former value verifies, too." if present else ""
+        return visit.redirect(visit.acted_on, f"The secret {secret} is set.{also}")
+    return await visit.render(
+        "sources/secret.html", source=source, value=value, overlap=overlap if present else ""
+    )
+
+
+def _headers(text: str) -> tuple[dict[str, str], str]:
+    """Header lines, or a JSON object of headers; what cannot be read is told."""
+    if text.startswith("{"):
+        try:
+            members = json.loads(text)
+        except ValueError as error:
+            return {}, f"The headers are not JSON: {error}."
+        return {str(name): str(value) for name, value in members.items()}, ""
+    headers = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            return {}, f"The header {line[:60]} is not of the form NAME: VALUE."
+        headers[name.strip()] = value.strip()
+    return headers, ""
+
+
+def _made(kind: str) -> str:
+    if kind == "standard_webhooks":
+        return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    return secrets.token_hex(32)

@@ -1,0 +1,83 @@
+"""What proves a compliance stream: its chain, anchors, export, legal holds, and redaction."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response
+
+from event_gateway.client import GatewayError
+from event_gateway.console.downloads import Download
+from event_gateway.console.formats import segment
+from event_gateway.console.visit import PAGE, Visit
+
+
+async def show(visit: Visit) -> Response:
+    """How far the chain is, whether the stream can only grow, its anchors and its holds."""
+    name = visit.path("name")
+    stream: Any
+    stream, chain, anchors, holds = await asyncio.gather(
+        visit.gateway.show_stream(name),
+        visit.gateway.show_chain(name),
+        visit.gateway.list_anchors(name, limit=PAGE, cursor=visit.query("cursor")),
+        visit.gateway.list_holds(name),
+    )
+    return await visit.render(
+        "streams/compliance.html",
+        name=name,
+        sealed_by=stream.get("sealed_by"),
+        chain=chain,
+        page=anchors,
+        holds=holds["items"],
+    )
+
+
+async def export(visit: Visit) -> Response:
+    """The stream with its chain as a file, which is verified without the gateway."""
+    name = visit.path("name")
+    chunks = visit.gateway.chunks(f"/v1/streams/{segment(name)}/export")
+    first = await anext(chunks)  # or why it is refused
+
+    async def content() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return Download(content(), f"{name}.ndjson", "application/x-ndjson")
+
+
+async def hold(visit: Visit) -> Response:
+    """Places a legal hold."""
+    try:
+        await visit.gateway.place_hold(visit.path("name"), {"reason": visit.field("reason")})
+    except GatewayError as error:
+        return await _refused(visit, error)
+    return visit.redirect(visit.acted_on, "The stream is held: nothing leaves it.")
+
+
+async def release(visit: Visit) -> Response:
+    """Releases a legal hold."""
+    try:
+        await visit.gateway.release_hold(visit.path("name"), visit.field("hold"))
+    except GatewayError as error:
+        return await _refused(visit, error)
+    return visit.redirect(visit.acted_on, "The hold is released.")
+
+
+async def redact(visit: Visit) -> Response:
+    """Erases the key of a person."""
+    try:
+        done = await visit.gateway.redact(visit.path("name"), {"subject": visit.field("subject")})
+    except GatewayError as error:
+        return await _refused(visit, error)
+    if not done["erased"]:
+        text = "Nothing is redacted: no event of this stream names that person."
+        return visit.redirect(visit.acted_on, text, "warning")
+    return visit.redirect(visit.acted_on, "The person's data cannot be read any more.")
+
+
+async def _refused(visit: Visit, error: GatewayError) -> Response:
+    if error.status not in (404, 409, 422):
+        raise error
+    told = [each["detail"] for each in error.problem.get("errors") or []]
+    return visit.redirect(visit.acted_on, " ".join(told) or error.detail, "error")

@@ -1,0 +1,72 @@
+"""What proves a compliance stream, in a real browser: chain, export, a hold, a redaction."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from support.client import event
+from support.console import gateway_and_console, tab
+
+pytestmark = pytest.mark.browser
+CONFIG = {
+    "streams": {
+        "records": {"subjects": ["audit.>"], "compliance": True, "sealed_by": "data.user"},
+        "users": {"subjects": ["user.*"]},
+    },
+    "compliance": {"chain_every": "100ms", "anchor_every": "1s"},
+}
+
+
+async def test_a_compliance_stream_is_proved_held_and_redacted(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    async with (
+        gateway_and_console(tmp_path, CONFIG) as console,
+        tab(chromium, console.url) as shown,
+    ):
+        page, client = shown.page, console.client
+        shown.expected = ("409",)
+        await client.send([event("audit.login", {"user": "u-4711"}) for _ in range(3)])
+        await shown.sign_in(console.key)
+        await shown.open("/streams/records")
+        await page.get_by_role("link", name="What proves it").click()
+        await shown.reloaded_until("Signed text")
+        await shown.until("not append-only")  # as with every embedded NATS
+        await shown.check_accessible()
+
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Export with its chain").click()
+        text = (await (await download.value).path()).read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        kinds = [line["type"] for line in lines]
+        assert (kinds[0], kinds[-1], kinds.count("message")) == ("begin", "end", 3)
+
+        await page.get_by_role("button", name="Place a hold").click()
+        await page.get_by_label("Reason").fill("case 4711")
+        await page.get_by_role("button", name="Place the hold").click()
+        await shown.until("The stream is held: nothing leaves it.")
+        await page.get_by_role("button", name="Release", exact=True).click()
+        await shown.check_accessible()
+        await page.get_by_role("button", name="Release the hold").click()
+        await shown.until("The hold is released.")
+
+        for person, said in (("u-1", "Nothing is redacted"), ("u-4711", "cannot be read any more")):
+            await page.get_by_role("button", name="Redact a person").click()
+            await page.get_by_label("The person").fill(person)
+            await page.get_by_role("button", name="Erase the key").click()
+            await page.locator("main .message").get_by_text(said).wait_for()
+
+        # Another stream has no such page, and a reader gets no buttons.
+        await shown.open("/streams/users/compliance")
+        await shown.until("does not store records for compliance")
+        made = await client.http.post("/v1/keys", json={"name": "r", "scopes": ["streams:read"]})
+        async with tab(chromium, console.url) as other:
+            await other.sign_in(made.json()["key"])
+            await other.open("/streams/records/compliance")
+            await other.until("Nothing holds this stream.")
+            for label in ("Place a hold", "Redact a person"):
+                assert await other.page.get_by_role("button", name=label).count() == 0
+            other.check_faultless()
+        shown.check_faultless()
