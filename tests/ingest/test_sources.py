@@ -17,11 +17,13 @@ from standardwebhooks import Webhook
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from event_gateway.api.routes import source_endpoint
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.ingest import provider_documents
+from event_gateway.registration import sources as registration
 from support.certificates import IssuedFiles
 from support.client import Client, event
 from support.fixtures import Start
@@ -570,6 +572,20 @@ async def test_bounds_and_backpressure(start: Start, connect: Start) -> None:
         await client.http.patch("/v1/sources/gh", json={"enabled": True})
         draining = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
         assert (draining.status_code, draining.json()["outcome"]) == (503, "not taken")
+
+
+async def test_sources_of_a_file_beyond_the_limit_are_told(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registration, "MAX_SOURCES", 1)
+    source = {"type": "github", "secret_name": "gh_secret"}
+    with capture_logs() as logged:
+        gateway = await start({"sources": {"first": source, "second": source}})
+    client = await connect(gateway)
+    listed = (await client.http.get("/v1/sources")).json()["items"]
+    assert [item["name"] for item in listed] == ["first"]
+    told = [line for line in logged if line["event"] == "a source of the file is not registered"]
+    assert [(line["caller"], line["log_level"]) for line in told] == [("second", "error")]
 
 
 async def test_slow_bodies_keep_nobody_out(
