@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.compliance.anchor import Anchor, public_name, sign
+from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
 from event_gateway.core.compliance.verification import Verification
+from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from support.exports import DAY, KEY, NOW, OTHER_KEY, lines_of, message
 
@@ -319,6 +320,25 @@ def test_anchors_of_the_first_version_are_verified() -> None:
     lines = [line.replace(b"retention: 172800.000s", b"retention: 272800.000s") for line in lines]
     assert kinds(verified(lines)) == {"anchor"}
     assert begin["retention"] == 2 * DAY
+
+
+def test_a_statement_says_the_limits_of_its_stream() -> None:
+    """Else the stream would be anchored again and again."""
+    hold = Hold("h-1", "case", 1.23456)
+    for definition in (
+        StreamDefinition("audit", ("a.*",), retention=1.00049, compliance=True, holds=(hold,)),
+        StreamDefinition("audit", ("a.*",), max_messages=7, max_bytes=8, compliance=True),
+    ):
+        made = Statement(
+            "audit", 1, "00", "t", 1, "t", definition.retention, "", definition.max_messages,
+            definition.max_bytes, held_since(definition),
+        )  # fmt: skip
+        read = sign(made, KEY).read()
+        assert made.states(definition)
+        assert read.states(definition)
+        other = msgspec.structs.replace(definition, max_bytes=9)
+        assert not read.states(other)
+        assert not msgspec.structs.replace(read, version=1).states(definition)
 
 
 def test_two_anchors_kept_outside_that_contradict_each_other_are_named() -> None:

@@ -58,7 +58,7 @@ class Statement(msgspec.Struct, frozen=True):
             "time": self.time,
             "first": str(self.first),
             "first-time": self.first_time or NONE,
-            "retention": NONE if self.retention is None else f"{self.retention:.3f}s",
+            "retention": _seconds(self.retention),
             "max-messages": _number(self.max_messages),
             "max-bytes": _number(self.max_bytes),
             "held-since": self.held_since or NONE,
@@ -72,9 +72,8 @@ class Statement(msgspec.Struct, frozen=True):
         """Whether the limits and the holds of a stream are those that it states."""
         if self.version == 1:
             return False
-        retention = definition.retention
-        return (self.retention, self.max_messages, self.max_bytes, self.held_since) == (
-            None if retention is None else float(f"{retention:.3f}"),
+        stated = (self.max_messages, self.max_bytes, self.held_since)
+        return _seconds(self.retention) == _seconds(definition.retention) and stated == (
             definition.max_messages, definition.max_bytes, held_since(definition),
         )  # fmt: skip
 
@@ -164,6 +163,10 @@ def public_name(key: str) -> str:
     if raw is None:
         raise ValueError("the key of the anchors must be a private one (whsk_…)")
     return PUBLIC + base64.b64encode(raw).decode()
+
+
+def _seconds(retention: float | None) -> str:
+    return NONE if retention is None else f"{retention:.3f}s"
 
 
 def _number(limit: int | None) -> str:
