@@ -105,6 +105,7 @@ def _checks(tools: Path, folder: Path, *, short: bool) -> list[tuple[str, Callab
         return built[0].name
 
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    (ROOT / "dist").mkdir()
     checks.append(("wheel and sdist", build))
     for version, python in pythons().items():
         target = folder / f"python-{version}"
