@@ -590,6 +590,18 @@ def test_ports_of_internal_services_are_refused_unless_they_are_listed(port: int
     assert opened.refuses("10.1.2.3", 8080, "http") is None
 
 
+def test_an_answer_lasts_until_something_else_is_allowed() -> None:
+    guard = EgressGuard()
+    for _ in range(2):  # the second one is remembered
+        assert "private" in (guard.refuses("10.1.2.3", 443, "https") or "")
+        assert "private" in (guard.refuses_host("10.1.2.3", 443, "https") or "")
+    guard.allow(["10.0.0.0/8"])
+    assert guard.refuses("10.1.2.3", 443, "https") is None
+    assert guard.refuses_host("10.1.2.3", 443, "https") is None
+    guard.allow()
+    assert "private" in (guard.refuses("10.1.2.3", 443, "https") or "")
+
+
 def test_the_gateways_own_servers_are_always_refused() -> None:
     own = [("127.0.0.1", 31000), ("10.0.0.5", 4222), ("Redis.internal", 6379)]
     ports = [port for _, port in own]

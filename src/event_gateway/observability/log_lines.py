@@ -58,6 +58,8 @@ def with_exception(_logger: Any, _method: str, fields: Fields) -> Fields:
     """``exc_info`` (an exception, or True) and ``fault`` (an exception) become ``exception``: the
     traceback in one string. Of ``fault`` it has no text of an exception, as that may quote the
     data of an event."""
+    if "fault" not in fields and "exc_info" not in fields:
+        return fields
     fault, given = fields.pop("fault", None), fields.pop("exc_info", None)
     error = fault or _current(given)
     if isinstance(error, BaseException):
@@ -122,6 +124,8 @@ def _traceback(error: BaseException, *, quotes: bool) -> Iterator[str]:
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
+    if type(value) is str and len(value) <= MAX_NESTED and value.isascii():
+        return value  # most are: each failed attempt logs twelve of them
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth < 2 and isinstance(value, (list, tuple, set, frozenset)):

@@ -4,6 +4,7 @@ Each new connection is checked after its name was resolved. What can be checked 
 the name is also checked when the URL is registered.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from ipaddress import (
@@ -38,6 +39,8 @@ _GLOBAL_UNICAST = IPv6Network(GLOBAL_UNICAST)
 _WRAPS_IPV4 = [IPv6Network(text) for text in WRAPS_IPV4]
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+REMEMBERED = 1024  # answers about addresses, and about hosts
+MAX_NAME = 253  # characters of a host name
 _LOOPBACK = [ip_network(text) for text in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")]
 _HTTP = "plain http is not allowed: use https, or set delivery.allow_http"
 
@@ -92,12 +95,40 @@ class EgressGuard:
         self._ports = frozenset(ports)
         self._service_ports = frozenset(service_ports)
         self._proxy_resolves = proxy_resolves
+        # Each new connection asks, and the answer is the same until something else is allowed.
+        self._judged = functools.lru_cache(REMEMBERED)(self._judge)
+        self._judged_hosts = functools.lru_cache(REMEMBERED)(self._judge_host)
 
     def refuses(self, address: str, port: int, scheme: str) -> str | None:
         """Why a connection to this IP address is refused; None where it is allowed.
 
         Of an IPv6 address that wraps an IPv4 address (v4-mapped, NAT64) the latter is checked.
         """
+        return self._judged(address, port, scheme)
+
+    def refuses_host(
+        self, host: str, port: int, scheme: str, *, resolved: bool | None = None
+    ) -> str | None:
+        """Why requests to a URL's host are refused, as far as is known without resolving it.
+
+        ``resolved``: whether :meth:`refuses` will check each of its addresses later; by default
+        unless a proxy resolves names.
+        """
+        if resolved is None:
+            resolved = not self._proxy_resolves
+        judge = self._judged_hosts if len(host) <= MAX_NAME else self._judge_host
+        return judge(host, port, scheme, resolved)
+
+    def refuses_url(self, url: str) -> str | None:
+        """Why a URL cannot be registered; None where it can. The addresses of its name may still be
+        refused when the gateway connects."""
+        try:
+            target = parse_target(url)
+        except ValueError as error:
+            return str(error)
+        return self.refuses_host(target.host, target.port, target.scheme)
+
+    def _judge(self, address: str, port: int, scheme: str) -> str | None:
         try:
             given = ip_address(address.partition("%")[0])
         except ValueError:
@@ -110,16 +141,7 @@ class EgressGuard:
             return f"{address} is in {special}, not in delivery.allow_networks"
         return None if scheme == "https" or (scheme == "http" and self._http) else _HTTP
 
-    def refuses_host(
-        self, host: str, port: int, scheme: str, *, resolved: bool | None = None
-    ) -> str | None:
-        """Why requests to a URL's host are refused, as far as is known without resolving it.
-
-        ``resolved``: whether :meth:`refuses` will check each of its addresses later; by default
-        unless a proxy resolves names.
-        """
-        if resolved is None:
-            resolved = not self._proxy_resolves
+    def _judge_host(self, host: str, port: int, scheme: str, resolved: bool) -> str | None:
         name = _plain_name(host)
         if "%" in host:
             return f"{host}: an address with a zone, or an escaped one, cannot be sent to"
@@ -128,7 +150,7 @@ class EgressGuard:
             return reason
         if ":" in host or _NUMBER.fullmatch(name.rpartition(".")[2]):
             return self.refuses(host, port, scheme)
-        if len(name) > 253 or _NAME.fullmatch(name) is None:
+        if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
             return f"{host[:80]!r} is not a host name"
         reason = self._refuses_port(port) or self._refuses_own_server(name, port)
         if reason is not None:
@@ -143,15 +165,6 @@ class EgressGuard:
         if scheme == "https" or self._http or (resolved and self._networks):
             return None  # its addresses may be in an allowed network
         return _HTTP
-
-    def refuses_url(self, url: str) -> str | None:
-        """Why a URL cannot be registered; None where it can. The addresses of its name may still be
-        refused when the gateway connects."""
-        try:
-            target = parse_target(url)
-        except ValueError as error:
-            return str(error)
-        return self.refuses_host(target.host, target.port, target.scheme)
 
     def _refuses_port(self, port: int) -> str | None:
         if port in self._service_ports:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -77,8 +78,31 @@ async def open_socket(address: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        # The loop's `sock_connect` would look the address up once more, which costs as much as all
+        # else here.
+        error = sock.connect_ex((address.encode(), port))
+        if error in (errno.EINPROGRESS, errno.EINTR):  # it goes on after a signal, too
+            error = await _connected(sock)
+        if error:
+            raise OSError(error, os.strerror(error))
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def _connected(sock: socket.socket) -> int:
+    """Waits until a socket is connected, or is known not to be: returns the error, or 0."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, _set, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock)
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
