@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.aio.client import __version__
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.broker.login import NatsLogin
 from event_gateway.broker.nats_client import NatsClient
-from event_gateway.broker.nats_parser import MessageParser
+from event_gateway.broker.nats_parser import MessageParser, parser_for
 
 _HEADERS = b"NATS/1.0\r\na: b\r\n\r\n"
 
@@ -24,6 +25,7 @@ class _Client:
         self.got: list[Any] = []
         self.takes = dict.fromkeys(range(0, 99, 2))  # every other subscription is taken
         self.raw_takes: dict[int, object] = {}
+        self.stats: dict[str, int] = {}
 
     def give(self, *message: Any) -> None:
         self.got.append(message)
@@ -167,3 +169,53 @@ def test_lines_behind_an_id_are_read_alike_the_first_and_the_second_time(
     assert first == {"Nats-Msg-Id": "one"} | rest
     first["changed"] = "by who has it"
     assert parse_headers(b"Nats-Msg-Id: \xff\r\n" + lines) == {"Nats-Msg-Id": "\ufffd"} | rest
+
+
+def test_the_installed_version_of_the_client_is_a_tested_one() -> None:
+    client = NatsClient(NatsLogin())
+    assert type(client._ps) is MessageParser, f"run all tests with {__version__}, then add it"
+
+
+@pytest.mark.parametrize("version", ["2.11.0", "2.17.1", "3.0.0", "0.0.0"])
+async def test_in_another_version_the_client_s_own_parser_gives_and_counts_the_same(
+    version: str,
+) -> None:
+    counts = []
+    for made_for in (version, __version__):
+        client = NatsClient(NatsLogin())
+        parser = client._ps = parser_for(client, made_for)
+        assert isinstance(parser, MessageParser) == (made_for == __version__)
+        got: list[Any] = []
+        client.takes[2] = lambda *message: got.append(message)  # noqa: B023 - called in this turn
+        client.raw_takes[4] = lambda *message: got.append(message)  # noqa: B023
+        for sid in (2, 4, 6):  # the last one is nobody's
+            sent = _message("a.b", sid, "r", True, b"data")
+            await parser.parse(sent[:9])
+            await parser.parse(sent[9:])
+        assert got == [
+            (b"a.b", b"r", b"data", {"a": "b"}), (b"a.b", b"r", b"data", _HEADERS),
+        ]  # fmt: skip
+        counts.append((client.stats["in_msgs"], client.stats["in_bytes"]))
+    assert counts == [(3, 12), (3, 12)]
+
+
+async def test_a_large_message_in_many_pieces_is_joined_once() -> None:
+    """Not once for each piece: that would take a time that grows with the square of its size."""
+    payload = bytes(range(256)) * 4096
+    text = _message("a.b", 1, "", False, payload)
+    client = _Client()
+    parser = MessageParser(client)
+    joined = 0
+
+    class _Counting(bytearray):
+        def __bytes__(self) -> bytes:
+            nonlocal joined
+            joined += 1
+            return bytes(bytearray(self))
+
+    await parser.parse(text[:100])
+    parser._rest = _Counting(parser._rest)
+    for begin in range(100, len(text), 100):
+        await parser.parse(text[begin : begin + 100])
+    assert [message[3] for message in client.got] == [payload]
+    assert joined == 1

@@ -2,7 +2,7 @@
 
 nats-py has no documented way for any of this. What is replaced:
 
-- its parser of messages, which is slow (:mod:`.nats_parser`);
+- its parser of messages, which is slow (:mod:`.nats_parser`), in versions that were tested;
 - its parser of headers, which hides repeated ones, and for some that a publisher may send stops
   reading for ever;
 - its TLS context, which it keeps for ever: each connection asks the login for one;
@@ -29,7 +29,7 @@ from nats.errors import Error as NatsError
 
 from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.broker.login import LoginFailed, NatsLogin
-from event_gateway.broker.nats_parser import MessageParser
+from event_gateway.broker.nats_parser import parser_for
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class NatsClient(Client):
     def __init__(self, login: NatsLogin) -> None:
         super().__init__()
         self._login = login
-        self._ps = MessageParser(self)
+        self._ps = parser_for(self)
         self.takes: dict[int, Take] = {}  # by subscription
         self.raw_takes: dict[int, TakeRaw] = {}
 
@@ -86,8 +86,23 @@ class NatsClient(Client):
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
         """Gives a message to who takes those of its subscription."""
+        stats = self.stats
+        stats["in_msgs"] += 1
+        stats["in_bytes"] += len(data)
         try:
             self.takes[sid](subject, reply, data, read_headers(headers) if headers else None)
+        except Exception:  # it would end the client
+            self.fault(subject)
+
+    def give_raw(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        """As :meth:`give`, for those of :meth:`take_raw`; our parser does it itself."""
+        stats = self.stats
+        stats["in_msgs"] += 1
+        stats["in_bytes"] += len(data)
+        try:
+            self.raw_takes[sid](subject, reply, data, headers or b"")
         except Exception:  # it would end the client
             self.fault(subject)
 
@@ -99,6 +114,12 @@ class NatsClient(Client):
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
+        if sid in self.takes:  # only from the client's own parser
+            self.give(sid, subject, reply, data, headers)
+            return
+        if sid in self.raw_takes:
+            self.give_raw(sid, subject, reply, data, headers)
+            return
         try:
             await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
         except Exception:  # it would end the client
