@@ -97,6 +97,18 @@ def test_tracking() -> None:
     assert "delete: sec" in _done(BENCH / "tracking.py", *sizes, "--idle", "0.1", "--pause", "0.05")
 
 
+def test_peers(tmp_path: Path) -> None:
+    out = tmp_path / "peers.json"
+    short = ["--events", "100", "--rate", "20", "--seconds", "0.5", "--runs", "1", "--out", out]
+    shown = _done("-m", "bench.peers", *short)
+    figures = {figure["name"]: figure["median"] for figure in json.loads(out.read_text())}
+    assert list(figures) == [
+        "CPU of its processes", "CPU of its stores", "rate", "steady: p50", "steady: p99",
+        "beside a dead receiver: p50", "beside a dead receiver: p99",
+    ]  # fmt: skip
+    assert all(value > 0 and name in shown for name, value in figures.items())
+
+
 def test_every_figure_is_measured_and_drawn(tmp_path: Path) -> None:
     out = _done("-m", "bench", "--short", "--only", ",".join(FIGURES), "--out", tmp_path)
     figures = json.loads((tmp_path / "results.json").read_text())["figures"]
