@@ -99,8 +99,8 @@ def test_tracking() -> None:
 
 def test_peers(tmp_path: Path) -> None:
     out = tmp_path / "peers.json"
-    short = ["--events", "100", "--rate", "20", "--seconds", "0.5", "--runs", "1", "--out", out]
-    shown = _done("-m", "bench.peers", *short)
+    sizes = ["--events", "100", "--rate", "20", "--seconds", "0.5", "--runs", "1"]
+    shown = _done("-m", "bench.peers", *sizes, "--out", out)
     figures = {figure["name"]: figure["median"] for figure in json.loads(out.read_text())}
     assert list(figures) == [
         "CPU of its processes", "CPU of its stores", "rate", "steady: p50", "steady: p99",

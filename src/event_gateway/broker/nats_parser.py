@@ -8,6 +8,7 @@ What it takes the place of is not documented. So it does that only in versions o
 it was tested; in another one the client keeps its own parser, which is slower and gives the same.
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,10 +26,15 @@ TESTED = "2.16."  # the versions of nats-py that begin so
 
 def parser_for(client: "NatsClient", version: str = __version__) -> Parser:
     """The parser of a client of this version of nats-py."""
-    if version.startswith(TESTED):
-        return MessageParser(client)
-    log.info("this version of nats-py is not known: its own parser reads messages", version=version)
-    return Parser(client)
+    return MessageParser(client) if _is_tested(version) else Parser(client)
+
+
+@functools.cache  # so that it is said once: there is a client for each try to connect
+def _is_tested(version: str) -> bool:
+    tested = version.startswith(TESTED)
+    if not tested:
+        log.info("nats-py is not a tested version: its own parser reads messages", version=version)
+    return tested
 
 
 class MessageParser(Parser):
