@@ -169,5 +169,4 @@ async def test_a_delivery_costs_no_more_than_before(
     assert not over, f"{over}: more than {CEILINGS}; all: {of_one}"
     # A function that has another name now would be counted as none.
     under = {name: cost for name, cost in of_one.items() if cost < FLOORS[name]}
-    print(of_one)
     assert not under, f"{under}: not all of it was measured; all: {of_one}"
