@@ -33,7 +33,7 @@ def parser_for(client: "NatsClient", version: str = __version__) -> Parser:
 def _is_tested(version: str) -> bool:
     tested = version.startswith(TESTED)
     if not tested:
-        log.info("the parser of nats-py reads messages", reason=f"{version} is not a tested version")
+        log.info("the parser of nats-py reads messages", reason=f"{version} is not a tested one")
     return tested
 
 
