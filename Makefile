@@ -1,6 +1,6 @@
 # The tasks of a developer. Each target works in a fresh clone: it creates .venv first if needed.
 .DEFAULT_GOAL := help
-.PHONY: help install test unit lint audit format generators browser console-pictures site demo serve bench chaos compatibility fuzz examples coverage package docs lock ci clean
+.PHONY: help install test unit lint audit format generators languages browser console-pictures site demo serve bench chaos compatibility fuzz examples coverage package docs lock ci clean
 
 bin := .venv/bin
 installed := .venv/installed
@@ -24,6 +24,9 @@ unit: $(installed) ## Run the tests that need no server
 
 generators: $(installed) ## Generate clients from the OpenAPI document and use them; needs node and npm
 	$(bin)/pytest -n 0 -m generators
+
+languages: $(installed) ## Run the guides' programs in Node and Go; needs node, npm and go
+	$(bin)/pytest -n 0 -m languages
 
 browser: $(installed) ## Run the tests in Chromium, which must be installed
 	$(bin)/pytest -m browser
@@ -80,6 +83,7 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.cli.assistants.reference docs/reference/assistant-tools.md
 	$(bin)/python -m event_gateway.core.schema.lifecycle_reference > docs/reference/lifecycle-events.md
 	$(bin)/python -m event_gateway.cli.command_reference > docs/reference/commands.md
+	PYTHONPATH=tests $(bin)/python -m support.snippets
 
 site: $(installed) ## Build the documentation's site into build/site
 	$(bin)/python scripts/site
