@@ -97,6 +97,31 @@ async def test_a_large_sorted_set_is_copied_in_pieces(
         assert dict(pairs) == members
 
 
+async def test_what_moves_in_a_large_sorted_set_during_a_backup_is_in_the_copy(
+    connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery that changes gets the time of that; one whose webhook is deleted leaves."""
+    monkeypatch.setattr(key_copies, "PAGE", 200)
+    _, client = connections
+    key = RESPONDED.key("w")
+    # The time of a burst is that of more members than one page has.
+    await client.zadd(key, {f"e{n}": max(n, 450) for n in range(1000)})
+    gone, changes = set[bytes](), 0
+    copied: list[list[KeyCopy]] = []
+    async for copies in key_copies.copy_out(client):
+        copied.append(copies)
+        changes += 1
+        await client.zadd(key, {f"e{n}": 2000 + changes for n in range(900 - changes, 900)})
+        gone |= {f"e{n}".encode() for n in (changes, 460 + changes, 990 - changes)}
+        await client.zrem(key, *gone)
+    assert changes > 4
+    left = set(await client.zrange(key, 0, -1))
+    await client.flushdb()
+    for copies in copied:
+        await key_copies.copy_in(client, copies)
+    assert left <= set(await client.zrange(key, 0, -1))
+
+
 async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(
     tmp_path: Path, connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:

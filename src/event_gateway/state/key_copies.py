@@ -133,7 +133,7 @@ async def _read(client: Redis, found: Sequence[bytes]) -> AsyncIterator[list[Key
             fields, ttl, due = answers[number * 3 : number * 3 + 3]
             if fields:
                 copies.append(KeyCopy(key, DELIVERY.name, _flat(fields), _expiry(ttl), due))
-    large: list[tuple[bytes, Family, int]] = []
+    large: list[tuple[bytes, Family, int, float]] = []
     if others:
         async with client.pipeline(transaction=False) as pipe:
             for key, family in others:
@@ -142,7 +142,7 @@ async def _read(client: Redis, found: Sequence[bytes]) -> AsyncIterator[list[Key
                     case "hash":
                         pipe.hgetall(key)
                     case "zset":
-                        pipe.zrevrange(key, 0, FIRST_PAGE - 1, withscores=True)
+                        pipe.zrange(key, 0, FIRST_PAGE - 1, withscores=True)
                     case "set":
                         pipe.smembers(key)
                     case _:
@@ -154,14 +154,29 @@ async def _read(client: Redis, found: Sequence[bytes]) -> AsyncIterator[list[Key
                 continue  # it has just expired
             copies.append(KeyCopy(key, family.name, _items(family, value), _expiry(ttl)))
             if family.type == "zset" and len(value) == FIRST_PAGE:
-                large.append((key, family, ttl))
+                large.append((key, family, ttl, value[-1][1]))
     yield copies
-    for key, family, ttl in large:
-        # From the highest score on: what expires is at the other end, and moves nothing.
-        begin = FIRST_PAGE
-        while value := await client.zrevrange(key, begin, begin + PAGE - 1, withscores=True):
+    for key, family, ttl, highest in large:
+        async for value in _from(client, key, highest):
             yield [KeyCopy(key, family.name, _items(family, value), _expiry(ttl))]
-            begin += PAGE
+
+
+async def _from(client: Redis, key: bytes, score: float) -> AsyncIterator[list[Any]]:
+    """The members of a sorted set from a score on, with their scores.
+
+    Upwards and by score: most scores are times, so what changes meanwhile moves to the end, which
+    is read last, and what leaves moves no others past the reader.
+    """
+    same = 0  # members of this score that are behind the reader
+    while True:
+        page = await client.zrangebyscore(key, score, "+inf", same, PAGE, withscores=True)
+        if page:
+            yield page
+        if len(page) < PAGE:
+            return
+        last = float(page[-1][1])
+        # Half a page again, in case some of them have left.
+        same, score = (same + PAGE // 2, score) if last == score else (0, last)
 
 
 def _family_of(key: bytes) -> Family | None:
