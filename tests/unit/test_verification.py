@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
@@ -309,6 +310,19 @@ def test_the_limits_that_were_signed_count() -> None:
     lines = export(left=30, retention=None, max_messages=31)
     lines[0] = encode(msgspec.json.decode(lines[0]) | {"max_messages": 1000})
     assert verified(lines)["problems"] == []
+
+
+def test_limits_of_any_size_are_compared() -> None:
+    """Whoever writes an export, and signs its anchors, does not end the verification."""
+    for limits in ({"retention": 1e300}, {"max_messages": 10**400}, {"max_bytes": 10**400}):
+        lines = export(left=30, **{"retention": None} | limits)
+        lines[0] = encode(msgspec.json.decode(lines[0]) | {"max_messages": None, "max_bytes": None})
+        assert kinds(verified(lines)) == {"left_early"}, limits
+    (former, *_) = anchors_of(export())
+    altered = former.statement.replace("retention: 31536000.000s", "retention: nans")
+    assert altered != former.statement
+    with pytest.raises(ValueError, match="no number of seconds"):
+        msgspec.structs.replace(former, statement=altered).read()
 
 
 def test_anchors_of_the_first_version_are_verified() -> None:

@@ -6,6 +6,7 @@ ed25519 (RFC 8032). Whoever holds an anchor outside can tell whether the chain w
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _KEYS = {
     2: ("stream", "sequence", "link", "time", "first", "first-time", "retention", "max-messages",
         "max-bytes", "held-since", "previous"),
 }  # fmt: skip
+_SECONDS = re.compile(r"[0-9]+\.[0-9]{3}s")
 _TITLES = {f"event-gateway anchor {version}": version for version in _KEYS}
 
 
@@ -101,6 +103,8 @@ class Anchor(msgspec.Struct, frozen=True, tag="anchor"):
             raise ValueError("the statement has not the lines of an anchor")
         values = {key: "" if value == NONE else value for key, _, value in pairs}
         retention = values["retention"]
+        if retention and _SECONDS.fullmatch(retention) is None:
+            raise ValueError("the retention is no number of seconds")
         return Statement(
             values["stream"], int(values["sequence"]), values["link"], values["time"],
             int(values["first"]), values["first-time"],

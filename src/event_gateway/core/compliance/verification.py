@@ -20,11 +20,11 @@ from event_gateway.core.compliance.chain import (
     stored_size,
 )
 from event_gateway.core.compliance.export import Begin, End, Line, MessageLine, decode_line
-from event_gateway.core.text.times import parse_time, rfc3339
+from event_gateway.core.text.times import LATEST, parse_time, rfc3339
 
 MAX_PROBLEMS = 100  # that are told; all are counted
 SLACK = 3600.0  # seconds by which clocks, and the chain behind the stream, may be off
-NEARLY = 0.99  # of max_messages or max_bytes, at which the oldest messages leave
+NEARLY = 99  # percent of max_messages or max_bytes, at which the oldest messages leave
 LARGE = 1024 * 1024  # bytes of a message that may have left last
 
 
@@ -310,7 +310,7 @@ class Verification:
         if first < left:
             why = "are never dropped"
             if until < math.inf:
-                why = f"stay until {rfc3339(until)} at least"
+                why = f"stay until {rfc3339(min(until, LATEST))} at least"
             elif self._hold and not begin.held_since:
                 why = f"are held since {self._hold}, as the last anchor says"
             self._problem("left_early", first, left - 1,
@@ -322,8 +322,8 @@ class Verification:
         if claim.held:
             return False
         present = self._seen - left + 1
-        return (claim.max_messages is not None and present >= NEARLY * claim.max_messages) or (
-            claim.max_bytes is not None and self._bytes + LARGE >= NEARLY * claim.max_bytes
+        return _is_nearly(present, claim.max_messages) or _is_nearly(
+            self._bytes + LARGE, claim.max_bytes
         )
 
     def _note_hold(self, statement: Statement) -> None:
@@ -364,6 +364,11 @@ class Verification:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(kind, first, last, detail))
+
+
+def _is_nearly(count: int, limit: int | None) -> bool:
+    """Whether a count has come to a limit, of any size: an export may say what it wants."""
+    return limit is not None and 100 * count >= NEARLY * limit
 
 
 def _retention(statement: Statement, begin: Begin) -> float:
