@@ -18,17 +18,18 @@ async def test_rejected_input_is_listed_shown_and_taken_in_again(
     rule = {"type": "placed", "schema": SCHEMA, "enforce": "reject"}
     assert (await client.http.post("/v1/event-types", json=rule)).status_code == 201
     await client.nats.publish("events.placed", PLACED, headers={"Team": "shop"})
+    await client.nats.publish("events.placed", PLACED)
     await client.nats.publish("events.other", b"\xff{")
     async with asyncio.timeout(PATIENCE):
-        while len((await run("rejected", "list", "--json")).json) < 2:
+        while len((await run("rejected", "list", "--json")).json) < 3:
             await asyncio.sleep(0.05)
-    head, other, placed = (await run("rejected", "list")).out.splitlines()
+    head, other, placed, _ = (await run("rejected", "list")).out.splitlines()
     assert head.split() == ["SEQ", "TIME", "REASON", "SUBJECT", "DETAIL"]
     assert (other.split()[2], placed.split()[2]) == ("malformed", "schema")
     found = (await run("rejected", "list", "--search", "sku_", "--json")).json
-    assert [item["subject"] for item in found] == ["events.placed"]
-    seq = str(found[0]["seq"])
-    assert (await run("rejected", "show", seq)).json == found[0], "JSON for programs"
+    assert [item["subject"] for item in found] == ["events.placed"] * 2
+    later, seq = (str(item["seq"]) for item in found)
+    assert (await run("rejected", "show", seq)).json == found[1], "JSON for programs"
     async with at_a_terminal("rejected", "show", seq, **access(gateway)) as terminal:
         assert await terminal.ended() == 0
     assert "reason:  schema" in terminal.seen
@@ -43,6 +44,9 @@ async def test_rejected_input_is_listed_shown_and_taken_in_again(
     taken = await run("rejected", "retry", seq)
     assert taken.status == 0, taken.err
     assert taken.out.startswith(f"{seq}: taken in, sequence ")
+    stopped = await run("rejected", "retry", later, "99")
+    assert (stopped.status, stopped.err) == (1, "there is no rejected input 99\n")
+    assert stopped.out.startswith(f"{later}: taken in, sequence "), "what it did before is told"
     assert [item["reason"] for item in (await run("rejected", "list", "--json")).json] == [
         "malformed"
     ]

@@ -67,14 +67,18 @@ def retry(
     Do that once its cause is mended, such as a schema. It stops at the first that is still no
     event; that one stays rejected.
     """
+    taken: list[dict[str, int]] = []
 
-    async def work(client: "GatewayClient") -> list[dict[str, int]]:
-        return [
-            {"seq": seq} | await request_json(client, "POST", f"{PATH}/{seq}/retry")
-            for seq in seqs
-        ]  # fmt: skip
+    async def work(client: "GatewayClient") -> None:
+        for seq in seqs:
+            answer = await request_json(client, "POST", f"{PATH}/{seq}/retry")
+            taken.append({"seq": seq} | answer)
 
-    print_answer(as_json, run_with_client(url, key, work), _taken)
+    try:
+        run_with_client(url, key, work)
+    finally:
+        if taken:
+            print_answer(as_json, taken, _taken)
 
 
 def _details(item: dict[str, Any]) -> list[Line]:
