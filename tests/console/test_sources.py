@@ -82,6 +82,9 @@ async def test_a_source_is_made_tried_and_changed(
     await page.get_by_label("Body").fill("{}")
     await page.get_by_role("button", name="Try it").click()
     await shown.until("refused")
+    await page.get_by_label("Headers").fill('{"a":' * 2000)
+    await page.get_by_role("button", name="Try it").click()
+    await shown.until("The headers are not JSON")
 
     # With an overlap both values verify.
     await page.get_by_role("button", name="Rotate the secret").click()
@@ -123,7 +126,18 @@ async def test_a_source_is_made_tried_and_changed(
                 await expect(buttons).to_have_count(0)
             other.check_faultless()
 
-    await page.get_by_role("link", name="gh", exact=True).click()
+    # What is signed stays as it is, line breaks and all, when something else is changed.
+    lines = {"name": "lines", "type": "hmac", "secret_name": "gh_secret", "header": "x-sig",
+             "signed": "{method}\n{body}\n", "event": {"type": "a.b"}}  # fmt: skip
+    assert (await client.http.post("/v1/sources", json=lines)).status_code == 201
+    await shown.open("/sources/lines/edit")
+    await page.get_by_label("Description").fill("By lines")
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("lines is changed.")
+    saved = (await client.http.get("/v1/sources/lines")).json()
+    assert (saved["signed"], saved["description"]) == (lines["signed"], "By lines")
+
+    await shown.open("/sources/gh")
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_role("button", name="Delete the source").click()
     await shown.until("gh is deleted.")

@@ -89,7 +89,7 @@ def _headers(text: str) -> tuple[dict[str, str], str]:
     if text.startswith("{"):
         try:
             members = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return {}, f"The headers are not JSON: {error}."
         return {str(name): str(value) for name, value in members.items()}, ""
     headers = {}

@@ -31,7 +31,7 @@ SETTINGS = {
     "dns": ("DNS name in the client certificate", ""),
     "uri": ("URI in the client certificate", ""),
 }
-LONG = frozenset(("topics", "public_key"))
+LONG = frozenset(("topics", "public_key", "signed"))
 ATTRIBUTES = ("type", "subject", "id", "time", "source")
 CHECKS = ("enabled", "keep_refused")
 
@@ -89,8 +89,15 @@ def _definition(visit: Visit) -> dict[str, Any]:
     body: dict[str, Any] = {name: text for name in names if (text := visit.field(name))}
     if "topics" in body:
         body["topics"] = body["topics"].split()
+    if "signed" in body:
+        body["signed"] = _signed(visit)
     event = {name: text for name in ATTRIBUTES if (text := visit.field(f"event__{name}"))}
     return body | {"event": event} | {name: bool(visit.field(name)) for name in CHECKS}
+
+
+def _signed(visit: Visit) -> str:
+    """What is signed, character for character: a line break at its end counts."""
+    return visit.form.get("signed", [""])[0]
 
 
 def _done(visit: Visit, source: Mapping[str, Any], text: str) -> Response:
@@ -113,6 +120,7 @@ async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Res
     fields = ("name", "type", "description", "tolerance", "etag", *CHECKS, *SETTINGS)
     values = {name: visit.field(name) for name in fields}
     values |= {f"event__{name}": visit.field(f"event__{name}") for name in ATTRIBUTES}
+    values["signed"] = _signed(visit)
     return await _form(visit, values, errors, former=former, types=types)
 
 
