@@ -7,6 +7,7 @@ seconds, then longer and longer, after a request that no leader of the source ha
 leader of the stream begins anew, behind the last message that the stream has.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -81,8 +82,8 @@ class CopyWatch:
             for name, found in still.items()
             if now >= found.due_at and (infos[name].config.num_replicas or 1) > 1
         ]
-        for name in due[:AT_ONCE]:
-            await self._change(name, still[name])
+        # At the same time: where the user may not, NATS does not answer, which takes seconds.
+        await asyncio.gather(*(self._change(name, still[name]) for name in due[:AT_ONCE]))
 
     def _found(self, name: str, infos: Mapping[str, StreamInfo], now: float) -> _Still | None:
         """What stands still in a stream; None if nothing does, or if nobody could copy now."""
