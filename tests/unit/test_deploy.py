@@ -12,6 +12,7 @@ import yaml
 
 from event_gateway.config.load import load
 from event_gateway.request.transformations import compile_definition
+from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.transport.egress_guard import url_rule
 from package.dockerfile import stages
 from support.all_commands import all_commands
@@ -150,6 +151,19 @@ def test_the_configuration_of_the_chart(tmp_path: Path) -> None:
         path.write_text(yaml.safe_dump(values["config"]))
         load(path, {"REDIS_PASSWORD": "x"}, transformation_rule=compile_definition,
              url_rule=url_rule)  # fmt: skip
+
+
+def test_the_gateway_finds_the_sealing_key_that_the_guide_to_kubernetes_makes(
+    tmp_path: Path,
+) -> None:
+    guide = (ROOT / "docs/guides/kubernetes.md").read_text()
+    made = next(line for line in guide.splitlines() if "generic gateway-secrets" in line)
+    for name in re.findall(r"--from-file=(\S+)", made):
+        (tmp_path / name).write_text(f"the content of {name}")
+    found = ExternalSecrets({}, "EVENT_GATEWAY_SECRET_", tmp_path)
+    assert found.find("siem_token") == ("file", "the content of siem_token")
+    assert found.sealing_key() == "the content of sealing_key"
+    assert "sealing_key." in (CHART / "values.yaml").read_text()
 
 
 def test_workflows_call_what_a_laptop_calls() -> None:
