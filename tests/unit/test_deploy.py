@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,21 @@ def test_workflows_call_what_a_laptop_calls() -> None:
     assert run.count("make package") == 2
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert "package" in targets
+
+
+def test_the_release_pushes_the_image_that_the_chart_asks_for() -> None:
+    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    steps = {step["id"]: step for step in release["jobs"]["image"]["steps"] if "id" in step}
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    output = subprocess.run(
+        ["bash", "-ec", "GITHUB_OUTPUT=/dev/stdout; " + steps["name"]["run"]],
+        env={"GITHUB_REF_NAME": f"v{version}", "GITHUB_REPOSITORY": "A/B", "REGISTRY": "r.example"},
+        stdout=subprocess.PIPE, text=True, check=True,
+    ).stdout  # fmt: skip
+    outputs = dict(line.split("=", 1) for line in output.splitlines())
+    tag = re.sub(
+        r"\$\{\{ steps\.name\.outputs\.(\w+) \}\}",
+        lambda found: outputs[found[1]],
+        steps["push"]["with"]["tags"],
+    )
+    assert tag == f"r.example/a/b:{version}"
