@@ -32,7 +32,8 @@ class _Noted(msgspec.Struct):
 
 class SourceCounts:
     """The counts of all processes together, since the registration of a source. A process that
-    crashes loses its last second; nothing depends on them."""
+    ends loses its last second, and what comes while Redis is away is not counted; nothing depends
+    on them."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
