@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from support.console import Console, Tab, tab
+from support.console import PHONE, Console, Tab, tab
 
 pytestmark = pytest.mark.browser
 PUSH = b'{"ref": "refs/heads/main", "repository": {"full_name": "octocat/hello"}}'
@@ -128,8 +128,18 @@ async def test_a_source_is_made_tried_and_changed(
 
     # What is signed stays as it is, line breaks and all, when something else is changed.
     lines = {"name": "lines", "type": "hmac", "secret_name": "gh_secret", "header": "x-sig",
-             "signed": "{method}\n{body}\n", "event": {"type": "a.b"}}  # fmt: skip
+             "signed": "{method}\n{body}\n", "event": {"type": "a.b"}, "description": "w" * 1000,
+             "keep_refused": True}  # fmt: skip
     assert (await client.http.post("/v1/sources", json=lines)).status_code == 201
+    # Nor is a page wider than the screen, whatever words somebody has sent.
+    async with httpx.AsyncClient() as provider:
+        odd = {"x-sig": "s" * 500, f"x-{'h' * 200}": "v" * 500}
+        refused = await provider.post(url.replace("/gh", "/lines"), content=b"{", headers=odd)
+        assert refused.status_code == 401
+    await shown.become(PHONE, "light")
+    for path in ("/sources/lines", "/rejected/1"):
+        await shown.open(path)
+        await shown.check_accessible()
     await shown.open("/sources/lines/edit")
     await page.get_by_label("Description").fill("By lines")
     await page.get_by_role("button", name="Save the changes").click()
