@@ -150,6 +150,13 @@ def test_runbooks_exist() -> None:
         assert path.exists(), url
 
 
+def test_the_runbooks_name_each_rule() -> None:
+    rules = yaml.safe_load((SHIPPED / "rules.yaml").read_text())
+    names = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    runbooks = (FOLDER.parents[2] / "docs/runbooks.md").read_text()
+    assert names == set(re.findall(r"`(EventGateway\w+)`", runbooks))
+
+
 def _anchors(page: str) -> set[str]:
     """The anchors that a page's headings make."""
     headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
