@@ -222,19 +222,33 @@ ENDPOINTS = {
 }  # fmt: skip
 
 
+def _converted(endpoints: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", snippets("guides/moving.md")["convert"].text],
+        input=json.dumps(endpoints), capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_no_endpoint_of_another_product_takes_the_place_of_another() -> None:
+    endpoints = [{"id": name, "url": "https://a.example"} for name in ("a.b", "a-b")]
+    converted = _converted({"data": endpoints})
+    assert converted.returncode == 1
+    assert "two endpoints would be called a-b" in converted.stderr
+    assert not converted.stdout
+
+
 @pytest.mark.parametrize("product", ENDPOINTS)
 def test_endpoints_of_other_products_become_webhooks(product: str, tmp_path: Path) -> None:
     """The answers are written by their documentation."""
-    converted = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", snippets("guides/moving.md")["convert"].text],
-        input=json.dumps(ENDPOINTS[product]), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    converted = _converted(ENDPOINTS[product])
+    assert converted.returncode == 0, converted.stderr
     file = tmp_path / "gateway.yaml"
     file.write_text(converted.stdout)
     webhooks = load(file, {}, transformation_rule=lambda _: None, url_rule=url_rule).webhooks
     ids = {"svix": ["crm", "ep_2"], "convoy": ["c-1"], "outpost": ["des_1"]}[product]
     assert sorted(webhooks) == ids
-    assert webhooks[ids[0]].enabled is (product != "svix")
+    assert not any(webhook.enabled for webhook in webhooks.values())  # the former one sends yet
+    assert ("crm is disabled" in converted.stderr) is (product == "svix")
     assert webhooks[ids[-1]].events == [">"]
 
 
