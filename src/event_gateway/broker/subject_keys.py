@@ -90,6 +90,7 @@ class SubjectKeys:
     ) -> bool:
         """As :meth:`write` with the same key sealed anew; overwrites the former message on disk. It
         may have been replaced already by a process that ended before it overwrote that."""
+        await self._overwrite_before(stream, person, revision)
         anew = msgspec.structs.replace(entry, sealed=sealed)
         if not await self.write(stream, person, anew, revision):
             present, present_revision = await self.read(stream, person)
@@ -129,6 +130,20 @@ class SubjectKeys:
                 found.append((stream, person, _decode(message.data), message.seq))
             yield found
             position = page.messages[-1].seq + 1 if page.remaining and page.messages else None
+
+    async def _overwrite_before(self, stream: str, person: str, revision: int) -> None:
+        """Overwrites what a process that has ended left of an entry before a revision: JetStream
+        would drop it to keep another one."""
+        try:
+            first = await self._broker.js.get_msg(
+                STREAM, 1, f"{SUBJECT}.{stream}.{person}", next=True
+            )
+        except NotFoundError:
+            return
+        except _FAILURES as error:
+            raise failure(self._broker, error) from None
+        if first.seq is not None and first.seq < revision:
+            await self._overwrite(first.seq)
 
     async def _overwrite(self, revision: int) -> None:
         try:
