@@ -49,7 +49,9 @@ async def test_a_retry_does_not_overtake_on_an_ordered_webhook(
     await receiver.until(1, "/w")
     receiver.holds["/w"] = second  # the retry waits until the replay has ended
     first.set()
-    await client.until("w", sent[0]["id"], "retrying")
+    async with asyncio.timeout(PATIENCE):
+        while not (await client.delivery("w", sent[0]["id"]))["attempts"]:
+            await asyncio.sleep(0.02)
     replay = await _replay(client, webhook="w", from_seq=1)
     assert (replay["matched"], replay["queued"], replay["skipped"]) == (4, 0, 4)
     second.set()

@@ -23,6 +23,7 @@ PARTS = (
     "sign", "requests of one event for 10", "metrics of a delivery", "CESQL, one equality",
     "CESQL, usual", "CESQL, ten conditions", "CESQL, parse the usual",
     "door: a known key", "door: a known key with a limit", "door: a known token",
+    "chain: digest of a message", "export: line of a message", "verify: line of a message",
 )  # fmt: skip
 LATENCIES = ("p50", "p95", "p99", "p99.9")
 FIGURES = {

@@ -70,7 +70,14 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
     assert "another-token" not in everything
     refused = await client.http.delete("/v1/secrets/theirs")
     assert (refused.status_code, "webhooks w" in refused.json()["detail"]) == (409, True)
+    source = {"name": "gh", "type": "github", "secret_name": "theirs"}
+    assert (await client.http.post("/v1/sources", json=source)).status_code == 201
     assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
+    async with asyncio.timeout(PATIENCE):
+        while "webhooks w" in (refused := await client.http.delete("/v1/secrets/theirs")).text:
+            await asyncio.sleep(0.05)
+    assert (refused.status_code, "sources gh" in refused.json()["detail"]) == (409, True)
+    assert (await client.http.delete("/v1/sources/gh")).status_code == 204
     async with asyncio.timeout(PATIENCE):
         while (await client.http.delete("/v1/secrets/theirs")).status_code == 409:
             await asyncio.sleep(0.05)

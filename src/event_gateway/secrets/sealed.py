@@ -161,9 +161,10 @@ class SealedSecrets:
         unreadable = self._registry.is_unreadable("secret", name)
         if sealed is None and not unreadable:
             raise Unknown(f"there is no sealed secret {name}")
-        users = self.users().get(name)
-        if users:
+        if users := self.users().get(name):
             raise Conflict(f"the secret {name} is used by the webhooks {', '.join(users[:10])}")
+        if sources := self.sources(name):
+            raise Conflict(f"the secret {name} is used by the sources {', '.join(sources[:10])}")
         try:
             if sealed is None:
                 await self._registry.remove_unreadable("secret", name)
@@ -211,6 +212,11 @@ class SealedSecrets:
             for name in {method.secret_name for method in webhook.security if method.secret_name}:
                 users.setdefault(name, []).append(webhook.id)
         return users
+
+    def sources(self, name: str) -> list[str]:
+        """The names of the sources that use a secret."""
+        sources = self._registry.sources.values()
+        return [source.name for source in sources if source.settings.secret_name == name]
 
     def _check_signing_key(self, name: str, value: str) -> None:
         """Raises InvalidDefinition if the value is meant to sign, and cannot."""

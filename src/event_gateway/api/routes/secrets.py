@@ -205,7 +205,7 @@ async def delete_secret(
     condition: Conditional,
     name: str,
 ) -> None:
-    """Deletes a secret. 409 if a webhook names it."""
+    """Deletes a secret. 409 if a webhook or a source names it."""
     if not _sees(parts, caller, name):
         raise Unknown(f"there is no sealed secret {name}")
     check_changeable(parts, name, caller)

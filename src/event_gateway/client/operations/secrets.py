@@ -46,7 +46,7 @@ class SecretsOperations(Caller):
     def delete_secret(
         self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> None:
-        """Deletes a secret. 409 if a webhook names it."""
+        """Deletes a secret. 409 if a webhook or a source names it."""
         self._call(
             "DELETE",
             f"/v1/secrets/{in_path(name)}",
@@ -146,7 +146,7 @@ class AsyncSecretsOperations(AsyncCaller):
     async def delete_secret(
         self, name: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> None:
-        """Deletes a secret. 409 if a webhook names it."""
+        """Deletes a secret. 409 if a webhook or a source names it."""
         await self._call(
             "DELETE",
             f"/v1/secrets/{in_path(name)}",
