@@ -94,6 +94,11 @@ async def _everything(client: Client, receiver: Receiver) -> None:
     assert answer.status_code == 201, answer.text
     answer = await client.http.post("/v1/deliveries/late/last/cancel")
     assert answer.status_code == 200, answer.text
+    source = {"name": "gh", "type": "github", "secret_name": "missing"}
+    answer = await client.http.post("/v1/sources", json=source)
+    assert answer.status_code == 201, answer.text
+    answer = await client.http.post("/v1/sources/gh", content=b"{}")
+    assert answer.status_code == 401, answer.text
 
 
 async def _has_ended(client: Client, replay: str) -> bool:
@@ -157,6 +162,7 @@ async def test_every_key_is_declared_and_a_deleted_webhook_leaves_only_declared_
         await _until(lambda: redis.exists("position:inorder"))
         await _until(lambda: redis.exists("keys_used"))
         await _until(lambda: redis.exists("webhook_history:inorder"))
+        await _until(lambda: redis.keys("source:gh:*"))
         seen = {await _assert_declared(redis, key) async for key in redis.scan_iter()}
     assert {family.name for family in FAMILIES} - seen <= FLEETING
 
