@@ -128,7 +128,7 @@ async def test_a_source_is_made_tried_and_changed(
 
     # What is signed stays as it is, line breaks and all, when something else is changed.
     lines = {"name": "lines", "type": "hmac", "secret_name": "gh_secret", "header": "x-sig",
-             "signed": "{method}\n{body}\n", "event": {"type": "a.b"}, "description": "w" * 1000,
+             "signed": "{target}\n{body}\n", "event": {"type": "a.b"}, "description": "w" * 1000,
              "keep_refused": True}  # fmt: skip
     assert (await client.http.post("/v1/sources", json=lines)).status_code == 201
     # Nor is a page wider than the screen, whatever words somebody has sent.
@@ -146,6 +146,19 @@ async def test_a_source_is_made_tried_and_changed(
     await shown.until("lines is changed.")
     saved = (await client.http.get("/v1/sources/lines")).json()
     assert (saved["signed"], saved["description"]) == (lines["signed"], "By lines")
+
+    # A trial of a request whose path is signed, then of one to a source that is there no more.
+    path = "/v1/sources/lines?a=1"
+    proof = hmac.new(b"another-value-of-some-length", f"{path}\n{{}}\n".encode(), "sha256")
+    await page.get_by_text("With a request that you have captured").click()
+    await page.get_by_label("Headers").fill(f"x-sig: {proof.hexdigest()}")
+    await page.get_by_label("Body").fill("{}")
+    await page.get_by_label("Path").fill(path)
+    await page.get_by_role("button", name="Try it").click()
+    await shown.until("It is the provider's, and would become:")
+    assert (await client.http.delete("/v1/sources/lines")).status_code == 204
+    await page.get_by_role("button", name="Try it").click()
+    await shown.until("there is no source lines")
 
     await shown.open("/sources/gh")
     await page.get_by_role("button", name="Delete", exact=True).click()

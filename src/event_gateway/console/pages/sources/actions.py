@@ -43,12 +43,11 @@ async def test(visit: Visit) -> Response:
         return await visit.render("sources/tested.html", tried=None, problem=problem)
     if headers or content:
         body = {"headers": headers, "body": content}
-        if visit.field("received_at"):
-            body["received_at"] = visit.field("received_at")
+        body |= {name: text for name in ("path", "received_at") if (text := visit.field(name))}
     try:
         tried = await visit.gateway.try_source(visit.path("name"), body)
     except GatewayError as error:
-        if error.status not in (422, 503):
+        if error.status == 401:
             raise
         told = [f"{each['key']} {each['detail']}" for each in error.problem.get("errors") or []]
         return await visit.render(
