@@ -42,6 +42,14 @@ def test_a_command_is_one_that_exists(words: list[str]) -> None:
     _parses(words)
 
 
+def test_the_image_has_a_python_with_which_tests_were_run() -> None:
+    found = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert found
+    compatibility = (ROOT / "docs/compatibility.md").read_text()
+    assert re.search(rf"^\|.*\| {re.escape(found[1])} \| (the named set passes|all tests)",
+                     compatibility, re.MULTILINE)  # fmt: skip
+
+
 def test_the_image_runs_as_a_user_by_number_without_a_shell() -> None:
     user = IMAGE.last("USER")
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
