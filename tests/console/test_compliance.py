@@ -1,13 +1,18 @@
 """What proves a compliance stream, in a real browser: chain, export, a hold, a redaction."""
 
+import asyncio
+import contextlib
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser
 
+from event_gateway.console.pages.streams.compliance import MAX_OF_A_USER
 from support.client import event
 from support.console import gateway_and_console, tab
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 CONFIG = {
@@ -70,3 +75,23 @@ async def test_a_compliance_stream_is_proved_held_and_redacted(
                 assert await other.page.get_by_role("button", name=label).count() == 0
             other.check_faultless()
         shown.check_faultless()
+
+
+async def test_nobody_takes_all_connections_to_the_gateway_by_exports(tmp_path: Path) -> None:
+    path = "/streams/records/compliance/export"
+    async with gateway_and_console(tmp_path, CONFIG) as console:
+        large = event("audit.login", {"user": "u-4711", "text": "x" * 10_000})
+        for batch in range(6):  # more than the buffers of a connection hold
+            await console.client.send([large | {"id": f"{batch}-{number}"} for number in range(90)])
+        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
+            await http.post("/sign-in", data={"key": console.key}, headers={"Origin": console.url})
+            async with contextlib.AsyncExitStack() as exports:
+                for _ in range(MAX_OF_A_USER):
+                    begun = await exports.enter_async_context(http.stream("GET", path))
+                    assert begun.status_code == 200
+                refused = await http.get(path)
+                assert refused.status_code == 429
+                assert "Try again when one has ended" in refused.text
+            async with asyncio.timeout(PATIENCE):  # those that broke off make room
+                while (await http.get(path)).status_code == 429:
+                    await asyncio.sleep(0.05)

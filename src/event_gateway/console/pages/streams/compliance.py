@@ -1,6 +1,7 @@
 """What proves a compliance stream: its chain, anchors, export, legal holds, and redaction."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,11 @@ from event_gateway.client import GatewayError
 from event_gateway.console.downloads import Download
 from event_gateway.console.formats import segment
 from event_gateway.console.visit import PAGE, Visit
+
+MAX_EXPORTS = 20  # of a console at once, as each holds a connection to the gateway
+MAX_OF_A_USER = 3
+
+_exports: Counter[str] = Counter()  # under way, by the id of their user
 
 
 async def show(visit: Visit) -> Response:
@@ -34,16 +40,33 @@ async def show(visit: Visit) -> Response:
 
 async def export(visit: Visit) -> Response:
     """The stream with its chain as a file, which is verified without the gateway."""
-    name = visit.path("name")
+    name, user = visit.path("name"), str(visit.caller["id"])
+    if _exports[user] >= MAX_OF_A_USER or _exports.total() >= MAX_EXPORTS:
+        return await visit.render(
+            "error.html", 429, title="Too many exports", errors=[], retry=False,
+            detail=f"{MAX_OF_A_USER} of yours or {MAX_EXPORTS} of this console are under way.",
+            remedy="Try again when one has ended, or use event-gateway streams export.",
+        )  # fmt: skip
+    _exports[user] += 1
+
+    def ended() -> None:
+        _exports[user] -= 1
+        if not _exports[user]:
+            del _exports[user]
+
     chunks = visit.gateway.chunks(f"/v1/streams/{segment(name)}/export")
-    first = await anext(chunks)  # or why it is refused
+    try:
+        first = await anext(chunks)  # or why it is refused
+    except BaseException:
+        ended()
+        raise
 
     async def content() -> AsyncIterator[bytes]:
         yield first
         async for chunk in chunks:
             yield chunk
 
-    return Download(content(), f"{name}.ndjson", "application/x-ndjson")
+    return Download(content(), f"{name}.ndjson", "application/x-ndjson", ended)
 
 
 async def hold(visit: Visit) -> Response:
