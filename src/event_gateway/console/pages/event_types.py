@@ -58,7 +58,7 @@ async def save(visit: Visit) -> Response:
             continue
         try:
             body[name] = json.loads(visit.field(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             errors[name] = f"This is not JSON: {error}."
     if errors:
         return await _form(visit, _given(visit), errors, former)

@@ -47,7 +47,7 @@ async def test(visit: Visit) -> Response:
     text = visit.field("event")
     try:
         event = json.loads(text) if text else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problem = f"The event is not JSON: {error}."
         return await visit.render("webhooks/tested.html", tried=None, problem=problem)
     try:

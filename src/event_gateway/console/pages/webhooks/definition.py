@@ -61,7 +61,7 @@ def definition_of(form: Mapping[str, list[str]]) -> tuple[dict[str, Any], dict[s
     for name in (MORE, "filters"):
         try:
             value = json.loads(given[name]) if given[name] else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             errors[name] = f"is not JSON: {error}"
             continue
         if value is None:
