@@ -50,7 +50,8 @@ async def test_a_retry_does_not_overtake_on_an_ordered_webhook(
     receiver.holds["/w"] = second  # the retry waits until the replay has ended
     first.set()
     async with asyncio.timeout(PATIENCE):
-        while not (await client.delivery("w", sent[0]["id"]))["attempts"]:
+        path = f"/v1/deliveries/w/{sent[0]['id']}"
+        while not (await client.http.get(path)).json().get("attempts"):
             await asyncio.sleep(0.02)
     replay = await _replay(client, webhook="w", from_seq=1)
     assert (replay["matched"], replay["queued"], replay["skipped"]) == (4, 0, 4)

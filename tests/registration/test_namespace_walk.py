@@ -242,6 +242,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "GET /v1/streams/{name}/records/{seq}": [("/v1/streams/orders/records/1", OPERATORS, None)],
     "GET /v1/streams/{name}/sse": [],  # see the test of live events
     "GET /v1/ws": [("/v1/ws", 426, None)],
+    "GET /v1/source-types": [("/v1/source-types", OPERATORS, None)],
     "GET /v1/sources": [("/v1/sources", OPERATORS, None)],
     "POST /v1/sources": [("/v1/sources", OPERATORS, {"name": "s", "type": "github"})],
     "GET /v1/sources/{name}": [("/v1/sources/s", OPERATORS, None)],
