@@ -4,7 +4,7 @@ Starts a gateway, and calls each operation with generated requests, valid and no
 and as callers with fewer scopes. A response must have a status, a content type, headers and a body
 that the document names; what violates the document must be refused; nothing may be a server error.
 
-20,000 requests take 20 minutes on two cores that other work keeps busy: some 13,000 of them, as the
+20,000 requests take an hour on two cores that other work keeps busy: some 13,000 of them, as the
 operator, try each parameter and member at its bounds; the others are random, for each caller.
 """
 
