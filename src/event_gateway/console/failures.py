@@ -1,5 +1,6 @@
 """What a page says when the gateway refuses a request, or does not answer."""
 
+import re
 from typing import Any
 
 from event_gateway.client import GatewayError, GatewayUnreachable
@@ -45,10 +46,31 @@ def described(error: GatewayError | GatewayUnreachable) -> dict[str, Any]:
         "remedy": remedy,
         "errors": [
             each
-            for each in error.problem.get("errors") or []
+            for each in _listed(error)
             if each["detail"] not in error.detail  # which tells of one alone
         ],
         "retry": error.status == 503,
+    }
+
+
+def faults(error: GatewayError) -> str:
+    """What is wrong with a request, for a form that names its fields: all faults that the gateway
+    found, or its one sentence where it lists none."""
+    return " ".join(str(each["detail"]) for each in _listed(error)) or error.detail
+
+
+def keyed_faults(error: GatewayError) -> str:
+    """What is wrong with a request, where the page does not show beside which field: each fault
+    after the member that it is of."""
+    return "; ".join(f"{each['key']} {each['detail']}" for each in _listed(error)) or error.detail
+
+
+def faults_by_member(error: GatewayError) -> dict[str, str]:
+    """What is wrong, by the member of the body that it is of or in: that of ``a`` for ``a.b`` and
+    ``a[0]``. Empty where the gateway lists no faults."""
+    return {
+        re.split(r"[.\[]", str(each.get("key") or ""), maxsplit=1)[0]: str(each["detail"])
+        for each in _listed(error)
     }
 
 
@@ -56,3 +78,7 @@ def in_a_line(error: GatewayError | GatewayUnreachable) -> str:
     """The error as a message on a page."""
     shown = described(error)
     return f"{shown['title']}: {shown['detail']}"
+
+
+def _listed(error: GatewayError) -> list[dict[str, Any]]:
+    return error.problem.get("errors") or []

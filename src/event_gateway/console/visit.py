@@ -113,6 +113,14 @@ class Visit:
             self.sessions.flash(response, kind, text)
         return response
 
+    def saved(
+        self, path: str, text: str, warnings: Sequence[Mapping[str, Any]]
+    ) -> RedirectResponse:
+        """Leads to the page of a definition that was saved. The message ends with the gateway's
+        ``warnings``: what the definition does that its author may not expect."""
+        notes = [f"Note: {each['detail']}." for each in warnings]
+        return self.redirect(path, " ".join([text, *notes]), "warning" if notes else "ok")
+
 
 def render(templates: Environment, template: str, status: int, **values: Any) -> HTMLResponse:
     """A page of a template."""

@@ -5,6 +5,7 @@ import asyncio
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
 
@@ -54,8 +55,7 @@ async def silence(visit: Visit) -> Response:
     except GatewayError as error:
         if error.status not in (404, 422):
             raise
-        told = [each["detail"] for each in error.problem.get("errors") or []]
-        return await _form(visit, given, " ".join(told) or error.detail)
+        return await _form(visit, given, faults(error))
     about = " of ".join(each for each in (made["name"], made["webhook"]) if each)
     return visit.redirect("/alerts", f"Alerts {about.replace('_', ' ')} are silent.")
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from event_gateway.client import GatewayError
 from event_gateway.console.downloads import Download
+from event_gateway.console.failures import keyed_faults
 from event_gateway.console.page_group import PageGroup, page
 from event_gateway.console.periods import with_times
 from event_gateway.console.visit import Visit
@@ -31,8 +32,7 @@ async def list_calls(visit: Visit) -> Response:
     except GatewayError as error:
         if error.status != 422:
             raise
-        told = [f"{each['key']} {each['detail']}" for each in error.problem.get("errors") or []]
-        problem = "; ".join(told) or error.detail
+        problem = keyed_faults(error)
     items = [] if found is None else found["items"]
     return await visit.render(
         "audit_log/list.html",

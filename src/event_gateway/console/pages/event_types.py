@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults_by_member
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
@@ -137,10 +138,7 @@ def _given(visit: Visit) -> dict[str, str]:
 
 def _errors_of(error: GatewayError) -> dict[str, str]:
     """What is wrong, by the field; what is of no field by the empty name."""
-    errors = {
-        str(each.get("key") or "").partition(".")[0]: str(each["detail"])
-        for each in error.problem.get("errors") or []
-    }
+    errors = faults_by_member(error)
     known = {name: text for name, text in errors.items() if name in FIELDS}
     return known or {"": error.detail}
 

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults_by_member
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
 
@@ -49,7 +50,8 @@ async def create(visit: Visit) -> Response:
         if error.status != 422:
             raise
         given = {name: visit.field(name) for name in ("name", "expires_in", *NARROWINGS)}
-        return await _form(visit, given | {"scopes": body["scopes"]}, _errors_of(error))
+        errors = faults_by_member(error) or {"": error.detail}
+        return await _form(visit, given | {"scopes": body["scopes"]}, errors)
     return await visit.render("keys/made.html", made=made, rotated=False)
 
 
@@ -74,14 +76,6 @@ async def _form(visit: Visit, values: Mapping[str, Any], errors: Mapping[str, st
         errors=errors,
         scopes=SCOPES,
     )
-
-
-def _errors_of(error: GatewayError) -> dict[str, str]:
-    errors = {
-        str(each.get("key") or "").partition(".")[0].partition("[")[0]: str(each["detail"])
-        for each in error.problem.get("errors") or []
-    }
-    return errors or {"": error.detail}
 
 
 PAGES = PageGroup(

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults_by_member
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.periods import moment
@@ -41,13 +42,10 @@ async def count(visit: Visit) -> Response:
     except GatewayError as error:
         if error.status not in (404, 409, 422):
             raise
-        errors = {
-            str(each.get("key", "")).partition("[")[0]: each["detail"]
-            for each in error.problem.get("errors") or []
-        }
         return await visit.render(
-            "replays/new.html", 422, given=given, errors=errors, failure=error.detail
-        )
+            "replays/new.html", 422, given=given, errors=faults_by_member(error),
+            failure=error.detail,
+        )  # fmt: skip
     return visit.redirect(f"/replays/{segment(started['id'])}")
 
 

@@ -5,6 +5,7 @@ import asyncio
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
 
@@ -51,8 +52,7 @@ async def delete(visit: Visit) -> Response:
 async def _refused(visit: Visit, error: GatewayError) -> Response:
     if error.status not in (409, 422):
         raise error
-    told = [each["detail"] for each in error.problem.get("errors") or []]
-    return await _list(visit, " ".join(told) or error.detail)
+    return await _list(visit, faults(error))
 
 
 async def _sources(visit: Visit) -> dict[str, list[str]]:

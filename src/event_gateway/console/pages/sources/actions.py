@@ -1,13 +1,13 @@
 """What may be done with a source, beside changing its definition."""
 
-import base64
 import json
-import secrets
 from typing import Any
 
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.failures import faults, keyed_faults
+from event_gateway.console.new_secrets import random_secret, standard_webhooks_key
 from event_gateway.console.visit import Visit
 
 
@@ -35,7 +35,7 @@ async def delete(visit: Visit) -> Response:
 
 
 async def test(visit: Visit) -> Response:
-    """What would come of a request: a part of the page."""
+    """Says what would come of a request: a part of the page."""
     body: Any = None
     headers, problem = _headers(visit.field("headers"))
     content = visit.form.get("body", [""])[0]
@@ -49,10 +49,7 @@ async def test(visit: Visit) -> Response:
     except GatewayError as error:
         if error.status == 401:
             raise
-        told = [f"{each['key']} {each['detail']}" for each in error.problem.get("errors") or []]
-        return await visit.render(
-            "sources/tested.html", tried=None, problem="; ".join(told) or error.detail
-        )
+        return await visit.render("sources/tested.html", tried=None, problem=keyed_faults(error))
     return await visit.render("sources/tested.html", tried=tried, problem="")
 
 
@@ -61,7 +58,8 @@ async def set_secret(visit: Visit) -> Response:
     source = await visit.gateway.show_source(visit.path("name"))
     secret = source.get("secret_name", "")
     given = visit.form.get("value", [""])[0]
-    value = given or _made(source["type"])
+    signs = source["type"] == "standard_webhooks"
+    value = given or (standard_webhooks_key() if signs else random_secret())
     overlap = visit.field("overlap") or "24h"
     present = source["secret_state"] == "present"
     try:
@@ -72,9 +70,7 @@ async def set_secret(visit: Visit) -> Response:
     except GatewayError as error:
         if error.status not in (404, 409, 422):
             raise
-        told = [each["detail"] for each in error.problem.get("errors") or []]
-        text = f"The secret is not set: {' '.join(told) or error.detail}"
-        return visit.redirect(visit.acted_on, text, "error")
+        return visit.redirect(visit.acted_on, f"The secret is not set: {faults(error)}", "error")
     if given:
         also = f" For {overlap} the former value verifies, too." if present else ""
         return visit.redirect(visit.acted_on, f"The secret {secret} is set.{also}")
@@ -100,9 +96,3 @@ def _headers(text: str) -> tuple[dict[str, str], str]:
             return {}, f"The header {line[:60]} is not of the form NAME: VALUE."
         headers[name.strip()] = value.strip()
     return headers, ""
-
-
-def _made(kind: str) -> str:
-    if kind == "standard_webhooks":
-        return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    return secrets.token_hex(32)

@@ -67,7 +67,9 @@ async def create(visit: Visit) -> Response:
         created = await visit.gateway.create_source(_definition(visit))  # type: ignore[arg-type]
     except GatewayError as error:
         return await _refused(visit, error, former=None)
-    return _done(visit, created, f"{created['name']} is registered.")
+    return visit.saved(
+        f"/sources/{created['name']}", f"{created['name']} is registered.", created["warnings"]
+    )
 
 
 async def save(visit: Visit) -> Response:
@@ -80,7 +82,7 @@ async def save(visit: Visit) -> Response:
         )  # fmt: skip
     except GatewayError as error:
         return await _refused(visit, error, former=name)
-    return _done(visit, changed, f"{name} is changed.")
+    return visit.saved(f"/sources/{name}", f"{name} is changed.", changed["warnings"])
 
 
 def _definition(visit: Visit) -> dict[str, Any]:
@@ -98,12 +100,6 @@ def _definition(visit: Visit) -> dict[str, Any]:
 def _signed(visit: Visit) -> str:
     """What is signed, character for character: a line break at its end counts."""
     return visit.form.get("signed", [""])[0]
-
-
-def _done(visit: Visit, source: Mapping[str, Any], text: str) -> Response:
-    warnings = [f"Note: {each['detail']}." for each in source["warnings"]]
-    kind = "warning" if warnings else "ok"
-    return visit.redirect(f"/sources/{source['name']}", " ".join([text, *warnings]), kind)
 
 
 async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Response:

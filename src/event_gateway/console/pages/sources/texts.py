@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from event_gateway.console import configuration_yaml
 
 # What the gateway adds to a definition.
 ADDED = {"managed_by", "created_at", "in_force", "secret_state", "requests", "warnings"}
@@ -33,8 +33,4 @@ def own_members(source: Mapping[str, Any]) -> dict[str, Any]:
 def as_yaml(source: Mapping[str, Any]) -> str:
     """The definition as it stands in a configuration file."""
     members = {name: value for name, value in own_members(source).items() if name != "name"}
-    return str(
-        yaml.safe_dump(
-            {"sources": {source["name"]: members}}, sort_keys=False, allow_unicode=True, width=100
-        )
-    )
+    return configuration_yaml.as_yaml("sources", source["name"], members)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from event_gateway.client import GatewayError
 from event_gateway.console.downloads import Download
+from event_gateway.console.failures import faults
 from event_gateway.console.formats import segment
 from event_gateway.console.visit import PAGE, Visit
 
@@ -102,5 +103,4 @@ async def redact(visit: Visit) -> Response:
 async def _refused(visit: Visit, error: GatewayError) -> Response:
     if error.status not in (404, 409, 422):
         raise error
-    told = [each["detail"] for each in error.problem.get("errors") or []]
-    return visit.redirect(visit.acted_on, " ".join(told) or error.detail, "error")
+    return visit.redirect(visit.acted_on, faults(error), "error")

@@ -1,12 +1,11 @@
 """What may be done with a webhook, beside changing its definition."""
 
-import base64
 import json
-import secrets
 
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
+from event_gateway.console.new_secrets import standard_webhooks_key
 from event_gateway.console.visit import Visit
 
 
@@ -62,7 +61,7 @@ async def test(visit: Visit) -> Response:
 async def rotate_secret(visit: Visit) -> Response:
     """Replaces the key that signs the requests, and shows the new one this once."""
     name = visit.path("webhook_id")
-    value = visit.field("value") or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    value = visit.field("value") or standard_webhooks_key()
     overlap = visit.field("overlap") or "24h"
     await visit.gateway.rotate_signing_key(name, {"value": value, "overlap": overlap})
     return await visit.render("webhooks/rotated.html", name=name, value=value, overlap=overlap)

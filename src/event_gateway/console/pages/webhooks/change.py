@@ -49,8 +49,11 @@ async def create(visit: Visit) -> Response:
         created = await visit.gateway.create_webhook(definition)  # type: ignore[arg-type]
     except GatewayError as error:
         return await _refused(visit, error, former=None)
-    return _done(visit, created, f"{created['id']} is registered. It gets every matching event "
-                 "from now on.")  # fmt: skip
+    return visit.saved(
+        f"/webhooks/{created['id']}",
+        f"{created['id']} is registered. It gets every matching event from now on.",
+        created["warnings"],
+    )
 
 
 async def save(visit: Visit) -> Response:
@@ -65,7 +68,7 @@ async def save(visit: Visit) -> Response:
         )  # fmt: skip
     except GatewayError as error:
         return await _refused(visit, error, former=name)
-    return _done(visit, changed, f"{name} is changed.")
+    return visit.saved(f"/webhooks/{name}", f"{name} is changed.", changed["warnings"])
 
 
 async def check(visit: Visit) -> Response:
@@ -141,11 +144,3 @@ def _given(visit: Visit) -> dict[str, Any]:
 def _touched(form: Mapping[str, list[str]]) -> set[str]:
     """Fields with a value: an empty one that is needed is no mistake before it was reached."""
     return {name for name, values in form.items() if values[0].strip()}
-
-
-def _done(visit: Visit, webhook: Mapping[str, Any], text: str) -> Response:
-    """The page of the webhook, which says what its owner may not expect."""
-    warnings = [each["detail"] for each in webhook["warnings"]]
-    kind = "warning" if warnings else "ok"
-    path = f"/webhooks/{webhook['id']}"
-    return visit.redirect(path, " ".join([text, *(f"Note: {each}." for each in warnings)]), kind)

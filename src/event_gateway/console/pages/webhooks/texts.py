@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from event_gateway.console import configuration_yaml
 
 # What the gateway adds to a definition.
 ADDED = {"managed_by", "owner", "created_at", "state", "verification", "disabled", "warnings",
@@ -35,12 +35,7 @@ def _changed(value: Any, default: Any) -> Any:
 def as_yaml(definition: Mapping[str, Any]) -> str:
     """The definition as it stands in a configuration file."""
     members = {name: value for name, value in definition.items() if name != "id"}
-    return str(
-        yaml.safe_dump(
-            {"webhooks": {definition.get("id") or "ID": members}},
-            sort_keys=False, allow_unicode=True, width=100,
-        )
-    )  # fmt: skip
+    return configuration_yaml.as_yaml("webhooks", definition.get("id") or "ID", members)
 
 
 def as_curl(definition: Mapping[str, Any]) -> str:
