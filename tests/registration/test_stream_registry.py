@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from event_gateway.cli.process.serve import Running
+from event_gateway.registration import streams
 from support.client import Client, connected, event
+from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
@@ -352,6 +355,35 @@ async def test_several_processes_know_the_same_streams(peers: Peers, stack: Any)
     stored = await _ids(first, "t", 1)
     assert len(stored) == 1
     assert (await other.http.get("/v1/streams/t")).json()["subjects"] == frame
+
+
+async def test_an_older_definition_that_was_applied_last_is_replaced(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "INTERVAL", 3600.0)
+    gateway: Running = await start()
+    client: Client = await connect(gateway)
+    await _create(client, "s", "user.*", compliance=True, max_messages=3)
+    stages = gateway.gateway.stages
+    async with asyncio.timeout(PATIENCE):
+        while "GATEWAY_STREAM_s" not in stages.adapters.registry.logs:  # applied when first seen
+            await asyncio.sleep(0.02)
+    js = client.nats.jetstream()
+    placed = await client.http.post("/v1/streams/s/holds", json={"reason": "case 1"})
+    assert placed.status_code == 201, placed.text
+    config = (await js.stream_info("GATEWAY_STREAM_s")).config
+    assert config.max_msgs == -1
+    # Another process applies the definition that it had read before.
+    config.max_msgs = 3
+    await js.update_stream(config)
+    resumed = asyncio.create_task(stages.registrations.streams.resume_changes())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (await js.stream_info("GATEWAY_STREAM_s")).config.max_msgs != -1:
+                await asyncio.sleep(0.02)
+    finally:
+        resumed.cancel()
+        await asyncio.wait([resumed])
 
 
 async def test_another_process_completes_a_change(client: Client) -> None:

@@ -79,8 +79,7 @@ async def ensure_named(
     elif former is not None:
         sources = await _resumed(broker, former, sources)
     limits = definition.limits
-    apply = ensure_same if definition.compliance else ensure
-    await apply(
+    await ensure_same(
         broker,
         StreamConfig(
             name=name,

@@ -1,7 +1,9 @@
 """Registers named streams, over the API and from the configuration file."""
 
+import asyncio
 import contextlib
 import time
+import weakref
 from collections.abc import Sequence
 
 import msgspec
@@ -65,7 +67,9 @@ class StreamRegistration:
         self._events = events
         self._lifecycle = lifecycle
         self._audit = audit
-        self._ensured: set[str] = set()
+        # What `resume_changes` has applied to JetStream last, by name of the stream.
+        self._applied: dict[str, StreamDefinition] = {}
+        self._locks = weakref.WeakValueDictionary[str, asyncio.Lock]()
 
     async def create(self, definition: StreamDefinition) -> StreamDefinition:
         """Registers a stream. It starts with the events that the log stores for it.
@@ -80,18 +84,18 @@ class StreamRegistration:
             raise AlreadyExists(f"the stream {definition.name} exists already")
         await self._events.capture_for(definition.subjects)
         definition = msgspec.structs.replace(definition, created_at=time.time(), deleting=False)
-        try:
-            await self._registry.put_stream(definition, None)
-        except RegistryConflict:
-            raise AlreadyExists(f"the stream {definition.name} exists already") from None
-        try:
-            await ensure_named(self._broker, definition, self._events.external)
-        except ProvisionError:
-            # The marker of a former stream of the name, which the definition has replaced.
-            last_seq = self._broker.last_seq(stream_name(definition.name))
-            await self._registry.remove_stream(definition, last_seq)
-            raise
-        self._ensured.add(definition.name)
+        async with self._alone(definition.name):
+            try:
+                await self._registry.put_stream(definition, None)
+            except RegistryConflict:
+                raise AlreadyExists(f"the stream {definition.name} exists already") from None
+            try:
+                await ensure_named(self._broker, definition, self._events.external)
+            except ProvisionError:
+                # The marker of a former stream of the name, which the definition has replaced.
+                last_seq = self._broker.last_seq(stream_name(definition.name))
+                await self._registry.remove_stream(definition, last_seq)
+                raise
         self._publish("created", definition)
         return definition
 
@@ -103,6 +107,10 @@ class StreamRegistration:
         Without ``force``, a change that would drop stored events is refused. Raises Unknown,
         Conflict, ProvisionError, and the exceptions in BrokerError.
         """
+        async with self._alone(definition.name):
+            return await self._change(definition, force=force)
+
+    async def _change(self, definition: StreamDefinition, *, force: bool) -> StreamDefinition:
         former = self._registry.stream(definition.name)
         if former.deleting:
             raise BeingDeleted(f"the stream {former.name} is being deleted")
@@ -121,7 +129,7 @@ class StreamRegistration:
         try:
             await self._registry.put_stream(definition, former)
         except RegistryConflict:
-            await self._apply(definition.name)
+            await self._apply_registered(definition.name)
             raise ChangedInBetween(f"the stream {former.name} was changed in between") from None
         self._publish("updated", definition)
         return definition
@@ -185,19 +193,26 @@ class StreamRegistration:
         Raises Unknown, Conflict, ProvisionError, and the exceptions in BrokerError: then NATS may
         have got the change, and the registry not.
         """
-        former = self._held(name)
-        if len(former.holds) >= MAX_HOLDS:
-            raise Conflict(f"the stream {name} has {MAX_HOLDS} holds already")
-        return await self._hold(former, (*former.holds, hold))
+        async with self._alone(name):
+            former = self._held(name)
+            if len(former.holds) >= MAX_HOLDS:
+                raise Conflict(f"the stream {name} has {MAX_HOLDS} holds already")
+            return await self._hold(former, (*former.holds, hold))
 
     async def release_hold(self, name: str, hold_id: str) -> StreamDefinition:
         """Ends a hold. With the last one the limits are in force again, and what is beyond them
         leaves the stream, the oldest first. Raises as :meth:`place_hold`."""
-        former = self._held(name)
-        holds = tuple(hold for hold in former.holds if hold.id != hold_id)
-        if holds == former.holds:
-            raise Unknown(f"the stream {name} has no hold {hold_id}")
-        return await self._hold(former, holds)
+        async with self._alone(name):
+            former = self._held(name)
+            holds = tuple(hold for hold in former.holds if hold.id != hold_id)
+            if holds == former.holds:
+                raise Unknown(f"the stream {name} has no hold {hold_id}")
+            return await self._hold(former, holds)
+
+    def _alone(self, name: str) -> asyncio.Lock:
+        """Keeps other changes of a stream by this process away: between the moments at which one
+        has read and has applied its definition, an older definition must not be applied."""
+        return self._locks.setdefault(name, asyncio.Lock())
 
     def _held(self, name: str) -> StreamDefinition:
         definition = self._registry.stream(name)
@@ -209,18 +224,21 @@ class StreamRegistration:
         changed = msgspec.structs.replace(former, holds=holds)
         tightens = bool(former.holds) and not holds
         if not tightens:  # NATS first: what the registry promises, holds
-            await self._ensure_held(changed)
+            await self._ensure(changed)
         try:
             await self._registry.put_stream(changed, former)
         except RegistryConflict:
-            await self._apply(former.name)
+            await self._apply_registered(former.name)
             raise ChangedInBetween(f"the stream {former.name} was changed in between") from None
-        if tightens:
-            await self._ensure_held(changed)
+        # After the last release the limits are in force. After the others, another process may
+        # just have applied what was registered before.
+        await self._ensure(changed)
         self._publish("updated", changed)
         return changed
 
-    async def _ensure_held(self, definition: StreamDefinition) -> None:
+    async def _ensure(self, definition: StreamDefinition) -> None:
+        """Applies a definition. Raises Conflict where NATS lets nobody update the stream, and
+        what :func:`ensure_named` raises."""
         try:
             await ensure_named(self._broker, definition, self._events.external)
         except (TimeoutError, NatsTimeout) as error:
@@ -261,14 +279,15 @@ class StreamRegistration:
                 known = self._registry.streams.get(definition.name)
                 if known is not None and known.deleting:
                     await self._complete_deletion(definition.name)
-                if await ensure_named(self._broker, definition, self._events.external):
-                    created.append(definition)
+                async with self._alone(definition.name):
+                    present = self._with_holds(definition)
+                    if await ensure_named(self._broker, present, self._events.external):
+                        created.append(definition)
         except ProvisionError:
             for definition in created:
                 await delete_named(self._broker, definition.name)
             raise
         for definition in definitions:
-            self._ensured.add(definition.name)
             await self._put(definition)
         for definition in created:
             self._publish("created", definition)
@@ -288,47 +307,55 @@ class StreamRegistration:
     async def resume_changes(self) -> None:
         """Completes changes that a process left incomplete when it, or its connection, failed.
 
-        It never returns.
+        It also looks at each stream once more after a change. Two processes that apply a stream
+        at the same time can end with the older definition in JetStream. It never returns.
         """
         before: set[str] = set()
         while True:
-            deleting = {
-                stream.name for stream in self._registry.streams.values() if stream.deleting
+            registered = dict(self._registry.streams)
+            deleting = {name for name, stream in registered.items() if stream.deleting}
+            self._applied = {
+                name: applied for name, applied in self._applied.items() if name in registered
             }
-            self._ensured &= self._registry.streams.keys()
             try:
                 for name in deleting & before:
                     await self._complete_deletion(name)
-                for name in self._registry.streams.keys() - deleting - self._ensured:
-                    await self._apply(name)
+                for name, definition in registered.items():
+                    if name not in deleting and self._applied.get(name) != definition:
+                        await self._apply(name)
             except BrokerError as error:
                 log.debug("streams cannot be changed yet", error=str(error))
             before = deleting
             await beat(INTERVAL)
 
     async def _apply(self, name: str) -> None:
+        async with self._alone(name):
+            await self._apply_registered(name)
+
+    async def _apply_registered(self, name: str) -> None:
         """Applies the registered definition to JetStream."""
         definition = self._registry.streams.get(name)
         if definition is None or definition.deleting:
             return
         try:
-            await ensure_named(self._broker, definition, self._events.external)
-        except ProvisionError as error:
+            await self._ensure(definition)
+        except (ProvisionError, Conflict) as error:
             log.error(
                 "the registered definition of a stream cannot be applied",
                 stream=name,
                 error=str(error),
             )
-        self._ensured.add(name)
+        self._applied[name] = definition
 
     async def create_again(self, name: str) -> None:
         """Creates a registered stream again that was deleted in NATS: with what the log has.
 
         Raises ProvisionError, and what BrokerError names.
         """
-        definition = self._registry.streams.get(name)
-        if definition is not None and not definition.deleting:
-            await ensure_named(self._broker, definition, self._events.external)
+        async with self._alone(name):
+            definition = self._registry.streams.get(name)
+            if definition is not None and not definition.deleting:
+                await ensure_named(self._broker, definition, self._events.external)
 
     async def copy_from(self, source: str, floor: int) -> None:
         """Has the named streams copy a JetStream stream from behind a sequence on.
@@ -341,7 +368,8 @@ class StreamRegistration:
     async def _put(self, definition: StreamDefinition) -> None:
         known = self._registry.streams.get(definition.name)
         created_at = time.time() if known is None else known.created_at
-        definition = msgspec.structs.replace(definition, created_at=created_at)
+        # A hold may have been placed since the file was read.
+        definition = msgspec.structs.replace(self._with_holds(definition), created_at=created_at)
         if known == definition:
             return
         try:
@@ -363,7 +391,6 @@ class StreamRegistration:
             await self._registry.remove_stream(definition, last_seq)
         except RegistryConflict:
             return  # another process has completed it
-        self._ensured.discard(name)
         self._publish("deleted", definition)
 
     def _publish(self, change: str, definition: StreamDefinition) -> None:
