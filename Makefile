@@ -71,7 +71,7 @@ coverage: $(installed) ## Run the tests, and measure the branch coverage of all 
 
 docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.config.reference > docs/reference/configuration.md
-	$(bin)/python -m event_gateway.state.keys_reference docs/operations.md
+	$(bin)/python -m event_gateway.state.keys_reference docs/reference/redis-keys.md
 	$(bin)/python -m event_gateway.config.scope_reference > docs/reference/scopes.md
 	$(bin)/python -m event_gateway.observability.health_reference > docs/reference/health.md
 	$(bin)/python -m event_gateway.observability.metrics.reference > docs/reference/metrics.md

@@ -229,7 +229,7 @@ _clients = Section(
                 Query(rate("limits_reached_total", "limit"), "limit reached: {{limit}}"),
             ],
             description="What the gateway did not do because a bound was reached or a credential "
-            "was wrong. docs/operations.md names each bound and its setting.",
+            "was wrong. docs/reference/limits.md names each bound and its setting.",
             colors={"failed login.*": BAD},
         ),
         Lines(

@@ -167,8 +167,8 @@ _alerts = Section(
             title="Reasons of degraded health", empty="none",
             meanings=(Meaning(0, "no", GOOD), Meaning(1, "yes", BAD)),
             query=Query(f"max by (code) ({selector('health_reasons')} > bool 0)", "{{code}}"),
-            description="Why the gateway was degraded, and when. docs/operations says for each "
-            "code what to do.",
+            description="Why the gateway was degraded, and when. docs/reference/health says for "
+            "each code what to do.",
             links=[REASONS],
         ),
         Lines(

@@ -51,8 +51,10 @@ NAVIGATION: dict[str, list[str]] = {
     ],
     "Operate": [
         "guides/install", "production", "sizing", "guides/docker", "guides/kubernetes",
-        "guides/systemd", "operations", "guides/declared-state", "guides/terraform",
-        "guides/tls", "upgrade",
+        "guides/systemd", "operations", "operations/servers", "operations/permissions",
+        "operations/redis", "operations/processes", "operations/reload", "operations/health",
+        "operations/metrics", "operations/trouble", "operations/clients", "operations/backup",
+        "guides/declared-state", "guides/terraform", "guides/tls", "upgrade",
         "disaster-recovery",
         "runbooks", "guides/doctor", "security", "reliability", "compatibility", "versioning",
         "performance", "scale",

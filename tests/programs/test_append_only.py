@@ -23,8 +23,8 @@ STREAM = {"subjects": ["load.*"], "retention": "2y", "compliance": True}
 
 
 def _allowed() -> list[str]:
-    block = re.search(r"```\npublish: (\[.*?\])\nsubscribe:", (DOCS / "operations.md").read_text(),
-                      re.S)  # fmt: skip
+    page = (DOCS / "operations" / "permissions.md").read_text()
+    block = re.search(r"```\npublish: (\[.*?\])\nsubscribe:", page, re.S)
     assert block is not None
     return ["load.>" if each == "orders.>" else each for each in re.findall(r'"([^"]+)"', block[1])]
 

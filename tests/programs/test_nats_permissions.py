@@ -1,4 +1,4 @@
-"""The least permissions in NATS, as docs/operations.md lists them: enough, and each is named."""
+"""The least permissions in NATS, as docs/operations/permissions.md lists them: enough, and each is named."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 from support.secured_servers import nats
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations" / "permissions.md"
 # Named when they are used: services subscribe to these subjects, so the start does not try them.
 LATER = {"load.>", "events.>", "webhook.>", "stream.>", "gateway.>", "eg.subscribers"}
 PASSWORD = "p@ss/w:rd?"

@@ -14,11 +14,11 @@ from event_gateway.embedded.servers import nats_binary, usable_port, valkey_bina
 from support.patience import PATIENCE
 from support.tcp_server import tcp_server
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations" / "permissions.md"
 
 
 def documented_user() -> list[str]:
-    """The rules of the user in docs/operations.md, without its name and password."""
+    """The rules of the user in docs/operations/permissions.md, without its name and password."""
     block = re.search(r"```\nuser gateway on (?:>PASSWORD) (.*?)\n```", PAGE.read_text(), re.S)
     assert block is not None
     return block[1].split()

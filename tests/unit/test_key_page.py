@@ -20,9 +20,9 @@ STATE = ROOT / "src" / "event_gateway" / "state"
 
 
 def test_the_docs_have_the_present_table() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "reference" / "redis-keys.md").read_text()
     assert page == page_with_table(page), (
-        "write it with: python -m event_gateway.state.keys_reference docs/operations.md"
+        "write it with: python -m event_gateway.state.keys_reference docs/reference/redis-keys.md"
     )
 
 

@@ -93,7 +93,7 @@ def faults_of_servers(servers: Servers | None, info: dict[str, Any]) -> Iterator
         yield _area.warning(
             "a primary that is cut off from its replicas goes on taking writes, which are lost "
             "after the failover",
-            "Set min-replicas-to-write 1 (with 2 replicas or more): docs/operations.md.",
+            "Set min-replicas-to-write 1 (with 2 replicas or more): docs/operations/redis.md.",
         )
 
 

@@ -10,7 +10,7 @@ HEAD = """# Metrics
 
 Generated from the code. `GET /metrics` shows them in the Prometheus text format, and in OpenMetrics
 where `Accept` names `application/openmetrics-text`. How to scrape the gateway, and how labels are
-bounded: [Operations](../operations.md#metrics).
+bounded: [Read the metrics](../operations/metrics.md).
 
 A counter and a histogram of a `serve --workers N` is the sum over its processes. The last column
 says what a gauge is. Those that say *one process* are measured by one process of the whole gateway,
