@@ -58,6 +58,18 @@ def test_each_feature_names_a_test() -> None:
     assert [told for told, tests in rows if not re.match(r"`tests/\S+\.py", tests)] == []
 
 
+def test_the_places_of_the_placeholder_are_listed() -> None:
+    section = (ROOT / "docs/development/releasing.md").read_text().split("## Put your address")[1]
+    listed = {name for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+              for name in re.findall(r"`([^`]+)`", row)}  # fmt: skip
+    texts = [ROOT / "pyproject.toml", *(ROOT / "docs/reference").glob("*.md")]
+    texts += [path for folder in ("src", "deploy") for path in (ROOT / folder).rglob("*")
+              if path.suffix in {".py", ".yaml", ".json", ".service", ".md", ".tpl"}]  # fmt: skip
+    found = {path.relative_to(ROOT).as_posix() for path in texts
+             if "your-org/" in path.read_text()}  # fmt: skip
+    assert found == listed
+
+
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
