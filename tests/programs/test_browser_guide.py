@@ -181,9 +181,9 @@ async def test_the_component_of_react(
         await _is_live(page, client)
         await _send(client, 1, 2)
         await page.until(f"{SHOWN}.startsWith('user.created 2,user.created 1,')")
-        subscriptions = (await client.http.get("/v1/subscriptions")).json()["subscriptions"]
+        subscriptions = (await client.http.get("/v1/subscriptions")).json()["items"]
         assert [item["principal"] for item in subscriptions] == ["ada"]
         await page.value("leave(); 1")
         async with asyncio.timeout(60):
-            while (await client.http.get("/v1/subscriptions")).json()["subscriptions"]:
+            while (await client.http.get("/v1/subscriptions")).json()["items"]:
                 await asyncio.sleep(0.1)
