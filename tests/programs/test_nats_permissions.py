@@ -1,4 +1,4 @@
-"""The least permissions in NATS, as docs/operations/permissions.md lists them: enough, and each is named."""
+"""The least permissions in NATS, as docs/operations/permissions.md lists: enough, each is named."""
 
 import asyncio
 import contextlib
