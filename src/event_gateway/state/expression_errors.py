@@ -5,39 +5,45 @@ import time
 from typing import Any
 
 import msgspec
-import structlog
 from redis.asyncio import Redis
 
-from event_gateway.beats import beat
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.matching.selection import evaluated_texts
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.state.connection import StateError
 from event_gateway.state.keys import EXPRESSION
+from event_gateway.state.notes import Notes
 
-log = structlog.get_logger(__name__)
-
-FLUSH = 1.0  # seconds between two writes
 MAX_NOTED = 10_000  # webhooks whose errors are counted between two writes; others are ignored
 MAX_SHOWN = 256  # characters of an event's id or source
 
 
+class _Errors(msgspec.Struct):
+    """Errors of an expression."""
+
+    count: int
+    latest: dict[str, str]
+
+    def add(self, later: "_Errors") -> None:
+        self.count += later.count
+        self.latest = later.latest
+
+    def write(self, pipe: Any, key: str) -> None:
+        pipe.hincrby(key, "count", self.count)
+        pipe.hset(key, "latest", msgspec.json.encode(self.latest))
+        pipe.pexpire(key, EXPRESSION.ttl_ms)
+
+
 class ExpressionErrors:
-    """The counts of all processes together. A process that crashes loses its last second of errors;
-    nothing depends on them."""
+    """The counts of all processes together. :class:`Notes` says which errors they may miss."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._noted: dict[str, tuple[int, bytes]] = {}
+        self._notes: Notes[_Errors] = Notes(client, subject="expression errors", most=MAX_NOTED)
 
     def note(self, webhook: Webhook, received: Received, error: EvaluationError) -> None:
         """Notes that a webhook's expression could not be evaluated for an event."""
-        key = _key(webhook)
-        known = self._noted.get(key)
-        if known is None and len(self._noted) >= MAX_NOTED:
-            return
         event = received.event
         latest = {
             "type": error.kind,
@@ -46,7 +52,7 @@ class ExpressionErrors:
             "source": event.source[:MAX_SHOWN],
             "at": rfc3339(time.time()),
         }
-        self._noted[key] = (1 if known is None else known[0] + 1, msgspec.json.encode(latest))
+        self._notes.add(_key(webhook), _Errors(1, latest))
 
     async def of(self, webhook: Webhook) -> dict[str, Any] | None:
         """The count and the latest error of a webhook's present expression; None if it has none.
@@ -59,21 +65,8 @@ class ExpressionErrors:
         return {"count": int(count), "latest": msgspec.json.decode(latest)}
 
     async def run(self) -> None:
-        """Writes the noted errors. It never returns."""
-        while True:
-            await beat(FLUSH)
-            if not self._noted:
-                continue
-            noted, self._noted = self._noted, {}
-            try:
-                async with self._client.pipeline(transaction=False) as pipe:
-                    for key, (count, latest) in noted.items():
-                        pipe.hincrby(key, "count", count)
-                        pipe.hset(key, "latest", latest)
-                        pipe.pexpire(key, EXPRESSION.ttl_ms)
-                    await pipe.execute()
-            except StateError as error:
-                log.debug("expression errors were not written", error=str(error))
+        """Writes what was noted. It never returns."""
+        await self._notes.run()
 
 
 def _key(webhook: Webhook) -> str:

@@ -1,54 +1,65 @@
 """Counts the requests to each source by their outcome, with the latest refusal."""
 
 import time
+from typing import Any
 
 import msgspec
-import structlog
 from redis.asyncio import Redis
 
-from event_gateway.beats import beat
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.sources.outcomes import TAKEN, LatestRefusal, RequestCounts
 from event_gateway.core.text.times import rfc3339
-from event_gateway.state.connection import StateError
 from event_gateway.state.keys import SOURCE
+from event_gateway.state.notes import Notes
 
-log = structlog.get_logger(__name__)
-
-FLUSH = 1.0  # seconds between two writes
+MAX_NOTED = 10_000  # sources whose requests are counted while Redis is away; others are not
 MAX_DETAIL = 512  # characters of why a request was refused
 _COUNT, _SINCE, _TAKEN_AT, _REFUSAL = "count:", "since", "taken_at", "refusal"
 
 _refusal = msgspec.json.Decoder(LatestRefusal).decode
 
 
-class _Noted(msgspec.Struct):
-    """What is not written yet."""
+class _Requests(msgspec.Struct):
+    """Requests to a source, by their outcome."""
 
-    counts: dict[str, int] = {}
-    taken_at: str = ""
-    refusal: bytes = b""
+    counts: dict[str, int]
+    taken_at: str | None = None
+    refusal: LatestRefusal | None = None
+
+    def add(self, later: "_Requests") -> None:
+        for outcome, count in later.counts.items():
+            self.counts[outcome] = self.counts.get(outcome, 0) + count
+        self.taken_at = later.taken_at or self.taken_at
+        self.refusal = later.refusal or self.refusal
+
+    def write(self, pipe: Any, key: str) -> None:
+        pipe.hsetnx(key, _SINCE, rfc3339(time.time()))
+        for outcome, count in self.counts.items():
+            pipe.hincrby(key, _COUNT + outcome, count)
+        if self.taken_at is not None:
+            pipe.hset(key, _TAKEN_AT, self.taken_at)
+        if self.refusal is not None:
+            pipe.hset(key, _REFUSAL, msgspec.json.encode(self.refusal))
+        pipe.pexpire(key, SOURCE.ttl_ms)
 
 
 class SourceCounts:
-    """The counts of all processes together, since the registration of a source. A process that
-    ends loses its last second, and what comes while Redis is away is not counted; nothing depends
-    on them."""
+    """The counts of all processes together, since the registration of a source. :class:`Notes`
+    says which requests they may miss."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._noted: dict[str, _Noted] = {}  # by key; there are as many as sources
+        self._notes: Notes[_Requests] = Notes(client, subject="requests to sources", most=MAX_NOTED)
 
     def note(self, source: SourceDefinition, outcome: str, detail: str = "") -> None:
         """Notes what came of a request. ``detail``: why it was refused."""
-        noted = self._noted.setdefault(_key(source), _Noted())
-        noted.counts[outcome] = noted.counts.get(outcome, 0) + 1
         now = rfc3339(time.time())
+        request = _Requests({outcome: 1})
         if outcome in TAKEN:
-            noted.taken_at = now
+            request.taken_at = now
         else:
-            latest = LatestRefusal(at=now, reason=outcome, detail=detail[:MAX_DETAIL])
-            noted.refusal = msgspec.json.encode(latest)
+            request.refusal = LatestRefusal(at=now, reason=outcome, detail=detail[:MAX_DETAIL])
+        self._notes.add(_key(source), request)
 
     async def of(self, sources: list[SourceDefinition]) -> list[RequestCounts]:
         """The counts of these sources. Raises the exceptions in StateError."""
@@ -59,25 +70,7 @@ class SourceCounts:
 
     async def run(self) -> None:
         """Writes what was noted. It never returns."""
-        while True:
-            await beat(FLUSH)
-            if not self._noted:
-                continue
-            noted, self._noted = self._noted, {}
-            try:
-                async with self._client.pipeline(transaction=False) as pipe:
-                    for key, each in noted.items():
-                        pipe.hsetnx(key, _SINCE, rfc3339(time.time()))
-                        for outcome, count in each.counts.items():
-                            pipe.hincrby(key, _COUNT + outcome, count)
-                        if each.taken_at:
-                            pipe.hset(key, _TAKEN_AT, each.taken_at)
-                        if each.refusal:
-                            pipe.hset(key, _REFUSAL, each.refusal)
-                        pipe.pexpire(key, SOURCE.ttl_ms)
-                    await pipe.execute()
-            except StateError as error:
-                log.debug("the counts of sources were not written", error=str(error))
+        await self._notes.run()
 
 
 def _key(source: SourceDefinition) -> str:

@@ -1,0 +1,48 @@
+"""Notes that a process writes to Valkey each second, also after an outage."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from event_gateway.embedded.servers import usable_port
+from event_gateway.state.connection import connect
+from event_gateway.state.notes import Notes
+from support.patience import PATIENCE
+from support.relay import Relay
+
+
+@dataclass
+class Count:
+    value: int
+    tries: list[str]
+
+    def add(self, later: "Count") -> None:
+        self.value += later.value
+
+    def write(self, pipe: Any, key: str) -> None:
+        self.tries.append(key)
+        pipe.incrby(key, self.value)
+
+
+async def test_what_is_noted_while_redis_is_away_is_written_afterwards(
+    servers: tuple[str, str],
+) -> None:
+    port = int(servers[1].rpartition(":")[2].partition("/")[0])
+    async with Relay(port).running() as relay, asyncio.timeout(PATIENCE):
+        client = await connect(f"redis://127.0.0.1:{relay.port}")
+        tries: list[str] = []
+        notes: Notes[Count] = Notes(client, subject="counts", most=2)
+        relay.lead_to(usable_port())
+        relay.cut()
+        writing = asyncio.create_task(notes.run())
+        notes.add("a", Count(10, tries))
+        while len(tries) < 2:  # it was written in vain, and is written again
+            await asyncio.sleep(0.05)
+        notes.add("a", Count(100, tries))
+        notes.add("b", Count(5, tries))
+        notes.add("c", Count(5, tries))  # beyond what is kept
+        relay.lead_to(port)
+        while await client.mget("a", "b", "c") != [b"110", b"5", None]:
+            await asyncio.sleep(0.05)
+        writing.cancel()
+        await client.aclose()
