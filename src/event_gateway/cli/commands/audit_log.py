@@ -1,15 +1,14 @@
 """``event-gateway audit-log``: lists, follows, exports and checks the audit log."""
 
-import contextlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
+from event_gateway.cli.client.exports import check_export, interruptible, write_export
 from event_gateway.cli.client.lines import Interrupted, read_lines
 from event_gateway.cli.client.listing import Columns, print_list, rows_of
 from event_gateway.cli.client.options import (
@@ -21,7 +20,6 @@ from event_gateway.cli.client.options import (
     UrlOption,
 )
 from event_gateway.cli.client.output import fail, print_answer, printable
-from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.times import time_range
 from event_gateway.core.audit.chain import ChainCheck
 
@@ -86,7 +84,7 @@ def tail(
     With --json each stored record is a line: one when a change begins, and one when it has ended.
     """
     printed = 0
-    with _interruptible():
+    with interruptible():
         for stored in _followed(url, key):
             record = json.loads(stored)
             if as_json:
@@ -122,19 +120,7 @@ def export(
         url, key, f"{PATH}/export", {}, **time_range(since, until), principal=principal,
         operation=operation, resource=resource, outcome=outcome,
     )  # fmt: skip
-    with _interruptible():
-        try:
-            if output is None:
-                _write(records, sys.stdout.buffer)
-                return
-            partial = output.with_name(f"{output.name}.part")
-            with partial.open("wb") as file:
-                _write(records, file)
-            partial.replace(output)
-        except Interrupted as error:
-            fail(f"the export is not complete: {error}")
-        except OSError as error:
-            fail(f"{output}: {error.strerror or error}")
+    write_export(records, output)
 
 
 @app.command()
@@ -148,25 +134,10 @@ def verify(
 ) -> None:
     """Check that no record was changed, and none was removed from the middle."""
     check = ChainCheck()
-    with _interruptible():
-        try:
-            if file is None:
-                with ProgressBar("checked", quiet=as_json) as bar:
-                    for record in read_lines(url, key, f"{PATH}/export", {}):
-                        check.add(record)
-                        bar.show(check.records, check.records)
-            else:
-                size = file.stat().st_size
-                with file.open("rb") as lines, ProgressBar("checked", size, quiet=as_json) as bar:
-                    done = 0
-                    for line in lines:
-                        check.add(line.rstrip(b"\r\n"))
-                        done += len(line)
-                        bar.show(done, check.records)
-        except Interrupted as error:
-            fail(f"the export is not complete: {error}")
-        except OSError as error:
-            fail(f"{file}: {error.strerror or error}", 2)
+    check_export(
+        file or read_lines(url, key, f"{PATH}/export", {}), check.add, what="checked",
+        counted=lambda: check.records, quiet=as_json,
+    )  # fmt: skip
     print_answer(as_json, {"records": check.records, "problems": check.problems}, _checked)
     if check.problems:
         raise typer.Exit(1)
@@ -191,20 +162,6 @@ def _followed(url: str | None, key: str | None) -> Iterator[bytes]:
                 fail(str(error))
         typer.echo("connection lost; connecting again", err=True)
         time.sleep(RECONNECT_DELAY)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _write(records: Iterator[bytes], file: BinaryIO) -> None:
-    for record in records:
-        file.write(record + b"\n")
-    file.flush()
 
 
 def _outcome(call: dict[str, Any]) -> str:

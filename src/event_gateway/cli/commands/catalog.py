@@ -8,13 +8,12 @@ import typer
 
 from event_gateway.cli.client.completion import complete_types
 from event_gateway.cli.client.documents import read_document
-from event_gateway.cli.client.listing import Columns, print_list
+from event_gateway.cli.client.listing import Columns, print_item, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import (
     Line,
     fail,
     fields,
-    for_programs,
     indented,
     print_answer,
 )
@@ -54,8 +53,7 @@ def show(
 
     Where there is no terminal it is JSON.
     """
-    shown = call(url, key, "GET", f"/v1/event-types/{quoted(event_type)}")
-    print_answer(for_programs(as_json), shown, _details)
+    print_item(url, key, f"/v1/event-types/{quoted(event_type)}", _details, as_json=as_json)
 
 
 @app.command("import")

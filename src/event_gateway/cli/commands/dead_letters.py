@@ -13,7 +13,7 @@ from event_gateway.cli.client.completion import (
     complete_webhooks,
 )
 from event_gateway.cli.client.confirmation import YesOption, confirm, require_terminal
-from event_gateway.cli.client.listing import Columns, print_list
+from event_gateway.cli.client.listing import Columns, print_item, print_list
 from event_gateway.cli.client.options import (
     JsonOption,
     KeyOption,
@@ -26,13 +26,12 @@ from event_gateway.cli.client.output import (
     Line,
     fail,
     fields,
-    for_programs,
     indented,
     print_answer,
 )
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.replay_progress import print_result, start_replay
-from event_gateway.cli.client.requests import call, request_json, run_with_client
+from event_gateway.cli.client.requests import request_json, run_with_client
 from event_gateway.cli.client.times import time_range
 from event_gateway.cli.commands.replays import NoWaitOption, TypesOption
 from event_gateway.core.text.times import parse_time, rfc3339
@@ -98,8 +97,7 @@ def show(
 
     Where there is no terminal it is JSON.
     """
-    shown = call(url, key, "GET", f"{PATH}/{letter}")
-    print_answer(for_programs(as_json), shown, _details)
+    print_item(url, key, f"{PATH}/{letter}", _details, as_json=as_json)
 
 
 @app.command()

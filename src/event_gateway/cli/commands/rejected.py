@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from event_gateway.cli.client.completion import complete_rejected
-from event_gateway.cli.client.listing import Columns, print_list
+from event_gateway.cli.client.listing import Columns, print_item, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, LimitOption, UrlOption
-from event_gateway.cli.client.output import Line, fields, for_programs, print_answer
-from event_gateway.cli.client.requests import call, request_json, run_with_client
+from event_gateway.cli.client.output import Line, fields, print_answer
+from event_gateway.cli.client.requests import request_json, run_with_client
 
 if TYPE_CHECKING:
     from event_gateway.cli.client.gateway_client import GatewayClient
@@ -49,7 +49,7 @@ def show(
 
     Where there is no terminal it is JSON.
     """
-    print_answer(for_programs(as_json), call(url, key, "GET", f"{PATH}/{seq}"), _details)
+    print_item(url, key, f"{PATH}/{seq}", _details, as_json=as_json)
 
 
 @app.command()

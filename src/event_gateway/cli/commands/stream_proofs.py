@@ -11,11 +11,11 @@ import typer
 
 from event_gateway.cli.client.completion import complete_streams
 from event_gateway.cli.client.confirmation import YesOption, confirm
-from event_gateway.cli.client.lines import Interrupted, read_lines
+from event_gateway.cli.client.exports import check_export, write_export
+from event_gateway.cli.client.lines import read_lines
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, LimitOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer
-from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.requests import call, quoted
 from event_gateway.core.compliance.anchor import Anchor
 from event_gateway.core.compliance.verification import Verification
@@ -24,7 +24,6 @@ NameArgument = Annotated[
     str, typer.Argument(help="The stream's name.", autocompletion=complete_streams)
 ]
 MAX_ANCHORS = 64 * 1024 * 1024  # bytes of a file of anchors
-EVERY = 1000  # lines between two looks at the progress
 COLUMNS: Columns = {
     "SEQUENCE": lambda anchor: str(anchor["sequence"]),
     "TIME": "time",
@@ -62,20 +61,10 @@ def verify(
             keys.append(chain["public_key"])
     outside = [] if anchors is None else list(_anchors_in(anchors))
     check = Verification(now=time.time(), keys=keys, outside=outside)
-    try:
-        if file is None:
-            lines = read_lines(url, key, f"/v1/streams/{quoted(stream)}/export", {})
-            with ProgressBar("verified", total, quiet=as_json) as bar:
-                for number, line in enumerate(lines):
-                    check.add(line)
-                    if number % EVERY == 0:
-                        bar.show(check.messages, check.messages)
-        else:
-            _verify_file(check, file, as_json)
-    except Interrupted as error:
-        fail(f"the export is not complete: {error}")
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    check_export(
+        file or read_lines(url, key, f"/v1/streams/{quoted(stream)}/export", {}), check.add,
+        what="verified", counted=lambda: check.messages, total=total, quiet=as_json,
+    )  # fmt: skip
     report = check.finish()
     if report["stream"] not in (stream, None):
         fail(f"it is an export of the stream {report['stream']}", 2)
@@ -99,28 +88,7 @@ def export(
     A file is complete: it gets its name only after the last line was written.
     """
     lines = read_lines(url, key, f"/v1/streams/{quoted(stream)}/export", {})
-    try:
-        if output is None:
-            for line in lines:
-                typer.echo(line)
-            return
-        partial = output.with_name(f"{output.name}.part")
-        with partial.open("wb") as file, ProgressBar("written") as bar:
-            last = b""
-            for number, line in enumerate(lines):
-                file.write(line + b"\n")
-                last = line
-                if number % EVERY == 0:
-                    bar.show(number, number)
-        if not last.startswith(b'{"type":"end"'):
-            fail("the export is not complete: its end is missing")
-        partial.replace(output)
-    except Interrupted as error:
-        fail(f"the export is not complete: {error}")
-    except OSError as error:
-        fail(f"{output}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    write_export(lines, output, end=b'{"type":"end"')
 
 
 def anchors(
@@ -191,20 +159,6 @@ def redact(
     print_answer(
         as_json, answer, lambda it: ["redacted" if it["erased"] else "there is nothing to redact"]
     )
-
-
-def _verify_file(check: Verification, file: Path, quiet: bool) -> None:
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as lines, ProgressBar("verified", size, quiet=quiet) as bar:
-            done = 0
-            for number, line in enumerate(lines):
-                check.add(line.rstrip(b"\r\n"))
-                done += len(line)
-                if number % EVERY == 0:
-                    bar.show(done, check.messages)
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}", 2)
 
 
 def _anchors_in(file: Path) -> Iterator[Anchor]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from event_gateway.cli.client.completion import complete_streams
 from event_gateway.cli.client.filters import parse_filter
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, SinceOption, UrlOption
@@ -16,6 +15,7 @@ from event_gateway.cli.client.output import Line, fail, fields, print_answer, pr
 from event_gateway.cli.client.requests import call, quoted
 from event_gateway.cli.client.times import time_option
 from event_gateway.cli.commands import stream_proofs
+from event_gateway.cli.commands.stream_proofs import NameArgument
 
 app = typer.Typer(
     no_args_is_help=True, help="Named streams: list, show, tail; verify, export, anchors, holds."
@@ -34,9 +34,6 @@ COLUMNS: Columns = {
     "KEPT": lambda stream: "compliance" if stream["compliance"] else "-",
     "SUBJECTS": lambda stream: " ".join(stream["subjects"]),
 }
-NameArgument = Annotated[
-    str, typer.Argument(help="The stream's name.", autocompletion=complete_streams)
-]
 FilterOption = Annotated[
     list[str] | None,
     typer.Option("--filter", help="Only events with FIELD=VALUE (or != > >= < <= ~); repeatable."),
