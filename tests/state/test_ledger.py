@@ -205,10 +205,10 @@ async def test_the_oldest_event_of_a_queue(ledger: Ledger, queues: Queues) -> No
         ledger.submit(each, Status.RETRYING, wait=60 + number, fresh=True)
     await written(ledger)
     assert (await queues.state(WEBHOOK)).oldest == 1_700_000_000.5 - 249
-    (backlog, empty) = await queues.backlogs(["w", "other"], 1)
+    figures, empty = await queues.figures(["w", "other"], 1)
     age = time.time() - (1_700_000_000.5 - 249)
     # Each waits for a retry that is planned: none is due.
-    assert (backlog.depth, round((backlog.oldest - age) / 60), backlog.lag) == (250, 0, 0.0)
+    assert (figures.depth, round((figures.oldest - age) / 60), figures.lag) == (250, 0, 0.0)
     assert empty == (0, 0.0, 0.0, "closed")
 
 
@@ -220,22 +220,22 @@ async def test_how_long_deliveries_have_been_due(
     planned.event_at = waiting.event_at = time.time() - 100
     ledger.submit(planned, Status.RETRYING, wait=3600, fresh=True)
     await written(ledger)
-    assert ((await queues.backlogs(["w"], 1))[0].lag, (await queues.late(0, 9, 2.0))[0]) == (0, {})
+    assert ((await queues.figures(["w"], 1))[0].lag, (await queues.late(0, 9, 2.0))[0]) == (0, {})
     ledger.submit(waiting, Status.PENDING, wait=0, fresh=True)
     await written(ledger)
-    (backlog,) = await queues.backlogs(["w"], 1)
+    (figures,) = await queues.figures(["w"], 1)
     late, more = await queues.late(0, 9, 2.0)
-    assert (round(backlog.lag / 60), round(late["w"] / 60), more) == (2, 2, False)
+    assert (round(figures.lag / 60), round(late["w"] / 60), more) == (2, 2, False)
     assert (await queues.late(0, 9, 1e4))[0] == {}
     await redis.sadd("paused", "w")
-    assert (await queues.backlogs(["w"], 1))[0].lag == 0
+    assert (await queues.figures(["w"], 1))[0].lag == 0
 
 
 async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redis: Redis) -> None:
     for number in range(7):
         ledger.submit(delivery(ledger, f"e{number}"), Status.RETRYING, wait=60, fresh=True)
     await written(ledger)
-    assert [backlog.depth for backlog in await queues.backlogs(["w"], 1)] == [7]
+    assert [each.depth for each in await queues.figures(["w"], 1)] == [7]
     assert [await queues.cancel("w", "gone", 3) for _ in range(3)] == [4, 1, 0]
     record = await ledger.read("w", "e3", None)
     assert record is not None

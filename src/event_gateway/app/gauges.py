@@ -18,20 +18,20 @@ from event_gateway.broker.connection import BrokerError
 from event_gateway.core.webhook.webhook import STATES
 from event_gateway.observability.metrics import MAX_STREAMS, OTHER, families
 from event_gateway.state.connection import StateError
-from event_gateway.state.queues import Backlog
+from event_gateway.state.queues import QueueFigures
 
 log = structlog.get_logger(__name__)
 
 INTERVAL = 5.0  # seconds between two rounds
-CHUNK = 100  # webhooks in one call of Redis
+ORDERED_AT_ONCE = 100  # ordered webhooks whose places in the logs are read in one call
 PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
-SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
-OTHERS = 2000  # webhooks of those that share a label which are measured in a round
+OTHERS_A_ROUND = 2000  # webhooks that are looked through in a round for those that share a label
 _OF_QUEUES = (
     families.QUEUE_DEPTH, families.OLDEST_PENDING, families.DELIVERY_LAG, families.BREAKER_STATE,
     families.THROTTLED_SECONDS,
 )  # fmt: skip
 _BREAKERS = {"closed": 0, "half_open": 1, "open": 2}
+_EMPTY = QueueFigures(0, 0.0, 0.0, "closed")
 
 
 class Gauges:
@@ -134,62 +134,57 @@ class Gauges:
         queues, figures = self._stages.adapters.queues, self._figures
         webhook_ids = list(self._stages.adapters.registry.webhooks)
         own = [each for each in webhook_ids if self._metrics.label_of(each) != OTHER]
-        backlogs: dict[str, Backlog] = {}
-        for start in range(0, len(own), CHUNK):
-            chunk = own[start : start + CHUNK]
-            backlogs.update(zip(chunk, await queues.backlogs(chunk, SAMPLE), strict=True))
+        waiting = dict(zip(own, await queues.figures(own), strict=True))
         if len(own) < len(webhook_ids):
-            backlogs[OTHER] = await self._of_the_others(webhook_ids)
+            waiting[OTHER] = await self._of_the_others(webhook_ids)
         _, _, throttled = await queues.lane_states()
         figures.replace(families.QUEUE_DEPTH, {
-            (name,): depth for name, depth in (await self._with_ordered(backlogs)).items()
+            (name,): depth for name, depth in (await self._with_ordered(waiting)).items()
         })  # fmt: skip
         figures.replace(
-            families.OLDEST_PENDING, {(name,): each.oldest for name, each in backlogs.items()}
+            families.OLDEST_PENDING, {(name,): each.oldest for name, each in waiting.items()}
         )
         figures.replace(
-            families.DELIVERY_LAG, {(name,): each.lag for name, each in backlogs.items()}
+            families.DELIVERY_LAG, {(name,): each.lag for name, each in waiting.items()}
         )
         figures.replace(
             families.BREAKER_STATE,
-            {(name,): _BREAKERS.get(each.breaker, 0) for name, each in backlogs.items()},
+            {(name,): _BREAKERS.get(each.breaker, 0) for name, each in waiting.items()},
         )
         figures.replace(
             families.THROTTLED_SECONDS, {(name,): throttled.get(name, 0.0) for name in own}
         )
 
-    async def _with_ordered(self, backlogs: dict[str, Backlog]) -> dict[str, int]:
-        """The depths of all queues, and what is before ordered webhooks in the logs: they have no
-        queue. While NATS is away nothing is said of these."""
+    async def _with_ordered(self, queues: dict[str, QueueFigures]) -> dict[str, int]:
+        """The depths of all queues; of ordered webhooks, which have no queue, the events of the
+        logs that they have not got yet. While NATS is away ordered webhooks are left out."""
         registered = self._stages.adapters.registry.webhooks
         depths = {
-            name: backlog.depth for name, backlog in backlogs.items()
+            name: each.depth for name, each in queues.items()
             if name not in registered or not registered[name].ordered
         }  # fmt: skip
         ordered = [webhook for webhook in list(registered.values()) if webhook.ordered]
         waiting = self._stages.registrations.waiting
         try:
-            for start in range(0, len(ordered), CHUNK):
-                chunk = ordered[start : start + CHUNK]
+            for start in range(0, len(ordered), ORDERED_AT_ONCE):
+                chunk = ordered[start : start + ORDERED_AT_ONCE]
                 behind = await waiting.events_behind_each(chunk)
                 for webhook, events in zip(chunk, behind, strict=True):
                     label = self._metrics.label_of(webhook.id)
-                    queued = backlogs[label].depth if label != OTHER else 0
+                    queued = queues[label].depth if label != OTHER else 0
                     depths[label] = depths.get(label, 0) + queued + events
         except BrokerError as error:
             log.debug("ordered webhooks not measured", error=str(error))
         return depths
 
-    async def _of_the_others(self, webhook_ids: list[str]) -> Backlog:
+    async def _of_the_others(self, webhook_ids: list[str]) -> QueueFigures:
         """The webhooks that share a label, as they were in the last complete round over them."""
         others = self._others
-        part = webhook_ids[self._next_other : self._next_other + OTHERS]
-        self._next_other += OTHERS
+        part = webhook_ids[self._next_other : self._next_other + OTHERS_A_ROUND]
+        self._next_other += OTHERS_A_ROUND
         sharing = [each for each in part if self._metrics.label_of(each) == OTHER]
-        for start in range(0, len(sharing), CHUNK):
-            chunk = sharing[start : start + CHUNK]
-            for backlog in await self._stages.adapters.queues.backlogs(chunk, 1):
-                others.add(backlog)
+        for figures in await self._stages.adapters.queues.figures(sharing, sample=1):
+            others.add(figures)
         if self._next_other >= len(webhook_ids):
             self._next_other = 0
             others.complete()
@@ -200,13 +195,12 @@ class _Others:
     """What waits for many webhooks together: the sum of the depths, and the worst of the rest."""
 
     def __init__(self) -> None:
-        self.last = Backlog(0, 0.0, 0.0, "closed")
-        self._round = self.last
+        self.last = self._round = _EMPTY
 
-    def add(self, more: Backlog) -> None:
+    def add(self, more: QueueFigures) -> None:
         """Adds a webhook to the present round."""
         so_far = self._round
-        self._round = Backlog(
+        self._round = QueueFigures(
             so_far.depth + more.depth,
             max(so_far.oldest, more.oldest),
             max(so_far.lag, more.lag),
@@ -215,4 +209,4 @@ class _Others:
 
     def complete(self) -> None:
         """Ends the round."""
-        self.last, self._round = self._round, Backlog(0, 0.0, 0.0, "closed")
+        self.last, self._round = self._round, _EMPTY

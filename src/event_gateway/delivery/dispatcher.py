@@ -235,7 +235,7 @@ class Dispatcher:
             else:
                 if not (lane.tripped or lane.throttled or lane.limits):
                     break
-                admitted, delivery.probe, wait = await self._queues.admit(
+                admitted, delivery.probe, wait = await self._queues.admit_attempt(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
                 )
                 if admitted:

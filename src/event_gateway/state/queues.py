@@ -19,6 +19,8 @@ from event_gateway.state.scripts import script
 MAX_LEASES = 2048  # leases that are read to count the attempts in flight
 MAX_LEASE = 330.0  # seconds; the longest lease of a delivery
 MAX_CANCELLED = 64  # deliveries in one script call, as many such calls follow each other
+AT_A_TIME = 100  # queues whose figures are read in one call
+SAMPLE = 16  # deliveries at each end of a queue, of which the oldest is found
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -42,10 +44,13 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
         return round(self.succeeded / self.attempts, 4) if self.attempts else None
 
 
-class Backlog(NamedTuple):
-    """The queue of a webhook: the number of its deliveries, the age of the oldest event among
-    those that are due first and last, in seconds, for how many seconds the delivery that is due
-    longest has been due (0: none, or the webhook is paused), and the state of the circuit breaker.
+class QueueFigures(NamedTuple):
+    """What is in the queue of a webhook.
+
+    ``depth``: the number of its deliveries; ``oldest``: the age of the oldest event among those
+    that are due first and last, in seconds; ``lag``: for how many seconds the delivery that is due
+    longest has been due (0: none, or the webhook is paused); ``breaker``: the state of the circuit
+    breaker.
     """
 
     depth: int
@@ -104,7 +109,7 @@ class Queues:
         self._ledger = ledger
         self._count_cancelled = count_cancelled
         self._new_token = ledger.token
-        self._backlogs = script(client, "queues/backlogs.lua")
+        self._figures = script(client, "queues/figures.lua")
         self._due = script(client, "queues/due.lua")
         self._late = script(client, "queues/late.lua")
         self._lane_states = script(client, "queues/lane_states.lua")
@@ -180,7 +185,7 @@ class Queues:
         leased_until = {webhook_id: asyncio.get_running_loop().time() + lease}
         return [_delivery(row, token, leased_until) for row in leased], int(next_rank)
 
-    async def admit(
+    async def admit_attempt(
         self, webhook: Webhook, token: str, probe_lease: float
     ) -> tuple[bool, bool, float]:
         """Decides whether an attempt may start whose delivery is not leased from the queue.
@@ -201,21 +206,24 @@ class Queues:
         """The deliveries of a webhook that are not final, those in progress included."""
         return int(await self._client.zcard(QUEUE.key(webhook_id)))
 
-    async def backlogs(self, webhook_ids: Sequence[str], sample: int) -> list[Backlog]:
-        """What waits for each webhook. ``sample``: deliveries that are looked at at each end of a
-        queue, for the oldest."""
-        flat = await self._backlogs(_pack(webhook_ids), sample)
-        return [
-            Backlog(
-                int(depth),
-                int(age) / 1000,
-                int(lag) / 1000,
-                breaker.decode() if breaker else "closed",
-            )
-            for depth, age, lag, breaker in zip(
-                flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True
-            )
-        ]
+    async def figures(self, webhook_ids: Sequence[str], sample: int = SAMPLE) -> list[QueueFigures]:
+        """What is in the queue of each webhook. ``sample``: deliveries that are looked at at each
+        end of a queue, for the oldest."""
+        figures: list[QueueFigures] = []
+        for start in range(0, len(webhook_ids), AT_A_TIME):
+            flat = await self._figures(_pack(webhook_ids[start : start + AT_A_TIME]), sample)
+            figures += [
+                QueueFigures(
+                    int(depth),
+                    int(age) / 1000,
+                    int(lag) / 1000,
+                    breaker.decode() if breaker else "closed",
+                )
+                for depth, age, lag, breaker in zip(
+                    flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True
+                )
+            ]
+        return figures
 
     async def lane_states(self) -> tuple[frozenset[str], frozenset[str], dict[str, float]]:
         """The webhooks that are paused, those whose circuit breaker is not closed, and for how many

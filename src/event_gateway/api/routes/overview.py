@@ -25,14 +25,12 @@ from event_gateway.observability.alerts.book import AlertBook
 from event_gateway.observability.health import Health
 from event_gateway.registration.visible import sees_since, streams_of, webhooks_of
 from event_gateway.state.connection import StateError
-from event_gateway.state.queues import Backlog, Queues
+from event_gateway.state.queues import Queues
 
 router = APIRouter(prefix="/v1/overview", tags=["health"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
 
 MAX_MEASURED = 1000  # webhooks whose queues are looked at
-CHUNK = 100  # of them in one call of Redis
-SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
 MAX_WORST = 10  # webhooks that the answer names
 
 
@@ -93,30 +91,27 @@ async def _dead_letters(log: DeadLetterLog) -> int | None:
 
 async def _queues(queues: Queues, webhooks: dict[str, Webhook]) -> dict[str, Any] | None:
     """What waits for these webhooks; None while Redis does not say."""
-    backlogs: dict[str, Backlog] = {}
     try:
         names, complete = await queues.waiting(MAX_MEASURED)
         seen = [name for name in names if name in webhooks]
-        for start in range(0, len(seen), CHUNK):
-            chunk = seen[start : start + CHUNK]
-            backlogs.update(zip(chunk, await queues.backlogs(chunk, SAMPLE), strict=True))
+        figures = await queues.figures(seen)
     except StateError:
         return None
-    backlogs = {name: each for name, each in backlogs.items() if each.depth}
-    worst = heapq.nlargest(MAX_WORST, backlogs, key=lambda name: backlogs[name].oldest)
+    filled = {name: each for name, each in zip(seen, figures, strict=True) if each.depth}
+    worst = heapq.nlargest(MAX_WORST, filled, key=lambda name: filled[name].oldest)
     return {
-        "waiting": sum(each.depth for each in backlogs.values()),
-        "oldest_seconds": max((each.oldest for each in backlogs.values()), default=0.0),
-        "breakers_not_closed": sum(each.breaker != "closed" for each in backlogs.values()),
-        "webhooks": len(backlogs),
+        "waiting": sum(each.depth for each in filled.values()),
+        "oldest_seconds": max((each.oldest for each in filled.values()), default=0.0),
+        "breakers_not_closed": sum(each.breaker != "closed" for each in filled.values()),
+        "webhooks": len(filled),
         "complete": complete,
         "worst": [
             {
                 "webhook_id": name,
                 "state": webhooks[name].state,
-                "breaker": backlogs[name].breaker,
-                "queue_depth": backlogs[name].depth,
-                "oldest_seconds": backlogs[name].oldest,
+                "breaker": filled[name].breaker,
+                "queue_depth": filled[name].depth,
+                "oldest_seconds": filled[name].oldest,
             }
             for name in worst
         ],

@@ -12,10 +12,7 @@ from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.connection import StateError
-from event_gateway.state.queues import Backlog, Queues
-
-CHUNK = 100  # webhooks whose queues are read in one call of Redis
-SAMPLE = 16  # deliveries at each end of a queue of which the oldest is found
+from event_gateway.state.queues import Queues
 
 
 async def changed_answer(
@@ -29,10 +26,8 @@ async def changed_answer(
 
 async def queue_answers(queues: Queues, names: Sequence[str]) -> list[dict[str, Any] | None]:
     """What waits for each of these webhooks; None while Redis does not say."""
-    found: list[Backlog] = []
     try:
-        for start in range(0, len(names), CHUNK):
-            found += await queues.backlogs(names[start : start + CHUNK], SAMPLE)
+        found = await queues.figures(names)
     except StateError:
         return [None] * len(names)
     return [

@@ -5,7 +5,7 @@
 -- deliveries to look at at each end of a queue.
 -- include shared/clock.lua
 local sample = tonumber(ARGV[2])
-local backlogs = {}
+local figures = {}
 for position, webhook in ipairs(cmsgpack.unpack(ARGV[1])) do
   local queue = queue_key(webhook)
   local depth, oldest = redis.call('ZCARD', queue), now
@@ -21,9 +21,9 @@ for position, webhook in ipairs(cmsgpack.unpack(ARGV[1])) do
   if depth > 0 and redis.call('SISMEMBER', PAUSED_KEY, webhook) == 0 then
     lag = math.max(0, now - tonumber(redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]))
   end
-  backlogs[4 * position - 3] = depth
-  backlogs[4 * position - 2] = math.floor(now - oldest)
-  backlogs[4 * position - 1] = math.floor(lag)
-  backlogs[4 * position] = redis.call('HGET', breaker_key(webhook), 'state')
+  figures[4 * position - 3] = depth
+  figures[4 * position - 2] = math.floor(now - oldest)
+  figures[4 * position - 1] = math.floor(lag)
+  figures[4 * position] = redis.call('HGET', breaker_key(webhook), 'state')
 end
-return backlogs
+return figures
