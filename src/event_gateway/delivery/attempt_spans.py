@@ -29,7 +29,7 @@ def begin_attempt(tracer: Tracer, jobs: list[Job]) -> str:
     recorded = any(job.span for job in jobs)
     traceparent = f"00-{new_trace()}-{new_span()}-{'01' if recorded else '00'}"
     for job in jobs:
-        job.batch = traceparent
+        job.request_trace = traceparent
     return traceparent
 
 
@@ -57,7 +57,7 @@ def end_attempt(tracer: Tracer, lane: Lane, job: Job, attempt: Attempt, end: flo
             trace_id=trace.trace_id, span_id=job.span, parent_id=routing_span(job.received),
             state=trace.state, start=job.started, end=end, attributes=attributes,
             error=attempt.error_type or "",
-            links=((job.batch[3:35], job.batch[36:52]),) if job.batch else (),
+            links=(_ids_in(job.request_trace),) if job.request_trace else (),
         )
     )  # fmt: skip
     job.span = ""
@@ -66,14 +66,14 @@ def end_attempt(tracer: Tracer, lane: Lane, job: Job, attempt: Attempt, end: flo
 def record_request(tracer: Tracer, lane: Lane, jobs: list[Job], error: str) -> None:
     """Records the one request of several events, with links to their attempts. ``error`` is empty
     if the receiver took it."""
-    traceparent = jobs[0].batch
+    trace_id, span_id = _ids_in(jobs[0].request_trace)
     attributes = _of_webhook(lane) | {"messaging.batch.message_count": len(jobs)}
     if error:
         attributes["error.type"] = error
     tracer.record(
         Span(
             name=f"send {lane.webhook.id}", kind=SpanKind.CLIENT,
-            trace_id=traceparent[3:35], span_id=traceparent[36:52], parent_id="", state=None,
+            trace_id=trace_id, span_id=span_id, parent_id="", state=None,
             start=jobs[0].started, end=time.time(), attributes=attributes, error=error,
             links=tuple(
                 (trace_of(job.received).trace_id, job.span) for job in jobs[:MAX_LINKS] if job.span
@@ -104,6 +104,12 @@ def record_dead_letter(tracer: Tracer, job: Job, reason: str, seq: int, start: f
             },
         )
     )  # fmt: skip
+
+
+def _ids_in(traceparent: str) -> tuple[str, str]:
+    """The trace id and the span id: ``00-TRACE-SPAN-FLAGS``."""
+    _, trace_id, span_id, _ = traceparent.split("-")
+    return trace_id, span_id
 
 
 def _of_webhook(lane: Lane) -> dict[str, str | int]:

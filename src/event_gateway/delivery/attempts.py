@@ -160,7 +160,7 @@ class Attempts:
             self._pacing.release()
         if self._cut_off:
             return
-        if jobs[0].batch and self._tracing.tracer is not None:
+        if jobs[0].request_trace and self._tracing.tracer is not None:
             record_request(self._tracing.tracer, lane, jobs, _error_of(result))
         self._on_result(lane, jobs[0], result)
         for position, job in enumerate(jobs):

@@ -16,8 +16,8 @@ class Job(msgspec.Struct):
     once that is recorded. ``started`` is the Unix time of the attempt, ``url`` the endpoint URL it
     was sent to. ``paced``: the attempt counts as one of those for failing lanes.
     ``waiting_since``: when the job entered the backlog, on the event loop's clock.
-    ``span``: the id of the attempt's span, empty if it is not recorded; ``batch``: the traceparent
-    of the request, if that holds several events and traces are on.
+    ``span``: the id of the attempt's span, empty if it is not recorded; ``request_trace``: the
+    traceparent of the request, if that holds several events and traces are on.
     """
 
     delivery: Delivery
@@ -29,4 +29,4 @@ class Job(msgspec.Struct):
     url: str = ""
     waiting_since: float = 0.0
     span: str = ""
-    batch: str = ""
+    request_trace: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesWebhooks, ReadsWebhooks
@@ -20,7 +20,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import cursor_of, page_members, read_cursor, time_of
+from event_gateway.api.server.pages import Limit, cursor_of, page_members, read_cursor, time_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
@@ -53,7 +53,6 @@ class AlertParts:
 
 
 Parts = Annotated[AlertParts, Depends(provided(AlertParts))]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class _SilenceRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

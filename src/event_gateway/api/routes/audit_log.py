@@ -19,6 +19,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
     NOT_COUNTED,
+    Limit,
     Total,
     at_most,
     cursor_of,
@@ -85,7 +86,7 @@ async def list_audit_log(
     parts: Parts,
     caller: Operator,
     filters: Filters,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """Calls that changed something, or were refused, the newest first. A page may hold fewer than

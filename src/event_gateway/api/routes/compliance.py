@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Response
 from fastapi.responses import StreamingResponse
 
 from event_gateway.api.access.audited import audited
@@ -33,6 +33,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
     NOT_TOLD,
+    Limit,
     SeqCursor,
     cursor_of,
     is_whole,
@@ -139,7 +140,7 @@ async def list_anchors(
     parts: Parts,
     caller: ReadsWholeStreams,
     name: str,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The anchors of a stream's chain, the oldest first. Keep them where nobody who can write to

@@ -36,6 +36,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import (
     NOT_COUNTED,
     NOT_TOLD,
+    Limit,
     SeqPath,
     Total,
     cursor_of,
@@ -109,7 +110,7 @@ async def list_dead_letters(
     reason: str | None = Query(None, description="Such as ServerError or Expired."),
     since: str | None = Query(None, description="RFC 3339: dead-lettered at or after this time."),
     until: str | None = Query(None, description="RFC 3339: dead-lettered before this time."),
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """Dead letters, the newest first. A page may hold fewer than ``limit`` items and have a next

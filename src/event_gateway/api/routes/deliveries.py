@@ -17,6 +17,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import (
     NOT_COUNTED,
+    Limit,
     Total,
     cursor_of,
     is_whole,
@@ -73,7 +74,7 @@ async def list_deliveries(
     status: Status | None = None,
     since: Since = None,
     until: Until = None,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The last 1,000 deliveries of a webhook that changed, the latest first; after them the others
@@ -102,7 +103,7 @@ async def list_all_deliveries(
     status: Status | None = None,
     since: Since = None,
     until: Until = None,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The deliveries to all webhooks, or some: of each the last 1,000 that changed, merged, the

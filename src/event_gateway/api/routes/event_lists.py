@@ -15,6 +15,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import (
     NOT_TOLD,
+    Limit,
     Total,
     at_most,
     cursor_of,
@@ -60,7 +61,7 @@ async def list_events(
     subject: Subject = None,
     since: Since = None,
     until: Until = None,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The events in the log, the newest first. New events do not move the pages that follow.

@@ -25,7 +25,7 @@ from event_gateway.audit.trail import Call
 from event_gateway.core.access.narrowing import is_narrowed, may_read
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.lookup.finder import Found, Searched
 from event_gateway.registration.visible import webhook_of, webhooks_of
 from event_gateway.replay.ownership import received as received_of
@@ -33,7 +33,6 @@ from event_gateway.replay.resend import Resend, Resent, would_resend
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
 
-LATEST = 1 << 62  # a sequence after every registration
 MAX_WEBHOOKS = 1000  # that one request sends an event to
 
 
@@ -176,7 +175,7 @@ def _webhooks(
     if names is None:
         visible = webhooks_of(caller, events.registry)
         # Whenever they were registered: as if the event came now.
-        now = msgspec.structs.replace(received, seq=LATEST)
+        now = msgspec.structs.replace(received, seq=AFTER_EVERY_REGISTRATION)
         reached = {webhook.id for webhook in events.matching(now)}
         matching = [visible[name] for name in sorted(reached & set(registered(visible)))]
         if len(matching) > MAX_WEBHOOKS:

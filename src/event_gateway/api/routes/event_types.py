@@ -21,7 +21,7 @@ from event_gateway.api.server import problem_types
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_members, page_of
+from event_gateway.api.server.pages import Limit, page_members, page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
@@ -91,7 +91,7 @@ async def list_event_types(
     caller: ReadsEvents,
     search: Searched,
     owner: str | None = None,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All event types by name, also the gateway's own. A page of large types may hold fewer than

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
@@ -17,7 +17,7 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import page_answer, page_of
+from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
@@ -68,7 +68,7 @@ async def list_keys(
     parts: Parts,
     caller: Operator,
     search: Searched,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The keys by id, the admin key included, without their values.

@@ -16,7 +16,7 @@ from event_gateway.api.answers.webhooks import ExpressionValue, Matches
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_members, page_of, registered
+from event_gateway.api.server.pages import Limit, page_members, page_of, registered
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
 from event_gateway.cesql import ParseError
@@ -28,13 +28,12 @@ from event_gateway.core.matching.evaluation import EvaluationError
 from event_gateway.core.matching.expression import Expression
 from event_gateway.core.matching.sql_condition import sql_value
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
-from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.registration.visible import webhook_of, webhooks_of
 from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)
 
-LATEST = 1 << 62  # a sequence after every registration
 MAX_MATCHED = 1000  # ids in the list of all webhooks that match
 
 
@@ -57,7 +56,7 @@ async def match_webhooks(
     parts: Parts,
     caller: ReadsWebhooks,
     body: Candidate,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
     webhook: list[str] = Query([], description="Only these webhooks."),
 ) -> Response:
@@ -154,4 +153,4 @@ def _event(event: Event, *, check: bool = False) -> Received:
             check_reserved(event)
         except InvalidEvent as error:
             raise InvalidDefinition("event", error.detail) from None
-    return Received(event, stream, LATEST, time.time())
+    return Received(event, stream, AFTER_EVERY_REGISTRATION, time.time())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator
@@ -18,6 +18,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import (
     NOT_COUNTED,
+    Limit,
     SeqCursor,
     SeqPath,
     Total,
@@ -59,7 +60,7 @@ async def list_rejected(
     parts: Parts,
     caller: Operator,
     search: Searched,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """Rejected input, the newest first, with its original bytes.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesDeliveries, ReadsDeliveries
@@ -18,7 +18,7 @@ from event_gateway.api.answers.requests import LOCATION
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import cursor_of, page_members, read_cursor, time_of
+from event_gateway.api.server.pages import Limit, cursor_of, page_members, read_cursor, time_of
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
 from event_gateway.broker.event_log import EventLog
@@ -112,7 +112,7 @@ async def create_replay(
 async def list_replays(
     parts: Parts,
     caller: ReadsDeliveries,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All replays, also those of dead letters, the newest first."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesSecrets, Operator
@@ -16,7 +16,7 @@ from event_gateway.api.answers.requests import Rotation, SecretSharing, SecretVa
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.conditional import ETAG, Conditional, set_tag
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_answer, page_of
+from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
@@ -63,7 +63,7 @@ async def list_secrets(
     parts: Parts,
     caller: ManagesSecrets,
     search: Searched,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The secrets in the sealed store, those that webhooks name, and those outside the gateway that

@@ -26,7 +26,7 @@ from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, set
 from event_gateway.api.server.definitions import ANY_MANAGER, Manager, writable
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import page_answer, page_of
+from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
@@ -92,7 +92,7 @@ Trial = Annotated[Annotated[dict[str, Any], SchemaOf(_Trial)] | None, Body()]
 async def list_sources(
     parts: Parts,
     caller: ReadsSources,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
     type: Annotated[str | None, Query(description="The provider.")] = None,
     managed_by: Annotated[str | None, Query(pattern=ANY_MANAGER)] = None,

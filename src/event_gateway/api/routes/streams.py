@@ -27,6 +27,7 @@ from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
     NOT_TOLD,
+    Limit,
     SeqCursor,
     Total,
     at_most,
@@ -100,7 +101,7 @@ async def list_streams(
     caller: ReadsStreams,
     search: Searched,
     rates: bool = False,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """All streams, by name; for a confined caller those that it may read, without their state.
@@ -172,7 +173,7 @@ async def list_stream_messages(
     caller: ReadsStreams,
     name: str,
     from_seq: int = Query(1, ge=0, le=MAX_SEQ, description="The first sequence."),
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
     """The events that a stream holds, in order, as subscribers receive them.

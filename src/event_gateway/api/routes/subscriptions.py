@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ReadsStreams
@@ -13,7 +13,7 @@ from event_gateway.api.answers.streams import SubscriptionPage
 from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import Total, cursor_of, page_members, read_cursor
+from event_gateway.api.server.pages import Limit, Total, cursor_of, page_members, read_cursor
 from event_gateway.api.server.problems import Problem, unavailable
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.subscription_view import view_of
@@ -39,7 +39,7 @@ async def list_subscriptions(
     parts: Parts,
     caller: ReadsStreams,
     stream: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The live subscriptions of all processes, by id. ``complete`` is false if a process did not

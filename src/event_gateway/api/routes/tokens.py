@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ReadsStreams
@@ -14,7 +14,14 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
-from event_gateway.api.server.pages import at_most, cursor_of, is_whole, page_members, read_cursor
+from event_gateway.api.server.pages import (
+    Limit,
+    at_most,
+    cursor_of,
+    is_whole,
+    page_members,
+    read_cursor,
+)
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.warnings import with_warnings
 from event_gateway.audit.trail import Call
@@ -54,7 +61,7 @@ TokenRequest = Annotated[dict[str, Any], Body(), SchemaOf(TokenBody)]
 async def list_tokens(
     parts: Parts,
     caller: ReadsStreams,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The valid tokens, the last to expire first; to all but an operator only those that the

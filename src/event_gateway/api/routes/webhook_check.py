@@ -23,7 +23,7 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import EVENTS
-from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.registration.visible import sees
 from event_gateway.request.builder import RequestBuilders
@@ -34,7 +34,6 @@ from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
 
-LATEST = 1 << 62  # a sequence after every registration
 MAX_EVENTS = 100
 
 
@@ -76,7 +75,7 @@ async def check_webhook(
     owner = owner_of(caller) if former is None else former.owner
     webhook = parse(parts.rules, caller, given.webhook, owner, former)
     now = time.time()
-    tried = [Received(event, EVENTS, LATEST, now) for event in events]
+    tried = [Received(event, EVENTS, AFTER_EVERY_REGISTRATION, now) for event in events]
     for position, received in enumerate(tried):
         if not may_read(caller, received):
             raise InvalidDefinition(

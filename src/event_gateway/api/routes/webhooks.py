@@ -21,7 +21,7 @@ from event_gateway.api.routes.webhook_rules import WebhookRules, parse
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.definitions import Manager, deletable, present, writable
 from event_gateway.api.server.dependencies import provided
-from event_gateway.api.server.pages import page_answer, page_of
+from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.patch import merge_patch
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
@@ -66,7 +66,7 @@ async def list_webhooks(
     parts: Parts,
     caller: ReadsWebhooks,
     filters: Filter,
-    limit: int = Query(100, ge=1, le=1000),
+    limit: Limit = 100,
     cursor: str | None = None,
     queues: bool = Query(False, description="Whether each also has `queue`: what waits for it."),
 ) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
-from fastapi import Path, Response
+from fastapi import Path, Query, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from event_gateway.api.server import problem_types
@@ -20,6 +20,8 @@ from event_gateway.core.text.units import parse_duration
 from event_gateway.core.webhook.webhook import Webhook
 
 T = TypeVar("T")
+# The parameter of a list: how many items a page has at most.
+Limit = Annotated[int, Query(ge=1, le=1000)]
 # A sequence in a cursor, in a path, and in a query string or body.
 SeqCursor = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 SeqPath = Annotated[int, Path(ge=0, le=MAX_SEQ)]

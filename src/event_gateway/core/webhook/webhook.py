@@ -17,6 +17,8 @@ STATES = ("active", "paused", "disabled", "unverified", "orphaned", "renamed")
 MAX_RATE = 10_000  # attempts in a period; Redis keeps each of them
 MODES = ("structured", "binary", "batch")
 REQUEST_METHODS = ("POST", "PUT", "PATCH")
+# The sequence of an event that is matched as if it came now.
+AFTER_EVERY_REGISTRATION = 1 << 62
 
 
 class Tls(msgspec.Struct, frozen=True, omit_defaults=True):
