@@ -1,4 +1,4 @@
-"""Answers about events: where one is, and what became of it."""
+"""Answers about events: that they were accepted, where one is, and what became of it."""
 
 from typing import Literal, NotRequired
 
@@ -6,6 +6,22 @@ from typing_extensions import TypedDict
 
 from event_gateway.api.answers.common import CloudEvent, Json, Time
 from event_gateway.api.answers.deliveries import AttemptAnswer
+
+
+class AcceptedEvent(TypedDict):
+    """An event in the log. ``duplicate``: it was there already."""
+
+    id: str
+    sequence: int
+    duplicate: bool
+
+
+class Accepted(TypedDict):
+    """Events that the log has confirmed."""
+
+    accepted: int
+    duplicates: int
+    items: list[AcceptedEvent]
 
 
 class Unknown(TypedDict):

@@ -123,6 +123,7 @@ _DESCRIPTIONS = {
 }  # fmt: skip
 
 
+LOCATION = {"Location": "The path of what was created."}  # a header
 # What a read answers whose caller has the definition already.
 NOT_MODIFIED: Responses = {304: {"description": "The definition has the ETag that was sent."}}
 

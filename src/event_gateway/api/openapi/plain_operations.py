@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from event_gateway.api.answers.common import CloudEvent
-from event_gateway.api.answers.others import Accepted, JsonWebKeys
+from event_gateway.api.answers.events import Accepted
+from event_gateway.api.answers.secrets import JsonWebKeys
 from event_gateway.api.answers.sources import SourceTaken
 from event_gateway.api.openapi.described import ERRORS, LIVE, SCOPE
 from event_gateway.core.access.scope import EVENTS_PUBLISH, STREAMS_READ

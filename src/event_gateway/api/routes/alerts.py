@@ -15,8 +15,7 @@ from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.alerts import AlertAnswer, EpisodeAnswer, Name, SilenceAnswer
 from event_gateway.api.answers.common import Page
-from event_gateway.api.answers.requests import LOCATION
-from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.described import LOCATION, SchemaOf, answers
 from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters

@@ -20,8 +20,7 @@ from event_gateway.api.answers.deliveries import (
     Purged,
     ReplayAnswer,
 )
-from event_gateway.api.answers.requests import LOCATION
-from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.described import LOCATION, SchemaOf, answers
 from event_gateway.api.routes.dead_letter_selection import (
     SCAN,
     DeadLetterSelection,

@@ -14,11 +14,14 @@ from event_gateway.api.access.callers import Operator, ReadsEvents
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
 from event_gateway.api.answers.common import Page
-from event_gateway.api.answers.others import AsyncApi, EventTypeAnswer, Imported
-from event_gateway.api.answers.requests import DOCUMENT
+from event_gateway.api.answers.event_types import AsyncApi, EventTypeAnswer, Imported
 from event_gateway.api.openapi.described import NOT_MODIFIED, SchemaOf, answers
-from event_gateway.api.server import problem_types
-from event_gateway.api.server.bodies import body_as
+from event_gateway.api.routes.asyncapi_import import (
+    IMPORTED_DOCUMENT,
+    read_document,
+    shown_skipped,
+)
+from event_gateway.api.routes.event_type_body import EventTypeBody, event_type_of
 from event_gateway.api.server.conditional import CREATED, ETAG, Conditional, Reading, set_tag
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import Limit, page_members, page_of
@@ -26,19 +29,15 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
-from event_gateway.config.request_bodies import InvalidBody
-from event_gateway.config.yaml_source import BadYaml, read_plain
 from event_gateway.core.access.narrowing import may_read_type
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.core.audit.change import resource_name
-from event_gateway.core.errors import InvalidDefinition, Unknown
-from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
+from event_gateway.core.errors import Unknown
 from event_gateway.core.schema.asyncapi.gateway_channels import Surroundings
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
-from event_gateway.core.schema.event_type import EventType, to_json
-from event_gateway.core.text.json_text import MalformedJson, read_json
+from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.text.times import rfc3339
 from event_gateway.ingest.catalog import Catalog
 from event_gateway.registration.visible import streams_of
@@ -46,8 +45,6 @@ from event_gateway.registration.visible import streams_of
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)
 
-MAX_SKIPPED = 1000  # messages that an answer names
-MAX_TEXT = 500  # characters of what it says of each
 MAX_PAGE = 4 * 1024 * 1024  # bytes of a page, about; a single type may be larger
 
 
@@ -63,26 +60,9 @@ class EventTypeParts:
 Parts = Annotated[EventTypeParts, Depends(provided(EventTypeParts))]
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    """An event type in a request. The last four members are those of an answer, so that an answer
-    can be changed and sent back; the gateway ignores them."""
-
-    type: str
-    description: str = ""
-    owner: str = ""
-    dataschema: str | None = None
-    schema: Any = msgspec.UNSET
-    examples: list[Any] = []
-    enforce: str | None = None
-    in_force: str | None = None
-    managed_by: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-
-
-NewEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body)]
-EventTypePatch = Annotated[dict[str, Any], Body(), SchemaOf(_Body, patch=True)]
-WholeEventType = Annotated[dict[str, Any], Body(), SchemaOf(_Body, optional=("type",))]
+NewEventType = Annotated[dict[str, Any], Body(), SchemaOf(EventTypeBody)]
+EventTypePatch = Annotated[dict[str, Any], Body(), SchemaOf(EventTypeBody, patch=True)]
+WholeEventType = Annotated[dict[str, Any], Body(), SchemaOf(EventTypeBody, optional=("type",))]
 
 
 @router.get("", responses=answers(Page[EventTypeAnswer]))
@@ -123,7 +103,7 @@ async def create_event_type(
 ) -> dict[str, Any]:
     """Registers an event type. All processes apply its rule once this is answered."""
     catalog = parts.catalog
-    event_type = _read(body)
+    event_type = event_type_of(body)
     call.about(resource_name("event-type", event_type.type))
     created = await catalog.create(event_type)
     call.about(after=_shown(catalog, created))
@@ -131,7 +111,7 @@ async def create_event_type(
     return _tagged(catalog, created, response)
 
 
-@router.post("/import", responses=answers(Imported, 200, 409), openapi_extra=DOCUMENT)
+@router.post("/import", responses=answers(Imported, 200, 409), openapi_extra=IMPORTED_DOCUMENT)
 async def import_event_types(
     request: Request,
     parts: Parts,
@@ -147,21 +127,11 @@ async def import_event_types(
     body = await request.body()
     content_type = request.headers.get("content-type", "")
     # In a thread: a large document may take seconds.
-    content = await asyncio.to_thread(_document, body, content_type.lower())
+    content = await asyncio.to_thread(read_document, body, content_type.lower())
     types, skipped = await asyncio.to_thread(read, content)
     outcome = await parts.catalog.import_types(types, dry_run=dry_run)
     call.about(after={"dry_run": dry_run} | outcome)
-    return (
-        {"dry_run": dry_run}
-        | outcome
-        | {
-            "skipped": [
-                {"place": message.place[:MAX_TEXT], "reason": message.reason[:MAX_TEXT]}
-                for message in skipped[:MAX_SKIPPED]
-            ],
-            "skipped_omitted": max(0, len(skipped) - MAX_SKIPPED),
-        }
-    )
+    return {"dry_run": dry_run} | outcome | shown_skipped(skipped)
 
 
 @router.get(
@@ -198,7 +168,7 @@ async def put_event_type(
 ) -> dict[str, Any]:
     """Replaces the event type of this name, or registers it: then the answer is 201."""
     catalog = parts.catalog
-    event_type = _read({"type": name} | body)
+    event_type = event_type_of({"type": name} | body)
     if event_type.type != name:
         raise Problem(422, "an event type cannot be renamed")
     before = _known(catalog, name)
@@ -225,7 +195,7 @@ async def change_event_type(
     before = _shown(catalog, catalog.find(name))
     condition.check(before)
     merged = {key: value for key, value in (before | body).items() if value is not None}
-    event_type = _read(merged)
+    event_type = event_type_of(merged)
     if event_type.type != name:
         raise Problem(422, "an event type cannot be renamed")
     put, _ = await catalog.put(event_type)
@@ -270,21 +240,6 @@ def _fits(search: Search, event_type: EventType) -> bool:
     return search.fits(event_type.type, event_type.description, event_type.owner)
 
 
-def _document(body: bytes, content_type: str) -> Any:
-    if "json" in content_type or ("yaml" not in content_type and body.lstrip()[:1] == b"{"):
-        try:
-            return read_json(body)
-        except MalformedJson as error:
-            raise Problem(problem_types.MALFORMED_BODY, f"the document {error}") from None
-    try:
-        return read_plain(body.decode("utf-8-sig"), MAX_DEPTH)
-    except UnicodeDecodeError:
-        raise Problem(problem_types.MALFORMED_BODY, "the document is not UTF-8") from None
-    except BadYaml as bad:
-        place = f"line {bad.line}: {bad.key}".removesuffix(": ")
-        raise Problem(problem_types.MALFORMED_BODY, f"{place}: {bad.reason}") from None
-
-
 def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:
     total = 0
     for name in names:
@@ -292,27 +247,6 @@ def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:
         if total > MAX_PAGE and total > catalog.size(name):
             return
         yield name
-
-
-def _read(body: dict[str, Any]) -> EventType:
-    given = body_as(_Body, body)
-    if given.schema is None:
-        raise InvalidDefinition("schema", "must be a schema, or be left out")
-    event_type = EventType(
-        type=given.type,
-        description=given.description,
-        owner=given.owner,
-        dataschema=given.dataschema or "",
-        schema=given.schema if given.schema is msgspec.UNSET else to_json(given.schema, "schema"),
-        examples=tuple(
-            to_json(example, f"examples[{at}]") for at, example in enumerate(given.examples)
-        ),
-        enforce=given.enforce,
-    )
-    problems = list(event_type.problems())
-    if problems:
-        raise InvalidBody([(problem.key, problem.detail) for problem in problems])
-    return event_type
 
 
 def _known(catalog: Catalog, name: str) -> dict[str, Any] | None:

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from event_gateway.api.access.callers import ReadsEvents, ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.answers.requests import EvaluationRequest, MatchRequest
 from event_gateway.api.answers.webhooks import ExpressionValue, Matches
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.request_bodies import EvaluationRequest, MatchRequest
 from event_gateway.api.server.bodies import event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.pages import Limit, page_members, page_of, registered

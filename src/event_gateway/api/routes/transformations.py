@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 
 from event_gateway.api.access.callers import ReadsWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.answers.requests import PreviewRequest
 from event_gateway.api.answers.webhooks import PreviewedRequest
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.request_bodies import PreviewRequest
 from event_gateway.api.server.bodies import body_as, event_in
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem

@@ -11,11 +11,12 @@ from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
 from event_gateway.api.access.idempotency import Once
-from event_gateway.api.answers.others import SecretAnswer
-from event_gateway.api.answers.requests import Rotation, SampleRequest
+from event_gateway.api.answers.secrets import SecretAnswer
 from event_gateway.api.answers.webhooks import ChangedWebhook, HandshakeAnswer, TriedWebhook
 from event_gateway.api.openapi.described import SchemaOf, answers
-from event_gateway.api.routes import secrets
+from event_gateway.api.openapi.request_bodies import Rotation, SampleRequest
+from event_gateway.api.routes import secret_rules
+from event_gateway.api.routes.secrets import shown as shown_secret
 from event_gateway.api.routes.webhook_answers import changed_answer
 from event_gateway.api.routes.webhook_rules import WebhookRules
 from event_gateway.api.server.bodies import event_in
@@ -51,7 +52,7 @@ class WebhookActionParts:
     receivers: ReceiverClient
     builders: RequestBuilders
     rules: WebhookRules
-    secrets: secrets.SecretParts
+    secrets: secret_rules.SecretParts
 
 
 Parts = Annotated[WebhookActionParts, Depends(provided(WebhookActionParts))]
@@ -119,12 +120,12 @@ async def rotate_signing_key(
         check_keys(body.get("value"))
     except ValueError as error:
         raise InvalidDefinition("value", str(error)) from None
-    if not secrets.may_change(parts.secrets, caller, names[0]):
+    if not secret_rules.may_know(parts.secrets, caller, names[0]):
         raise Problem(409, "the signing key is not the caller's alone: its operator rotates it")
-    secrets.check_changeable(parts.secrets, names[0], caller)
-    before = secrets.shown(parts.secrets, caller, names[0])
-    await secrets.rotate(parts.secrets, names[0], body)
-    after = secrets.shown(parts.secrets, caller, names[0])
+    secret_rules.check_changeable(parts.secrets, caller, names[0])
+    before = shown_secret(parts.secrets, caller, names[0])
+    await secret_rules.rotate(parts.secrets, names[0], body)
+    after = shown_secret(parts.secrets, caller, names[0])
     call.about(before=before, after=after)
     return after
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 
 from event_gateway.api.access.callers import ManagesWebhooks
 from event_gateway.api.access.guarded_route import GuardedRoute
-from event_gateway.api.answers.requests import CheckRequest
 from event_gateway.api.answers.webhooks import CheckedWebhook
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.openapi.request_bodies import CheckRequest
 from event_gateway.api.routes.webhook_rules import WebhookRules, parse, warnings_of
 from event_gateway.api.server.bodies import body_as, events_in
 from event_gateway.api.server.dependencies import provided

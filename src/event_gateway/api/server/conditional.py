@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Depends, Header, Response
 
-from event_gateway.api.answers.requests import LOCATION
+from event_gateway.api.openapi.described import LOCATION
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
 

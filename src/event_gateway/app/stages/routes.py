@@ -26,6 +26,7 @@ from event_gateway.api.routes import (
     reload,
     repair,
     replays,
+    secret_rules,
     secrets,
     sources,
     streams,
@@ -78,7 +79,7 @@ def route_groups(
 
 def _webhook_groups(stages: Stages, state: ApiState) -> list[RouteGroup]:
     registry = stages.adapters.registry
-    secret_parts = secrets.SecretParts(
+    secret_parts = secret_rules.SecretParts(
         registry=registry,
         secrets=stages.requests.secrets,
         sealed=stages.requests.sealed,

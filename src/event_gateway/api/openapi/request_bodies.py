@@ -1,4 +1,5 @@
-"""Bodies of requests that no model validates, as an event in them is read from its bytes."""
+"""The shapes of request bodies, for the OpenAPI document, that no model validates: an event in them
+is read from its bytes, and a message must not repeat a secret."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -9,18 +10,6 @@ from event_gateway.api.answers.common import CloudEvent, Confidential
 from event_gateway.config.model import Namespace, TransformationModel
 from event_gateway.config.values import Duration
 
-LOCATION = {"Location": "The path of what was created."}
-# The body of an import is a document, in one of two languages.
-DOCUMENT: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "An AsyncAPI document, version 2 or 3.",
-        "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "application/yaml": {"schema": {"type": "string"}},
-        },
-    }
-}
 _CLOSED = ConfigDict(extra="forbid")
 
 
