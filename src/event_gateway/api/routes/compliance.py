@@ -1,11 +1,10 @@
-"""``/v1/streams/{name}/chain`` and beside it: what proves a compliance stream, and legal holds."""
+"""``/v1/streams/{name}/chain``, its anchors and exports: what proves a compliance stream."""
 
 import asyncio
 import base64
 import binascii
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -19,17 +18,12 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.streams import (
     AnchorAnswer,
     ChainAnswer,
-    HoldAnswer,
-    Holds,
-    OpenedEvent,
-    Redaction,
     StampAnswer,
     Stamps,
 )
 from event_gateway.api.openapi.described import SchemaOf, answers
+from event_gateway.api.routes.compliant_stream import Parts, compliant
 from event_gateway.api.server.bodies import body_as
-from event_gateway.api.server.definitions import present
-from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
     NOT_TOLD,
@@ -44,24 +38,14 @@ from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
 from event_gateway.broker.append_only import wrong_settings
 from event_gateway.broker.chain_log import ChainLog, Overtaken
-from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import UnknownStream, bounds, stream_name
-from event_gateway.broker.registry import Registry
 from event_gateway.broker.stored_messages import StreamGone
-from event_gateway.broker.stream_page import read_page
-from event_gateway.compliance.chains import Chains
 from event_gateway.compliance.export import export
-from event_gateway.compliance.sealing import DataSealing, redacted
-from event_gateway.config.response_bodies import hold_to_json
-from event_gateway.core.cloudevents.json_format import to_structured
-from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.compliance.anchor import Anchor, Stamp
 from event_gateway.core.compliance.export import decode_entry
-from event_gateway.core.errors import Conflict, InvalidDefinition, InvalidEvent, Unknown
-from event_gateway.core.streams.definition import Hold, StreamDefinition
+from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
 from event_gateway.core.streams.start import MAX_SEQ
-from event_gateway.core.text.times import rfc3339, rfc3339_or_none
-from event_gateway.registration.streams import StreamRegistration
+from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/streams/{name}", tags=["compliance"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip
@@ -72,36 +56,12 @@ MAX_STAMPS = 16  # of an anchor
 TRIES = 5  # to append a stamp, while others append to the chain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComplianceParts:
-    """What the routes use."""
-
-    registry: Registry
-    registration: StreamRegistration
-    broker: Broker
-    chains: Chains
-    sealing: DataSealing
-
-
-Parts = Annotated[ComplianceParts, Depends(provided(ComplianceParts))]
-
-
-class _NewHold(msgspec.Struct, forbid_unknown_fields=True):
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-
-
-class _NewRedaction(msgspec.Struct, forbid_unknown_fields=True):
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
-
-
 class _NewStamp(msgspec.Struct, forbid_unknown_fields=True):
     kind: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,32}$")]
     value: Annotated[str, msgspec.Meta(min_length=4, max_length=MAX_STAMP * 4 // 3 + 4)]
 
 
 Sequence = Annotated[int, Path(ge=1, le=MAX_SEQ, description="The sequence of the anchor.")]
-NewHold = Annotated[dict[str, Any], Body(), SchemaOf(_NewHold)]
-NewRedaction = Annotated[dict[str, Any], Body(), SchemaOf(_NewRedaction)]
 NewStamp = Annotated[dict[str, Any], Body(), SchemaOf(_NewStamp)]
 
 
@@ -109,7 +69,7 @@ NewStamp = Annotated[dict[str, Any], Body(), SchemaOf(_NewStamp)]
 async def show_chain(parts: Parts, caller: ReadsWholeStreams, name: str) -> dict[str, Any]:
     """How far the hash chain of a compliance stream is, its last anchor, and whether the stream can
     only grow: the gateway tries what its own user may do, without changing anything."""
-    definition = _compliant(parts, name)
+    definition = compliant(parts, name)
     chain = ChainLog(parts.broker, name)
     try:
         last_seq = (await bounds(parts.broker, stream_name(name))).last
@@ -146,7 +106,7 @@ async def list_anchors(
     """The anchors of a stream's chain, the oldest first. Keep them where nobody who can write to
     NATS can change them: they show later that the chain was not written anew."""
     first = read_cursor(cursor, SeqCursor) or 1
-    _compliant(parts, name)
+    compliant(parts, name)
     chain = ChainLog(parts.broker, name)
     entries, following = await chain.page("anchor", first, limit)
     items = [entry.shown() for entry in entries if isinstance(entry, Anchor)]
@@ -167,7 +127,7 @@ async def stamp_anchor(
 ) -> dict[str, Any]:
     """Stores what somebody outside confirms of an anchor, such as a time stamp of RFC 3161 over its
     digest, with the chain. The gateway does not read it; exports contain it."""
-    _compliant(parts, name)
+    compliant(parts, name)
     given = body_as(_NewStamp, body)
     try:
         value = base64.b64decode(given.value, validate=True)
@@ -198,7 +158,7 @@ async def list_stamps(
     parts: Parts, caller: ReadsWholeStreams, name: str, sequence: Sequence
 ) -> dict[str, Any]:
     """The stamps of an anchor."""
-    _compliant(parts, name)
+    compliant(parts, name)
     chain = ChainLog(parts.broker, name)
     entries = await chain.timed(f"stamp-{sequence}", MAX_STAMPS)
     return {
@@ -215,7 +175,7 @@ async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> R
     """The messages of a compliance stream, byte by byte, with their chain and its anchors, as lines
     of JSON (NDJSON): enough to verify them anywhere. An answer without a last line ``end`` is not
     complete."""
-    lines = export(parts.broker, _compliant(parts, name))
+    lines = export(parts.broker, compliant(parts, name))
     try:
         begin = await anext(lines)  # an error is an answer only before the first line
     except (UnknownStream, StreamGone):
@@ -228,110 +188,6 @@ async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> R
             await asyncio.sleep(0)
 
     return StreamingResponse(all_lines(), media_type=NDJSON)
-
-
-@router.get("/holds", responses=answers(Holds, 200, 404, 409))
-async def list_holds(parts: Parts, caller: ReadsWholeStreams, name: str) -> dict[str, Any]:
-    """The legal holds on a compliance stream."""
-    return {"items": [hold_to_json(hold) for hold in _compliant(parts, name).holds]}
-
-
-@router.post("/holds", status_code=201, responses=answers(HoldAnswer, 201, 404, 409))
-async def place_hold(
-    parts: Parts,
-    caller: Operator,
-    call: Annotated[Call, audited("streams.hold", "stream/{name}")],
-    name: str,
-    body: NewHold,
-) -> dict[str, Any]:
-    """Places a legal hold: until it is released, no event leaves the stream, whatever its limits
-    are. NATS must have room for that."""
-    _compliant(parts, name)
-    reason = body_as(_NewHold, body).reason
-    now = time.time()
-    hold = Hold(f"h-{time.time_ns():x}", reason, now, caller.name)
-    await parts.registration.place_hold(name, hold)
-    call.about(after=hold_to_json(hold))
-    return hold_to_json(hold)
-
-
-@router.delete("/holds/{hold_id}", status_code=204, responses=answers(None, 204, 404, 409))
-async def release_hold(
-    parts: Parts,
-    caller: Operator,
-    call: Annotated[Call, audited("streams.release", "stream/{name}")],
-    name: str,
-    hold_id: str,
-) -> None:
-    """Releases a legal hold. After the last one the events that are beyond the limits leave the
-    stream at once, the oldest first."""
-    definition = _compliant(parts, name)
-    before = next((hold for hold in definition.holds if hold.id == hold_id), None)
-    await parts.registration.release_hold(name, hold_id)
-    call.about(before=None if before is None else hold_to_json(before))
-
-
-@router.post("/redactions", responses=answers(Redaction, 200, 404, 409))
-async def redact(
-    parts: Parts,
-    caller: Operator,
-    call: Annotated[Call, audited("streams.redact", "stream/{name}")],
-    name: str,
-    body: NewRedaction,
-) -> dict[str, Any]:
-    """Erases the key of a person, whom ``subject`` names as the events do: the data of the events
-    about that person, up to now, cannot be read any more. It cannot be undone; the chain stays
-    valid. The audit log does not name the person."""
-    definition = _compliant(parts, name)
-    if definition.sealed_by is None:
-        raise Conflict(f"the data in the stream {name} is not sealed: it has no sealed_by")
-    subject = body_as(_NewRedaction, body).subject
-    person = parts.sealing.person(name, subject)
-    marker = await parts.sealing.keys.erase(name, person)
-    call.about(after={"person": person, "erased": marker is not None})
-    return {
-        "stream": name,
-        "erased": marker is not None,
-        "erased_at": rfc3339_or_none(None if marker is None else marker.erased_at),
-    }
-
-
-@router.get("/records/{seq}", responses=answers(OpenedEvent, 200, 404, 409))
-async def show_record(
-    parts: Parts,
-    caller: ReadsWholeStreams,
-    name: str,
-    seq: Annotated[int, Path(ge=1, le=MAX_SEQ, description="The sequence.")],
-) -> dict[str, Any]:
-    """An event of a compliance stream as it was published: its data opened, if it was sealed and
-    not redacted."""
-    _compliant(parts, name)
-    source = stream_name(name)
-    page = await read_page(parts.broker, source, from_seq=seq, limit=1)
-    if not page.messages or page.messages[0].seq != seq:
-        raise Unknown(f"the stream {name} has no message {seq}")
-    message = page.messages[0]
-    try:
-        event = from_message(
-            message.headers, message.data, subject=message.subject, stream=source, seq=seq,
-            time=message.time,
-        ).event  # fmt: skip
-    except InvalidEvent:
-        raise Unknown(f"the message {seq} of the stream {name} is no event") from None
-    opened = await parts.sealing.opened(name, event)
-    return {
-        "seq": seq,
-        "time": rfc3339(message.time),
-        "redacted": opened is None,
-        "event": msgspec.json.decode(to_structured(opened or redacted(event))),
-    }
-
-
-def _compliant(parts: ComplianceParts, name: str) -> StreamDefinition:
-    definition = present(parts.registry.stream(name))
-    if not definition.compliance:
-        raise Conflict(f"the stream {name} does not store records for compliance")
-    return definition
 
 
 def _stamp_shown(stamp: Stamp, at: float) -> dict[str, Any]:

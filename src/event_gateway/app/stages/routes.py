@@ -20,12 +20,14 @@ from event_gateway.api.routes import (
     health,
     history,
     keys,
+    legal_holds,
     matching,
     overview,
     rejected,
     reload,
     repair,
     replays,
+    sealed_records,
     secret_rules,
     secrets,
     sources,
@@ -38,6 +40,7 @@ from event_gateway.api.routes import (
     webhook_stats,
     webhooks,
 )
+from event_gateway.api.routes.compliant_stream import ComplianceParts
 from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
 from event_gateway.api.routes.webhook_rules import WebhookRules
 from event_gateway.api.server.application import RouteGroup
@@ -152,7 +155,7 @@ def _stream_groups(
         directory=streaming.directory,
         batches=streaming.hub.batches,
     )
-    compliance_parts = compliance.ComplianceParts(
+    compliance_parts = ComplianceParts(
         registry=adapters.registry,
         registration=stages.registrations.streams,
         broker=adapters.broker,
@@ -167,7 +170,9 @@ def _stream_groups(
     )
     subscription_parts = subscriptions.SubscriptionParts(directory=streaming.directory)
     return [
-        RouteGroup(compliance_parts, (compliance.router,)),
+        RouteGroup(
+            compliance_parts, (compliance.router, legal_holds.router, sealed_records.router)
+        ),
         RouteGroup(stream_parts, (streams.router,)),
         RouteGroup(sse_parts, (sse.router, websocket.router)),
         RouteGroup(subscription_parts, (subscriptions.router,)),
