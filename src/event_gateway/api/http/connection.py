@@ -10,17 +10,14 @@ from uvicorn.server import ServerState
 
 from event_gateway.api.http import limits
 from event_gateway.api.http.cors import Cors
-from event_gateway.api.http.exchange import Application, Exchange
-from event_gateway.api.http.head import Head
+from event_gateway.api.http.exchange import LIVE, Application, Exchange
+from event_gateway.api.http.head import Head, head_bytes
 from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.http.peer import PEER, Peer
 from event_gateway.api.http.refusal import Header, Refusal
 from event_gateway.api.http.request_reader import RequestReader
-from event_gateway.api.http.server_tls import ServerTls
 from event_gateway.api.http.tls_connection import TlsConnection
 from event_gateway.api.http.wire import NEVER, Wire
-
-LIVE = "event_gateway.live"  # the ASGI extension: a call makes the connection a live one
 
 # Begins to answer a request that has arrived as a whole, without a task and ASGI. Returns what it
 # waits for, or None if the application is to answer.
@@ -223,10 +220,8 @@ class Connection(asyncio.Protocol):
         websocket = make(config=self._config, server_state=self._state, app_state={})
         websocket.on_lost = self._lost_websocket
         websocket.peer = self.peer
-        lines = [b"%b %b HTTP/%b" % (head.method, head.url, head.version.encode())]
-        lines += [b"%b: %b" % header for header in head.headers]
         self.wire.hand_over(websocket)
-        websocket.data_received(b"\r\n".join((*lines, b"", b"")) + rest)
+        websocket.data_received(head_bytes(head) + rest)
         return True
 
     def _lost_websocket(self) -> None:
@@ -383,23 +378,3 @@ async def _answer_options(scope: Any, receive: Any, send: Any) -> None:
     """Answers ``OPTIONS *``, which is about the server as a whole (RFC 9110, 9.3.7)."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body"})
-
-
-def connection_for(
-    connections: OpenConnections, cors: Cors, tls: ServerTls | None, shortcut: Shortcut | None
-) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn takes as ``http``: makes the protocol of a connection. ``tls``: None for plain
-    HTTP; ``shortcut``: None if the application answers all requests."""
-
-    def make(
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> asyncio.Protocol:
-        connection = Connection(connections, cors, config, server_state, shortcut)
-        if tls is None:
-            return connection
-        return TlsConnection(tls.context, connection, connections.handshake_failed)
-
-    return make

@@ -22,6 +22,8 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 # Bytes of a body that still come after its response: up to so many the connection is kept.
 MAX_DROPPED = 64 * 1024
 
+# The ASGI extension of each request: a call makes its connection a live one.
+LIVE = "event_gateway.live"
 # The key of the ASGI scope under which a route finds whether the request's method is HEAD.
 HEAD_ONLY = "event_gateway.head_only"
 # The key of the ASGI scope for headers of the answer that are not the route's.

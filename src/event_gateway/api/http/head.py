@@ -70,6 +70,13 @@ def read_head(
     return head
 
 
+def head_bytes(head: Head, *, without: bytes = b"") -> bytes:
+    """The head as a request begins with it. ``without``: a header that is left out."""
+    lines = [b"%b %b HTTP/%b" % (head.method, head.url, head.version.encode())]
+    lines += [b"%b: %b" % header for header in head.headers if header[0] != without]
+    return b"\r\n".join((*lines, b"", b""))
+
+
 def _check_transfer_encoding(head: Head, value: bytes) -> None:
     if head.version == "1.0":
         raise refused(400, "HTTP/1.0 has no Transfer-Encoding")

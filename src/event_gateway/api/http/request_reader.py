@@ -9,7 +9,7 @@ import httptools
 
 from event_gateway.api.http import limits
 from event_gateway.api.http.exchange import Exchange
-from event_gateway.api.http.head import Head, read_head
+from event_gateway.api.http.head import Head, head_bytes, read_head
 from event_gateway.api.http.limits import MAX_HEAD, MAX_HEADERS, MAX_URL
 from event_gateway.api.http.refusal import Header, Refusal, Refused, refusal_of
 from event_gateway.api.http.repeated_head import RepeatedHead
@@ -160,11 +160,9 @@ class RequestReader:
             return
         # RFC 9110, 7.8: the gateway ignores the header. The parser has left out the body, as if
         # another protocol followed, so the request is parsed anew without it.
-        lines = [b"%b %b HTTP/%b" % (method, self._url, version.encode())]
-        lines += [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
         self._parser = httptools.HttpRequestParser(self)
         self.in_head = False
-        self._parse(b"\r\n".join((*lines, b"", b"")))
+        self._parse(head_bytes(head, without=b"upgrade"))
         if rest and not self._stopped:  # its body, also if the request waits for its turn
             self._parse(rest)
 

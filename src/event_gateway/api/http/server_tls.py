@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from event_gateway.api.http.tls_connection import ListenerContext
+from event_gateway.api.http.listener_context import ListenerContext
 from event_gateway.beats import beat
 from event_gateway.config.server_model import TlsModel
 from event_gateway.core.access.client_certificate import ClientCertificate

@@ -6,16 +6,12 @@ the event loop's own TLS does not serve here.
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
-from _ssl import ENCODING_DER
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol, cast
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
+from event_gateway.api.http.listener_context import authorities_of
 from event_gateway.api.http.refusal import Refusal
 
 HANDSHAKE_RECORD = 0x16  # the first byte of each TLS connection (RFC 8446, 5.1)
@@ -27,14 +23,6 @@ PIECE = 64 * 1024
 MAX_UNREAD = 1024 * 1024
 
 _CLEAR_TEXT = Refusal(400, "this port speaks TLS, and the request came without: use https")
-
-
-class ListenerContext(ssl.SSLContext):
-    """``authorities``: SHA-256 of each that may vouch for a client's certificate; ``issuers``: the
-    same with their certificates."""
-
-    authorities: frozenset[str] = frozenset()
-    issuers: tuple[tuple[str, x509.Certificate], ...] = ()
 
 
 class Above(Protocol):
@@ -250,7 +238,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._below.close()
             return False
         self._state = _State.OPEN
-        self._authorities = _authorities_of(self._tls)
+        self._authorities = authorities_of(self._tls)
         self._flush()
         unsent, self._unsent = self._unsent, []
         for data in unsent:
@@ -347,31 +335,3 @@ def fault_of(error: ssl.SSLError) -> tuple[str, str]:
     if "_ALERT_" in reason:
         return "alert", f"the client has ended it: {detail}"
     return "protocol", detail
-
-
-def _authorities_of(tls: ssl.SSLObject) -> frozenset[str]:
-    """The SHA-256 of the authority that has vouched for the client's certificate. A session that
-    was resumed has no chain: then that of the issuer, or of all if none of them is the issuer."""
-    context = tls.context
-    if not isinstance(context, ListenerContext) or not context.authorities:
-        return frozenset()
-    # Python 3.13 has a method of its own, which gives bytes.
-    chain = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]
-    if not chain:
-        return _issuer_of(tls.getpeercert(binary_form=True) or b"", context) or context.authorities
-    root = chain[-1].public_bytes(ENCODING_DER)
-    return frozenset((hashlib.sha256(root).hexdigest(),))
-
-
-def _issuer_of(der: bytes, context: ListenerContext) -> frozenset[str]:
-    """The authority that has signed a certificate; empty if none has."""
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        named = [known for known in context.issuers if known[1].subject == certificate.issuer]
-    except (ValueError, x509.InvalidVersion):
-        return frozenset()
-    for fingerprint, authority in named:
-        with contextlib.suppress(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-            certificate.verify_directly_issued_by(authority)
-            return frozenset((fingerprint,))
-    return frozenset()

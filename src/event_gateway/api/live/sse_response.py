@@ -6,8 +6,7 @@ from fastapi import Response
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from event_gateway.api.http.connection import LIVE
-from event_gateway.api.http.exchange import DISCONNECT_REASON
+from event_gateway.api.http.exchange import DISCONNECT_REASON, LIVE
 from event_gateway.api.live.close_codes import reason_of
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.server.problems import Problem

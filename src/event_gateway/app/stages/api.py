@@ -9,11 +9,11 @@ from starlette.applications import Starlette
 
 from event_gateway import __version__
 from event_gateway.api.access.mtls import ClientCertificates
-from event_gateway.api.http.connection import connection_for
 from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
 from event_gateway.api.http.server_tls import ServerTls
+from event_gateway.api.http.uvicorn_protocol import connection_for
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol, protocol_for
