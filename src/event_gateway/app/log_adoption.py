@@ -1,9 +1,10 @@
-"""Recognises logs that are not the ones that the gateway knows: their sequences have gone back.
+"""Recognises that the sequences of a log have gone back, and adopts the log as it is now.
 
-Somebody has deleted a stream and created it again, has restored an older copy, or the server has
-lost the end of it in a power failure. Then new events get sequences that registrations, records,
-checkpoints and positions have named before, and would be skipped by them. So what was noted before
-counts up to a floor only, and the routers wait until that is in force.
+Somebody has deleted the stream and created it again, or has restored an older copy, or the server
+has lost the end of it in a power failure. Then new events get sequences for which there are
+registrations, records, checkpoints and positions already, which would hide them. So a sequence that
+was noted before the adoption is lowered to the floor: what the gateway had noted of higher ones was
+of messages that the log does not hold. The routers wait until that is in force.
 """
 
 import asyncio
@@ -46,12 +47,13 @@ class LogAdoption:
         self._checkpoints = checkpoints
         self._logs = tuple(logs)
         self._copy_again = copy_again
-        self._looked: dict[str, float] = {}  # when each stream was as it was known, Unix time
-        # What was known of each stream, and when that was created which is being adopted in its
-        # place: adoptions that are in the log, and those for which it is copied again already.
-        self._begun: dict[str, tuple[KnownLog | None, str]] = {}
+        self._looked: dict[str, float] = {}  # when each stream was last the known one, Unix time
+        # Adoptions that have begun, by stream: what was known of it, and when the stream that is
+        # adopted was created. An adoption that fails is tried again; it is logged once, and the
+        # stream is copied once.
+        self._logged: dict[str, tuple[KnownLog | None, str]] = {}
         self._copied: dict[str, tuple[KnownLog | None, str]] = {}
-        # Adopted logs whose routers still stand where the former one was.
+        # Adopted streams whose routers' consumers are still at a place of the former stream.
         self._routed_before: set[str] = set()
 
     async def check_all(self) -> None:
@@ -99,8 +101,8 @@ class LogAdoption:
         now = time.time()
         floor = await self._floor(stream, info) if is_same else max(info.state.first_seq, 1) - 1
         attempt = known, created
-        if floor < former and self._begun.get(stream) != attempt:
-            self._begun[stream] = attempt
+        if floor < former and self._logged.get(stream) != attempt:
+            self._logged[stream] = attempt
             log.error(
                 "the sequences of a stream have gone back, what was known of them is lowered",
                 stream=stream, known_last_seq=former, first_seq=info.state.first_seq,
@@ -111,21 +113,23 @@ class LogAdoption:
             since = now if is_same or info.created is None else info.created.timestamp()
             await self._checkpoints.reset(stream, since, floor)
         if floor < former and self._copied.get(stream) != attempt:
-            # Once, also if what follows fails and is tried again: it doubles what was copied.
+            # Once, also if what follows fails and is tried again: named streams would get the same
+            # events twice.
             await self._copy_again(stream, floor)
             self._copied[stream] = attempt
         if is_same and stream in self._logs:
             self._routed_before.add(stream)
         await self._put(stream, reset)
-        for attempts in (self._begun, self._copied):
+        for attempts in (self._logged, self._copied):
             attempts.pop(stream, None)
         if known is None:  # no change of what was known, which would have it forgotten
             self._broker.forget_last_seq(stream)
         await self.finish(stream)
 
     async def finish(self, stream: str) -> None:
-        """Ends what :meth:`adopt` began: the consumer of the router, whose place is of the former
-        log if it has lost its end, is deleted.
+        """Ends what :meth:`adopt` began: deletes the router's consumer of a stream that has lost
+        its end, as that consumer is at a sequence that the stream does not have any more. The
+        router creates it again.
 
         Raises the exceptions in BrokerError.
         """
@@ -135,7 +139,8 @@ class LogAdoption:
             self._routed_before.discard(stream)
 
     async def expect_new(self, stream: str) -> None:
-        """Prepares for a log that is about to be created behind the sequences of the former one."""
+        """Prepares for a stream that is about to be created again, behind the sequences of the
+        former one."""
         floor = (self._broker.first_seq(stream) or 1) - 1
         await self._checkpoints.reset(stream, time.time(), floor)
 

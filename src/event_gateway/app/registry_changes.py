@@ -42,7 +42,8 @@ class RegistryChanges:
     reader: EventReader
     broker: Broker
     ledger: Ledger
-    waiting: dict[str, str] = field(default_factory=dict)  # who waits for which webhook's place
+    # By the id of a webhook that is being renamed: the webhook that takes its place.
+    successors: dict[str, str] = field(default_factory=dict)
 
     def follow(self) -> None:
         """Applies each change from now on."""
@@ -81,17 +82,17 @@ class RegistryChanges:
                 self.disable(webhook, f"the gateway cannot use its definition: {_short(error)}")
                 raise
 
-        successor = self.registry.webhooks.get(self.waiting.get(webhook_id, ""))
+        successor = self.registry.webhooks.get(self.successors.get(webhook_id, ""))
         if successor is not None and successor.waits_for == webhook_id:
             self._apply(successor)  # at once: each event is for one of the two
         else:
-            self.waiting.pop(webhook_id, None)
+            self.successors.pop(webhook_id, None)
 
     def _apply(self, webhook: Webhook) -> None:
         # The lane first: each webhook in the index must have one.
         self.dispatcher.put(webhook)
         if webhook.waits_for:
-            self.waiting[webhook.waits_for] = webhook.id
+            self.successors[webhook.waits_for] = webhook.id
         if webhook.is_leaving or self._has_no_place_yet(webhook):
             # Its lane stays, without attempts: what is in flight ends, what waits stays queued.
             self.index.remove(webhook.id)

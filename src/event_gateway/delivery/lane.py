@@ -31,7 +31,8 @@ class Lane:
     starts. ``tally`` counts its attempts for the alerts. ``disable_pending``: this process has
     requested that the webhook is disabled, and starts nothing until the registry says so.
     ``deleted``: the webhook is. ``slot_freed`` is set when an attempt may start that could not
-    before, ``moved`` when the webhook gets another endpoint URL; the next one is another event.
+    before. ``moved`` is set when the webhook gets another endpoint URL, and a new event object
+    takes its place, for the next time.
     """
 
     __slots__ = (

@@ -179,7 +179,7 @@ class OrderedDeliveries:
                 stream,
                 self._order,
                 self._ledger,
-                log=self._logs[stream],
+                known_log=self._logs[stream],
                 copies=self._copies,
                 dispatcher=self._dispatcher,
                 source=self._source,

@@ -37,8 +37,8 @@ class OrderedLine:
     """Delivers one webhook's events of one stream: those of a key one after the other.
 
     ``source`` reads the events. The position, up to which all deliveries are done, is stored in
-    Redis; another process goes on from there. ``copies`` has it where Redis has lost it. ``log``
-    is what is known of the stream.
+    Redis; another process goes on from there. ``copies`` has it where Redis has lost it.
+    ``known_log`` is what is known of the stream.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class OrderedLine:
         order: Order,
         ledger: Ledger,
         *,
-        log: KnownLog,
+        known_log: KnownLog,
         copies: PositionCopies,
         dispatcher: Dispatcher,
         source: Source,
     ) -> None:
-        self._log = log
+        self._known_log = known_log
         self._copies = copies
         self._webhook = webhook
         self._stream = stream
@@ -86,8 +86,8 @@ class OrderedLine:
         webhook, stream = self._webhook, self._stream
         self._highest = await self._ledger.highest(stream)
         since = webhook.since_of(stream)
-        position = await self._order.position(webhook.id, stream, self._log)
-        copied = await self._copies.read(webhook.id, stream, self._log)
+        position = await self._order.position(webhook.id, stream, self._known_log)
+        copied = await self._copies.read(webhook.id, stream, self._known_log)
         self._done = self._read = max(since, position, copied)
         saving = asyncio.create_task(self._save())
         try:
@@ -213,7 +213,7 @@ class OrderedLine:
                 await asyncio.sleep(TRY_AGAIN)
         if record is None or record.seq < delivery.seq:
             return 0.0
-        if record.seq != delivery.seq and record.updated_at < self._log.reset_at:
+        if record.seq != delivery.seq and record.updated_at < self._known_log.reset_at:
             return 0.0  # of a log that was lost
         if record.status in FINAL or record.seq > delivery.seq or record.run_by:
             return None  # retries by hand and replays go through the queue
@@ -250,18 +250,18 @@ class OrderedLine:
             done = self._done if self._unfinished else max(self._done, self._read)
             if done > saved:
                 with contextlib.suppress(*StateError):
-                    await self._order.advance(webhook_id, stream, done, self._log)
+                    await self._order.advance(webhook_id, stream, done, self._known_log)
                     saved = done
             now = time.monotonic()
             if done > copied and now - copied_at >= COPY:
                 copied_at = now
                 with contextlib.suppress(*BrokerError):
-                    await self._copies.write(webhook_id, stream, done, self._log)
+                    await self._copies.write(webhook_id, stream, done, self._known_log)
                     copied = done
 
 
 def _ignore() -> None:
-    """No event waits to be acked: the position is stored instead."""
+    """Nothing waits to be acknowledged: the position is stored instead."""
 
 
 def _key(received: Received, path: str) -> bytes:

@@ -48,7 +48,7 @@ class RouterLag:
         self._streams = streams
         self._metrics = metrics
         self._behind: dict[str, Behind] = {}
-        self._oldest: dict[str, tuple[int, float | None]] = {}  # by stream: ack floor, time
+        self._oldest: dict[str, tuple[int, float | None]] = {}  # for :func:`measure`
 
     @property
     def reasons(self) -> list[Reason]:
@@ -113,8 +113,8 @@ async def measure(
 ) -> Behind:
     """Measures how far the router of a stream is behind.
 
-    ``known`` remembers, by stream, the time of the oldest event at an ack floor. Raises what
-    BrokerError names, and APIError.
+    ``known`` remembers for the next call, by stream, the ack floor and when the log took the event
+    after it. Raises what BrokerError names, and APIError.
     """
     try:
         info = await broker.js.consumer_info(stream, ROUTER)

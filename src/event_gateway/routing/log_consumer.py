@@ -13,9 +13,13 @@ UNUSED = 300.0  # seconds after which NATS deletes a consumer from which no proc
 
 
 class LogConsumers:
-    """``logs`` is what is known of the streams: the consumer of a log that is another one than the
-    known is not created before the gateway knows the new one, as the registered sequences would
-    hide its events. ``webhooks`` are those that are registered."""
+    """Creates the routers' consumers. ``logs`` is what is known of the streams; ``webhooks`` are
+    those that are registered.
+
+    Where somebody has deleted a stream and created it again, its consumer is created only once the
+    gateway has adopted the new stream: until then the sequences at which webhooks were registered
+    are of the former one, and would hide events of the new one.
+    """
 
     def __init__(
         self,
@@ -30,7 +34,8 @@ class LogConsumers:
         self._webhooks = webhooks
 
     async def create(self, stream: str) -> bool:
-        """Creates the router's consumer of a stream if it is missing; False: it cannot be yet.
+        """Creates the router's consumer of a stream if it is missing; False: the stream is not
+        adopted yet.
 
         Raises the exceptions in BrokerError and StateError.
         """
@@ -48,8 +53,9 @@ class LogConsumers:
         return True
 
     async def _create_for_lifecycle(self) -> None:
-        """This consumer is there only while webhooks take lifecycle events: it begins behind the
-        first registration of those that do, and NATS deletes it when no process pulls any more."""
+        """The consumer of lifecycle events exists only while webhooks take them: it begins behind
+        the first registration of such a webhook, and NATS deletes it when no process pulls from it
+        any more."""
         registered = [
             webhook.since_of(LIFECYCLE)
             for webhook in self._webhooks.values()

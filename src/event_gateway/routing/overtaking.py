@@ -46,8 +46,8 @@ class Overtaking:
         self._router = router
         self._lag = lag
         self._peers = peers
-        self._position = 0  # up to where events were overtaken
-        self._behind: dict[str, tuple[int, float | None]] = {}
+        self._position = 0  # the sequence up to which events were routed ahead
+        self._oldest: dict[str, tuple[int, float | None]] = {}  # for :func:`measure`
 
     async def run(self) -> None:
         """Looks whether the router is far behind, for ever."""
@@ -61,13 +61,13 @@ class Overtaking:
 
     async def _overtake(self) -> None:
         """Routes ahead until the subjects of the burst are others, or it is over."""
-        behind = await measure(self._broker, EVENTS, self._behind)
+        behind = await measure(self._broker, EVENTS, self._oldest)
         filters, last_seq = await self._others(behind)
         if not filters:
             await asyncio.sleep(LOOK_AGAIN)
             return
         if self._position > last_seq:
-            self._position = 0  # of another log of the name
+            self._position = 0  # the stream was created again
         start = max(behind.taken + MARGIN, self._position) + 1
         read = start - 1
         looked = time.monotonic()
@@ -77,7 +77,7 @@ class Overtaking:
                 # The routers come closer meanwhile, so their position is read afterwards: what two
                 # processes route at the same time is delivered twice.
                 await self._router.wait_for_room()
-                behind = await measure(self._broker, EVENTS, self._behind)
+                behind = await measure(self._broker, EVENTS, self._oldest)
                 if behind.untaken <= MARGIN or not self._peers.leads:
                     return
                 ahead = [pulled for pulled in batch if pulled.seq > behind.taken + MARGIN]

@@ -19,8 +19,9 @@ PART = 256  # messages of the log in one part
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of the log: the events that match, how many messages were read, the first sequence,
-    the sequence at which the next part begins, and whether this is the last part."""
+    """A part of the log. ``events``: those that match; ``looked``: how many messages were read;
+    ``first``: the first sequence; ``position``: the sequence at which the next part begins;
+    ``last``: whether there is none."""
 
     events: list[Received]
     looked: int

@@ -1,1 +1,1 @@
-"""The HTTP server: application, authentication, bodies, errors, lists."""
+"""What all routes share: the application, bodies, problems, conditions, pages of lists."""
