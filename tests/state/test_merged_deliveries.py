@@ -12,7 +12,7 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup import deliveries, merged_deliveries
-from event_gateway.lookup.deliveries import WAITING, DeliveryList, Wanted
+from event_gateway.lookup.deliveries import WAITING, DeliveryList, DeliveryQuery
 from event_gateway.state.connection import connect
 from event_gateway.state.records import FORMAT
 from event_gateway.state.tracking import Tracking
@@ -61,7 +61,7 @@ class _Written:
                     pipeline.zadd(f"queue:{name}", {member: queued + ahead})
         await pipeline.execute()
 
-    def listed(self, names: list[str], wanted: Wanted) -> list[tuple[str, str]]:
+    def listed(self, names: list[str], wanted: DeliveryQuery) -> list[tuple[str, str]]:
         """The plain answer: webhook and member of each delivery."""
         changed, waiting = [], []
         for (name, member), (status, at, recent, queued) in self.records.items():
@@ -88,7 +88,7 @@ def _record(status: Status, at: int) -> Any:
 
 
 async def _walked(
-    listing: DeliveryList, webhooks: dict[str, Webhook], wanted: Wanted, limit: int
+    listing: DeliveryList, webhooks: dict[str, Webhook], wanted: DeliveryQuery, limit: int
 ) -> list[tuple[str, str]]:
     found, after = [], None
     while True:
@@ -111,8 +111,8 @@ async def test_all_pages_have_what_the_plain_answer_has(
     written = _Written(seed)
     await written.write(redis, most=60)
     listing = DeliveryList(Tracking(redis), cast(EventLog, None))
-    of_time = Wanted(since=(written.start + 10) / 1000, until=(written.start + 30) / 1000)
-    for wanted in (Wanted(), of_time, *(Wanted(status) for status in Status)):
+    of_time = DeliveryQuery(since=(written.start + 10) / 1000, until=(written.start + 30) / 1000)
+    for wanted in (DeliveryQuery(), of_time, *(DeliveryQuery(status) for status in Status)):
         for names in (list(NAMES), ["b"], ["long"]):
             webhooks = {name: written.webhooks[name] for name in names}
             with subtests.test(status=wanted.status, since=wanted.since, names=names):
@@ -138,8 +138,8 @@ async def test_more_deliveries_at_one_time_than_are_read_in_a_call(redis: Redis)
     for names in (["a"], ["a", "b"]):
         webhooks = {name: written.webhooks[name] for name in names}
         for status in (None, Status.PENDING):
-            expected = written.listed(names, Wanted(status))
-            assert await _walked(listing, webhooks, Wanted(status), 1000) == expected
+            expected = written.listed(names, DeliveryQuery(status))
+            assert await _walked(listing, webhooks, DeliveryQuery(status), 1000) == expected
 
 
 async def test_a_total_counts_what_pages_have(redis: Redis) -> None:
@@ -147,7 +147,11 @@ async def test_a_total_counts_what_pages_have(redis: Redis) -> None:
     await written.write(redis, most=80)
     listing = DeliveryList(Tracking(redis), cast(EventLog, None))
     for name, webhook in written.webhooks.items():
-        for wanted in (Wanted(), Wanted(until=(written.start + 9) / 1000), *map(Wanted, Status)):
+        for wanted in (
+            DeliveryQuery(),
+            DeliveryQuery(until=(written.start + 9) / 1000),
+            *map(DeliveryQuery, Status),
+        ):
             total = await listing.total(webhook, wanted)
             assert total == (len(written.listed([name], wanted)), False), (name, wanted)
 
@@ -158,5 +162,5 @@ async def test_expired_records_leave_the_list(redis: Redis) -> None:
     await redis.hset("delivery:a:there", mapping=_record(Status.SUCCEEDED, written.start + 1))
     listing = DeliveryList(Tracking(redis), cast(EventLog, None))
     webhooks = {"a": written.webhooks["a"]}
-    assert await _walked(listing, webhooks, Wanted(), 10) == [("a", "there")]
+    assert await _walked(listing, webhooks, DeliveryQuery(), 10) == [("a", "there")]
     assert await redis.zrange("recent:a", 0, -1) == [b"there"]

@@ -16,7 +16,7 @@ from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.merged_deliveries import MergedDeliveries, Place
 from event_gateway.state.script_arguments import ListPlace
-from event_gateway.state.tracking import Listed, Tracking, in_ms
+from event_gateway.state.tracking import TrackedDelivery, Tracking, in_ms
 
 MAX_READ = 20_000  # deliveries that one page may look at
 MAX_EVENTS = 2_048  # events that one page may read, to know their types
@@ -26,7 +26,7 @@ WAITING = frozenset({Status.PENDING, Status.RETRYING, Status.IN_PROGRESS})
 _SCORE = r"^(-?[0-9]{1,16}(\.[0-9]{1,6})?)?$"
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class DeliveryQuery(msgspec.Struct, frozen=True):
     """What is listed: a status, a pattern of event types (None: any), and from when until before
     when the delivery changed last, in seconds since the epoch. ``since_by_webhook``: later begins
     of some webhooks."""
@@ -43,7 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return max((in_ms(time) for time in times if time is not None), default=None)
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class DeliveryPosition(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ends: in the list of what waits or of what changed last, and after which
     delivery; without a member, before all of its webhook with that score; without a score, at the
     begin."""
@@ -57,8 +57,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 class DeliveryPage(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last."""
 
-    deliveries: list[Listed]
-    next: Position | None
+    deliveries: list[TrackedDelivery]
+    next: DeliveryPosition | None
 
 
 class DeliveryList:
@@ -69,14 +69,18 @@ class DeliveryList:
         self._log = log
 
     async def page(
-        self, webhooks: Mapping[str, Webhook], wanted: Wanted, limit: int, after: Position | None
+        self,
+        webhooks: Mapping[str, Webhook],
+        wanted: DeliveryQuery,
+        limit: int,
+        after: DeliveryPosition | None,
     ) -> DeliveryPage:
         """At most ``limit`` deliveries to some webhooks. A page that has looked at
         :data:`MAX_READ` deliveries, or has read :data:`MAX_EVENTS` events, may have fewer, or none,
         and be followed by another. Raises LogUnavailable, and the exceptions in StateError."""
         if wanted.type is None:
             return await self._of_any_type(webhooks, wanted, limit, after)
-        found: list[Listed] = []
+        found: list[TrackedDelivery] = []
         for _ in range(MAX_EVENTS // EVENTS_AT_A_TIME):
             page = await self._of_any_type(webhooks, wanted, EVENTS_AT_A_TIME, after)
             for delivery in await self._of_type(page.deliveries, wanted.type):
@@ -88,7 +92,7 @@ class DeliveryList:
                 break
         return DeliveryPage(found, after)
 
-    async def total(self, webhook: Webhook, wanted: Wanted) -> tuple[int, bool]:
+    async def total(self, webhook: Webhook, wanted: DeliveryQuery) -> tuple[int, bool]:
         """How many deliveries to one webhook all pages have, of any type, and whether there may be
         fewer. Raises the exceptions in StateError."""
         lists = _lists_of(wanted.status, {webhook.id: webhook})
@@ -103,9 +107,13 @@ class DeliveryList:
         )
 
     async def _of_any_type(
-        self, webhooks: Mapping[str, Webhook], wanted: Wanted, limit: int, after: Position | None
+        self,
+        webhooks: Mapping[str, Webhook],
+        wanted: DeliveryQuery,
+        limit: int,
+        after: DeliveryPosition | None,
     ) -> DeliveryPage:
-        found: list[Listed] = []
+        found: list[TrackedDelivery] = []
         left = MAX_READ
         for waits, names in _lists_of(wanted.status, webhooks):
             if not names or (after is not None and after.waits and not waits):
@@ -126,10 +134,12 @@ class DeliveryList:
             found += taken
             left -= merged.read
             if place is not None:
-                return DeliveryPage(found, Position(waits, *place))
+                return DeliveryPage(found, DeliveryPosition(waits, *place))
         return DeliveryPage(found, None)
 
-    async def _of_type(self, deliveries: Sequence[Listed], pattern: str) -> list[Listed]:
+    async def _of_type(
+        self, deliveries: Sequence[TrackedDelivery], pattern: str
+    ) -> list[TrackedDelivery]:
         """Those whose event has a type that the pattern takes; not those that the log has lost."""
         seqs: dict[str, dict[int, bool]] = {}
         for delivery in deliveries:
@@ -158,5 +168,5 @@ def _lists_of(
     return [(False, ordered), (True, queued)]
 
 
-def _after(delivery: Listed) -> Position:
-    return Position(delivery.waits, delivery.score, delivery.webhook_id, delivery.member)
+def _after(delivery: TrackedDelivery) -> DeliveryPosition:
+    return DeliveryPosition(delivery.waits, delivery.score, delivery.webhook_id, delivery.member)

@@ -35,7 +35,7 @@ DENSE = 20  # of which one in so many must fit, for reading to go on rather than
 GROUP = 64  # sequences that are read at a time where the index says
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class EventQuery(msgspec.Struct, frozen=True):
     """What is listed: a pattern of types, a source, a subject (None: any), and from when until
     before when the log has stored it, in seconds since the epoch."""
 
@@ -64,14 +64,14 @@ class Wanted(msgspec.Struct, frozen=True):
         return None if self.source is None else (SOURCE, self.source)
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class EventPosition(msgspec.Struct, frozen=True, array_like=True):
     """Up to before which sequence of a stream the pages so far have listed; 0: to its begin."""
 
     stream: str
     before: int
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedEvents(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
     messages were read for it. ``total``: so many messages are of the wanted types and times, None:
     counting would take too long; where this is the only page, so many events are on it. ``slow``:
@@ -80,7 +80,7 @@ class Listed(msgspec.Struct, frozen=True):
     the log stored before this time nothing was looked at. None: it has what there is."""
 
     events: list[Received]
-    next: list[Position] | None
+    next: list[EventPosition] | None
     read: int
     total: int | None
     slow: bool = False
@@ -97,8 +97,8 @@ class EventList:
         self._states = states
 
     async def page(
-        self, wanted: Wanted, limit: int, after: Sequence[Position] | None, may_see: MaySee
-    ) -> Listed:
+        self, wanted: EventQuery, limit: int, after: Sequence[EventPosition] | None, may_see: MaySee
+    ) -> ListedEvents:
         """At most ``limit`` events. A page that has read :data:`MAX_READ` messages, or for
         :data:`LONGEST`, may have fewer, or none, and be followed by another. Raises LogUnavailable,
         and the exceptions in StateError."""
@@ -123,7 +123,7 @@ class EventList:
         except UNREADABLE as error:
             raise failure(self._broker, error) from None
 
-    async def _bounds(self, state: LogState, wanted: Wanted) -> tuple[int, int]:
+    async def _bounds(self, state: LogState, wanted: EventQuery) -> tuple[int, int]:
         """The first sequence of a stream that may be wanted, and the one behind the last."""
         low, high = state.first, state.last + 1
         if state.first_time is None or state.last_time is None:
@@ -143,7 +143,7 @@ async def _total(readers: Sequence["_Reader"]) -> int | None:
         return None
 
 
-async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
+async def _merge(readers: Sequence["_Reader"], limit: int) -> ListedEvents:
     """The newest events of several streams. An event is on the page only once every other stream
     is known to have no newer one."""
     events: list[Received] = []
@@ -173,19 +173,19 @@ async def _merge(readers: Sequence["_Reader"], limit: int) -> Listed:
                 heapq.heappush(heap, (-reader.newest, number))
             elif reader.exhausted:
                 stopped = max(stopped, reader.unread_time)
-    more = [Position(reader.stream, reader.position) for reader in readers]
+    more = [EventPosition(reader.stream, reader.position) for reader in readers]
     left = any(reader.newest is not None or not reader.done for reader in readers)
     read = sum(reader.read for reader in readers)
     unread = [reader.unread_time for reader in readers if reader.exhausted]
     unsearched = max(unread) if unread and len(events) < limit else None
-    return Listed(events, more if left else None, read, len(events), unsearched=unsearched)
+    return ListedEvents(events, more if left else None, read, len(events), unsearched=unsearched)
 
 
 class _Reader:
     """Reads one stream backwards for a page."""
 
     def __init__(
-        self, broker: Broker, log: EventLog, index: EventIndex, state: LogState, wanted: Wanted,
+        self, broker: Broker, log: EventLog, index: EventIndex, state: LogState, wanted: EventQuery,
         may_see: MaySee,
     ) -> None:  # fmt: skip
         self._broker = broker

@@ -13,7 +13,7 @@ import msgspec
 
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.state.script_arguments import ListPlace, ListRequest
-from event_gateway.state.tracking import Listed, Tracking, in_ms
+from event_gateway.state.tracking import TrackedDelivery, Tracking, in_ms
 
 AT_A_TIME = 1000  # webhooks whose first delivery is looked up, or deliveries read, in a call
 TOGETHER = 32  # webhooks whose deliveries are read in a call
@@ -37,7 +37,7 @@ class _Source:
     def __init__(self, place: ListPlace, score: str) -> None:
         self.place = place
         self.score = score
-        self.rows: list[Listed] = []  # the next one last
+        self.rows: list[TrackedDelivery] = []  # the next one last
         self.more = True
         self.count = FEWEST
 
@@ -81,10 +81,10 @@ class MergedDeliveries:
                 if score:
                     self._push(_Source(place, score))
 
-    async def take(self, limit: int, most: int) -> tuple[list[Listed], Place | None]:
+    async def take(self, limit: int, most: int) -> tuple[list[TrackedDelivery], Place | None]:
         """At most ``limit`` deliveries, of about ``most`` that it looks at, and where the list goes
         on; None: nowhere."""
-        taken: list[Listed] = []
+        taken: list[TrackedDelivery] = []
         while self._heap:
             _, name, source = self._heap[0]
             if not source.rows:
@@ -99,7 +99,7 @@ class MergedDeliveries:
             self._push(source)
         return taken, None
 
-    def _after(self, taken: list[Listed]) -> Place:
+    def _after(self, taken: list[TrackedDelivery]) -> Place:
         if not taken:
             return self._begin
         return Place(taken[-1].score, taken[-1].webhook_id, taken[-1].member)

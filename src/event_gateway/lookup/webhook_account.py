@@ -26,7 +26,7 @@ from event_gateway.state.records import Record
 AHEAD = 256  # events behind an ordered webhook's position that are searched for its next one
 
 
-class Failed(Protocol):
+class FailedCondition(Protocol):
     """A condition that does not hold."""
 
     @property
@@ -40,7 +40,7 @@ class Failed(Protocol):
         ...
 
 
-Explain = Callable[[Webhook, Received], Failed | None]
+Explain = Callable[[Webhook, Received], FailedCondition | None]
 
 
 class WebhookAccount:

@@ -14,7 +14,7 @@ _LONGEST_LEASE = round(MAX_LEASE * 1000)
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Listed(msgspec.Struct, frozen=True, gc=False):
+class TrackedDelivery(msgspec.Struct, frozen=True, gc=False):
     """A delivery in a list; times in seconds since the epoch. ``score`` and ``member``: its place
     in the list of its webhook, of what ``waits`` or of what changed last."""
 
@@ -39,7 +39,7 @@ class ListPart(msgspec.Struct, frozen=True):
     """A part of the list of a webhook, and where it ends: score and member of the last entry that
     was read. ``more``: others follow; ``read``: how many were looked at."""
 
-    listed: list[Listed]
+    listed: list[TrackedDelivery]
     score: str
     member: str
     more: bool
@@ -100,9 +100,9 @@ def in_ms(seconds: float) -> int:
 
 def _listed(
     webhook_id: str, member: bytes, score: bytes, record: ListedRecord, *, waits: bool
-) -> Listed:
+) -> TrackedDelivery:
     source, next_at, name = record.source.decode(), record.next_attempt_at, member.decode()
-    return Listed(
+    return TrackedDelivery(
         webhook_id=webhook_id,
         waits=waits,
         score=score.decode(),

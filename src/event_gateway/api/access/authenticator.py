@@ -35,7 +35,7 @@ class Unauthenticated(Exception):
 Caller = Principal | Awaitable[Principal]
 
 
-class AuthMethod(Protocol):
+class CallerMethod(Protocol):
     """A method by which callers prove themselves."""
 
     def authenticate(self, request: CallerRequest) -> Caller | None:
@@ -55,14 +55,14 @@ class Authenticator:
 
     def __init__(
         self,
-        methods: dict[str, AuthMethod],
+        methods: dict[str, CallerMethod],
         limits: CallerLimits,
         not_guessed: Callable[[CallerRequest], Principal | None],
     ) -> None:
         self._methods = methods
         self.limits = limits
         self._not_guessed = not_guessed
-        self._in_order: Sequence[AuthMethod] = tuple(methods.values())
+        self._in_order: Sequence[CallerMethod] = tuple(methods.values())
 
     @property
     def method_names(self) -> tuple[str, ...]:

@@ -37,8 +37,8 @@ _UNKNOWN_LENGTH = -1
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Connection(Protocol):
-    """What an exchange needs of its connection."""
+class ExchangeOwner(Protocol):
+    """The connection, as far as an exchange needs it."""
 
     default_headers: list[Header]
 
@@ -70,7 +70,7 @@ class Exchange:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ExchangeOwner,
         wire: Wire,
         loop: asyncio.AbstractEventLoop,
         head: Head,

@@ -15,8 +15,8 @@ from event_gateway.api.http.refusal import Header, Refusal, Refused, refusal_of
 from event_gateway.api.http.repeated_head import RepeatedHead
 
 
-class Requests(Protocol):
-    """What a reader needs of its connection."""
+class ReaderOwner(Protocol):
+    """The connection, as far as a reader needs it."""
 
     @property
     def takes_requests(self) -> bool:
@@ -48,12 +48,12 @@ class RequestReader:
 
     __slots__ = (
         "_begun", "_chunks", "_framing", "_fresh", "_head", "_head_size", "_headers", "_last",
-        "_parser", "_refusal", "_repeated", "_requests", "_stopped", "_url", "exchange", "in_head",
+        "_owner", "_parser", "_refusal", "_repeated", "_stopped", "_url", "exchange", "in_head",
         "unparsed",
     )  # fmt: skip
 
-    def __init__(self, requests: Requests) -> None:
-        self._requests = requests
+    def __init__(self, owner: ReaderOwner) -> None:
+        self._owner = owner
         self._parser = httptools.HttpRequestParser(self)
         self._repeated = RepeatedHead()
         self._head: Head | None = None  # that was parsed last
@@ -89,21 +89,21 @@ class RequestReader:
 
     def _take(self, head: Head, body: bytes) -> None:
         """Takes a whole request, which the parser need not see."""
-        exchange = self._requests.begin_exchange(head)
+        exchange = self._owner.begin_exchange(head)
         exchange.feed(body)
         exchange.end_body()
-        self._requests.complete(exchange)
+        self._owner.complete(exchange)
 
     def go_on(self) -> None:
         """Parses what is unparsed, while requests are taken."""
         view, at = memoryview(self.unparsed), 0
         self.unparsed = b""
-        while at < len(view) and self._requests.takes_requests:
+        while at < len(view) and self._owner.takes_requests:
             self._parse(view[at : at + limits.PIECE])
             at += limits.PIECE
         if at < len(view) and not self._stopped:
             self.unparsed = bytes(view[at:])
-            self._requests.pause_reading()
+            self._owner.pause_reading()
 
     @property
     def head_so_far(self) -> list[Header]:
@@ -118,7 +118,7 @@ class RequestReader:
     def close(self) -> None:
         """Lets go of the parser and the connection, which refer to the reader."""
         self.stop()
-        del self._parser, self._requests
+        del self._parser, self._owner
 
     def _parse(self, piece: bytes | memoryview) -> None:
         exchange = self.exchange
@@ -133,7 +133,7 @@ class RequestReader:
         except httptools.HttpParserError as error:
             if not self._last:
                 begins = bytes(piece[:64]) if at_start and self._begun == 1 else b""
-                self._requests.refuse(self._refusal or refusal_of(error, begins))
+                self._owner.refuse(self._refusal or refusal_of(error, begins))
             return
         if self._fresh:
             self._fresh = False
@@ -144,9 +144,9 @@ class RequestReader:
             self._framing = max(0, self._framing + framing - self._chunks * limits.CHUNK_FRAMING)
             if self._framing > limits.MAX_FRAMING:
                 detail = f"trailers and chunk extensions are over {limits.MAX_FRAMING} bytes"
-                self._requests.refuse(Refusal(431, detail))
+                self._owner.refuse(Refusal(431, detail))
         if self.in_head and (self._head_size > MAX_HEAD or len(self._headers) > MAX_HEADERS):
-            self._requests.refuse(_too_large())
+            self._owner.refuse(_too_large())
 
     def _upgrade(self, rest: bytes) -> None:
         """The request has ``Connection: Upgrade``, or its method is CONNECT."""
@@ -154,9 +154,9 @@ class RequestReader:
         try:
             head = read_head(method, version, self._url, self._headers, keep_alive=True)
         except Refused as error:
-            self._requests.refuse(error.refusal)
+            self._owner.refuse(error.refusal)
             return
-        if self._requests.upgrade(head, rest):
+        if self._owner.upgrade(head, rest):
             return
         # RFC 9110, 7.8: the gateway ignores the header. The parser has left out the body, as if
         # another protocol followed, so the request is parsed anew without it.
@@ -172,7 +172,7 @@ class RequestReader:
         self.in_head = self._fresh = True
         self._head_size = 0
         self._begun += 1
-        self._requests.begin_head()
+        self._owner.begin_head()
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
@@ -204,7 +204,7 @@ class RequestReader:
         self._framing = 0
         self._last = not head.keep_alive
         self._head = head
-        self.exchange = self._requests.begin_exchange(head)
+        self.exchange = self._owner.begin_exchange(head)
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
@@ -214,14 +214,14 @@ class RequestReader:
         """A part of the body."""
         exchange = self.exchange
         if exchange is not None and exchange.feed(body) > limits.MAX_BUFFERED:
-            self._requests.pause_reading()
+            self._owner.pause_reading()
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.end_body()
-            self._requests.complete(exchange)
+            self._owner.complete(exchange)
 
     def _raise(self, refusal: Refusal) -> NoReturn:
         self._refusal = refusal

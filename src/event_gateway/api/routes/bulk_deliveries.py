@@ -19,9 +19,9 @@ from event_gateway.api.server.problems import HANDLED, problem_of
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.webhook.delivery import Status
-from event_gateway.lookup.deliveries import Position, Wanted
+from event_gateway.lookup.deliveries import DeliveryPosition, DeliveryQuery
 from event_gateway.registration.visible import webhook_of
-from event_gateway.state.tracking import Listed
+from event_gateway.state.tracking import TrackedDelivery
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)
 
@@ -39,7 +39,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     """Where to go on: which of the statuses, and after which of its deliveries."""
 
     at: int
-    after: Position | None
+    after: DeliveryPosition | None
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -80,7 +80,7 @@ async def change_deliveries(
     matched = changed = 0
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def change(delivery: Listed) -> bool:
+    async def change(delivery: TrackedDelivery) -> bool:
         event_id, source = delivery.event_id, delivery.source
         async with gate:
             try:
@@ -105,7 +105,7 @@ async def change_deliveries(
         if at == len(statuses) or matched == given.limit:
             break
         page = await parts.listing.page(
-            {webhook.id: webhook}, Wanted(statuses[at], since=since, until=until),
+            {webhook.id: webhook}, DeliveryQuery(statuses[at], since=since, until=until),
             given.limit - matched, after,
         )  # fmt: skip
         matched += len(page.deliveries)

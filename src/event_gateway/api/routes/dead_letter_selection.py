@@ -21,7 +21,7 @@ READ = 500  # dead letters in one read
 MAX_BYTES = 32 * 1024 * 1024  # event data of a response, held in memory
 
 
-class Filter(msgspec.Struct, frozen=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True):
     """The conditions of a request; ``since`` and ``until`` in seconds since the epoch."""
 
     webhook: str | None
@@ -42,11 +42,11 @@ class Filter(msgspec.Struct, frozen=True):
 
 def filter_of(
     webhook: str | None, type: str | None, reason: str | None, since: str | None, until: str | None
-) -> Filter:
+) -> DeadLetterFilter:
     """The filter that a request gives. Raises InvalidDefinition."""
     if type is not None:
         check_pattern(type, "type")
-    return Filter(
+    return DeadLetterFilter(
         checked_webhook(webhook), type, reason, time_of("since", since), time_of("until", until)
     )
 
@@ -78,7 +78,7 @@ class DeadLetterSelection:
         )
 
     async def select(
-        self, caller: Principal, filters: Filter, *, from_id: int | None, limit: int
+        self, caller: Principal, filters: DeadLetterFilter, *, from_id: int | None, limit: int
     ) -> tuple[list[StoredDeadLetter], int | None]:
         """At most ``limit`` dead letters that pass the filter and that the caller may see, from an
         id on; and the id at which the next page begins, if there may be more."""
@@ -108,7 +108,7 @@ class DeadLetterSelection:
         return passing, next_id if remaining else None
 
     async def latest(
-        self, caller: Principal, filters: Filter, *, before: int | None, limit: int
+        self, caller: Principal, filters: DeadLetterFilter, *, before: int | None, limit: int
     ) -> tuple[list[StoredDeadLetter], int | None]:
         """As :meth:`select`, the newest first: those before an id, and the id before which the
         next page begins."""
@@ -165,7 +165,7 @@ class DeadLetterSelection:
         _, letter_id, _ = await self.log.page(webhook_id=None, since=since, limit=1)
         return letter_id or last + 1  # a dead letter that cannot be read has an id all the same
 
-    async def count(self, filters: Filter) -> int:
+    async def count(self, filters: DeadLetterFilter) -> int:
         """How many dead letters a webhook, or all, have of the filter's times."""
         _, last = await self.log.bounds()
         begin = 1 if filters.since is None else await self.first_since(filters.since, last)

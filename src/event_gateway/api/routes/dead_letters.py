@@ -23,8 +23,8 @@ from event_gateway.api.answers.deliveries import (
 from event_gateway.api.openapi.described import LOCATION, SchemaOf, answers
 from event_gateway.api.routes.dead_letter_selection import (
     SCAN,
+    DeadLetterFilter,
     DeadLetterSelection,
-    Filter,
     checked_webhook,
     filter_of,
     narrowed_types,
@@ -235,7 +235,7 @@ async def purge_dead_letters(
     them.
     """
     filters = filter_of(webhook, type, reason, since, until)
-    if all != (filters == Filter(None, None, None, None, None)):
+    if all != (filters == DeadLetterFilter(None, None, None, None, None)):
         raise InvalidDefinition(
             "all", "name a webhook, a type, a reason or a time, or give all=true"
         )
@@ -267,11 +267,11 @@ async def purge_dead_letters(
     return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
 
 
-def _purged(call: Call, filters: Filter, count: int, *, dry_run: bool) -> None:
+def _purged(call: Call, filters: DeadLetterFilter, count: int, *, dry_run: bool) -> None:
     call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
 
 
-async def _count(parts: DeadLetterParts, filters: Filter) -> Total:
+async def _count(parts: DeadLetterParts, filters: DeadLetterFilter) -> Total:
     """How many dead letters pass a filter, where that is known without reading them."""
     if filters.type is not None or filters.reason is not None:
         return NOT_COUNTED

@@ -35,12 +35,12 @@ from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.lookup.deliveries import DeliveryList, Position, Wanted
+from event_gateway.lookup.deliveries import DeliveryList, DeliveryPosition, DeliveryQuery
 from event_gateway.registration.visible import webhook_of, webhook_or_none, webhooks_of
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record
-from event_gateway.state.tracking import Listed
+from event_gateway.state.tracking import TrackedDelivery
 
 router = APIRouter(prefix="/v1", tags=["deliveries"], route_class=GuardedRoute)
 
@@ -86,7 +86,7 @@ async def list_deliveries(
     """
     webhook = webhook_of(caller, parts.registry, webhook_id)
     wanted = _wanted(caller, {webhook_id: webhook}, status, since, until)
-    after = read_cursor(cursor, Position)
+    after = read_cursor(cursor, DeliveryPosition)
     page = await parts.listing.page({webhook_id: webhook}, wanted, limit, after)
     total = Total(len(page.deliveries))
     if after is not None or page.next is not None:
@@ -124,7 +124,7 @@ async def list_all_deliveries(
     if type is not None and is_narrowed(caller) and not may_touch(caller, (type,)):
         webhooks = {}
     wanted = _wanted(caller, webhooks, status, since, until, type)
-    page = await parts.listing.page(webhooks, wanted, limit, read_cursor(cursor, Position))
+    page = await parts.listing.page(webhooks, wanted, limit, read_cursor(cursor, DeliveryPosition))
     following = cursor_of(page.next)
     total = Total(len(page.deliveries)) if is_whole(cursor, following) else NOT_COUNTED
     return page_answer([_listed(each) for each in page.deliveries], following, total)
@@ -226,20 +226,20 @@ def _wanted(
     since: str | None,
     until: str | None,
     type: str | None = None,
-) -> Wanted:
+) -> DeliveryQuery:
     """What a request lists. A narrowed caller gets only what changed since a webhook was
     registered: a former webhook of its id may have been somebody else's."""
     begins = {}
     if is_narrowed(caller):
         begins = {name: webhook.created_at for name, webhook in webhooks.items()}
-    return Wanted(status, type, time_of("since", since), time_of("until", until), begins)
+    return DeliveryQuery(status, type, time_of("since", since), time_of("until", until), begins)
 
 
-def _listed(delivery: Listed) -> dict[str, Any]:
+def _listed(delivery: TrackedDelivery) -> dict[str, Any]:
     return _shown(delivery.webhook_id, delivery) | {"attempts": delivery.attempts}
 
 
-def _shown(webhook_id: str, delivery: Record | Listed) -> dict[str, Any]:
+def _shown(webhook_id: str, delivery: Record | TrackedDelivery) -> dict[str, Any]:
     next_at = delivery.next_attempt_at
     return {
         "webhook_id": webhook_id,

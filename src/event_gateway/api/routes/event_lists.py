@@ -29,7 +29,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.times import rfc3339
-from event_gateway.lookup.listing import EventList, Listed, Position, Wanted
+from event_gateway.lookup.listing import EventList, EventPosition, EventQuery, ListedEvents
 from event_gateway.lookup.patient_reading import NOTE
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
@@ -77,10 +77,10 @@ async def list_events(
     """
     if type is not None:
         check_pattern(type, "type")
-    wanted = Wanted(type, source, subject, time_of("since", since), time_of("until", until))
-    after = read_cursor(cursor, list[Position])
+    wanted = EventQuery(type, source, subject, time_of("since", since), time_of("until", until))
+    after = read_cursor(cursor, list[EventPosition])
     if type is not None and not may_touch(caller, (type,)):
-        listed = Listed([], None, 0, 0)
+        listed = ListedEvents([], None, 0, 0)
     else:
         listed = await parts.listing.page(wanted, limit, after, functools.partial(may_read, caller))
     # How many events others have is not for a narrowed caller's eyes.

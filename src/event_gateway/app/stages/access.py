@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from event_gateway.api.access.api_keys import ApiKeys
-from event_gateway.api.access.authenticator import Authenticator, AuthMethod
+from event_gateway.api.access.authenticator import Authenticator, CallerMethod
 from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.hmac_signature import HmacClient, HmacSignatures
@@ -105,7 +105,7 @@ def build_access(
     keys = ApiKeys(ring)
     # In the order in which they are asked: a method is asked only if those before it found no
     # credential of their own.
-    methods: dict[str, AuthMethod] = {
+    methods: dict[str, CallerMethod] = {
         "browser_token": BrowserTokens(tokens),
         "jwt": jwt,
         "api_key": keys,
