@@ -5,7 +5,7 @@ import time
 import pytest
 from nats.js.api import ClusterInfo, StreamConfig, StreamInfo, StreamSourceInfo, StreamState
 
-from event_gateway.app.copy_watch import CopyWatch
+from event_gateway.app.copy_watch import LONGEST, STILL, CopyWatch, StillStream
 from event_gateway.broker.connection import Broker
 
 LOG, COPY = "GATEWAY_EVENTS", "GATEWAY_STREAM_work"
@@ -53,3 +53,10 @@ async def test_a_stream_that_hears_nothing_is_named(monkeypatch: pytest.MonkeyPa
     assert "for 11 s" in text
     assert await texts(watch, seen(0.1)) == []
     assert await texts(watch, seen()) == []
+
+
+def test_the_leader_of_a_stream_that_stands_still_for_days_is_changed_on_and_on() -> None:
+    still = StillStream(LOG, 1000.0)
+    assert still.due_at == 1000 + STILL
+    still.changes = 5000  # a week of them
+    assert still.due_at == 1000 + LONGEST

@@ -1,4 +1,4 @@
-"""Looks whether named streams get what NATS copies into them, and has it copied again if not.
+"""Looks whether NATS still copies events into the named streams, and if not, has it go on.
 
 The leader of a stream reads each source through a consumer, from which it hears each second. Some
 changes of a cluster end that for good, others for minutes: nats-server cancels the consumer of a
@@ -24,11 +24,12 @@ from event_gateway.core.observability.reason_codes import STREAM_NOT_COPIED
 log = structlog.get_logger(__name__)
 
 STILL = 10.0  # seconds in which a stream hears nothing from a source: then it stands still
-LONGEST = 120.0  # seconds between two changes of the leader, at most
+LONGEST = 120.0  # seconds between two changes of the leader, at most; STILL at first
+MAX_DOUBLINGS = 8  # of that time; a larger power of two would be no float after a day
 AT_ONCE = 16  # changes of leaders in one look
 
 
-class _Still:
+class StillStream:
     """A stream that hears nothing from a source. Times on the monotonic clock."""
 
     def __init__(self, source: str, since: float) -> None:
@@ -39,15 +40,15 @@ class _Still:
     @property
     def due_at(self) -> float:
         """When its leader is changed next."""
-        return self.changed_at + min(STILL * 2.0**self.changes, LONGEST)
+        return self.changed_at + min(STILL * 2.0 ** min(self.changes, MAX_DOUBLINGS), LONGEST)
 
 
 class CopyWatch:
-    """What it knows of each stream that hears nothing from a source."""
+    """Knows which streams hear nothing from a source, and changes their leaders."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._still: dict[str, _Still] = {}
+        self._still: dict[str, StillStream] = {}
 
     @property
     def reasons(self) -> Iterator[Reason]:
@@ -67,7 +68,7 @@ class CopyWatch:
         self, infos: Mapping[str, StreamInfo], named: Iterable[str], *, change: bool
     ) -> None:
         """Compares what NATS says of the streams in ``named``; ``infos`` has their sources, too.
-        ``change``: whether this process may change leaders, of which one process takes care."""
+        ``change``: whether this process changes leaders, which one process does for all."""
         now = time.monotonic()
         still = {
             name: found
@@ -85,7 +86,7 @@ class CopyWatch:
         # At the same time: where the user may not, NATS does not answer, which takes seconds.
         await asyncio.gather(*(self._change(name, still[name]) for name in due[:AT_ONCE]))
 
-    def _found(self, name: str, infos: Mapping[str, StreamInfo], now: float) -> _Still | None:
+    def _found(self, name: str, infos: Mapping[str, StreamInfo], now: float) -> StillStream | None:
         """What stands still in a stream; None if nothing does, or if nobody could copy now."""
         info = infos.get(name)
         if info is None or not has_leader(info):
@@ -101,10 +102,10 @@ class CopyWatch:
                 continue
             if known is not None and known.source == source.name:
                 return known
-            return _Still(source.name, now - (silent or 0.0))
+            return StillStream(source.name, now - (silent or 0.0))
         return None
 
-    async def _change(self, name: str, still: _Still) -> None:
+    async def _change(self, name: str, still: StillStream) -> None:
         still.changes += 1
         still.changed_at = time.monotonic()
         log.warning("a stream hears nothing from its source, another server becomes its leader",

@@ -79,7 +79,7 @@ def list_events(
 
     async def work(client: Any) -> list[Any]:
         items: list[Any] = []
-        until = time.monotonic() + LONGEST
+        deadline = time.monotonic() + LONGEST
         while len(items) < limit:
             page = await request_json(
                 client, "GET", "/v1/events", limit=min(1000, limit - len(items)), **query
@@ -87,7 +87,7 @@ def list_events(
             items += page["items"]
             if page["next"] is None:
                 break
-            if len(items) < limit and time.monotonic() >= until:
+            if len(items) < limit and time.monotonic() >= deadline:
                 note = page.get("note", "there is more, which was not searched")
                 typer.echo(f"note: {note}; --until a time continues it", err=True)
                 break
