@@ -14,11 +14,9 @@ import structlog
 
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.lane import Lane
-from event_gateway.state.ledger import Ledger
+from event_gateway.state.ledger import WRITTEN_AFTER, Ledger
 
 log = structlog.get_logger(__name__)
-
-WRITTEN_AFTER = 0.01  # seconds until the ledger has written what was submitted
 
 
 class Throttles:

@@ -52,7 +52,7 @@ class SourceRefusals:
 
     def note_unreachable(self, definition: SourceDefinition, detail: str) -> None:
         """Counts and logs that a request could not be verified or confirmed, as its provider cannot
-        be reached. It comes again, so it is not stored."""
+        be reached. The provider sends it again, so it is not stored."""
         self._counted(definition, UNREACHABLE, detail)
         self._log.log(definition.name, detail, UNREACHABLE)
 

@@ -39,6 +39,7 @@ from event_gateway.tasks import Policy, Supervisor, end
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
+WRITTEN_AFTER = 0.01  # seconds until the server has what was submitted just now, mostly
 QUIET = 0.003  # seconds since the last write after which few changes are expected
 MAX_RECORDS = 256  # records in a script call, which blocks the server while it runs
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached

@@ -112,7 +112,7 @@ class Authenticator:
         return error
 
     def still_valid(self, principal: Principal) -> bool:
-        """Whether a caller could come again: its credential is not revoked or expired."""
+        """Whether a caller could call again: its credential is not revoked or expired."""
         return self._methods[principal.method].still_valid(principal)
 
 

@@ -43,10 +43,10 @@ class Counters(Protocol):
 class CallerLimits:
     """Counts failed logins by client address and by key, and requests by caller; in this process.
 
-    An address whose failures are used up is refused unseen, so that nobody can go on guessing,
-    but for credentials with which it has logged in before, and for valid keys, whose secrets cannot
-    be guessed: one client does not lock out others behind the same address. A key's failures lock
-    nobody out who has it, from whatever address.
+    Requests from an address whose failures are used up are refused unseen, so that nobody can go on
+    guessing; but not those with a credential with which the address has logged in before, or with
+    a valid key whose secret cannot be guessed: one client does not lock out others behind the same
+    address. Failures with a key never lock out a client that sends the valid key.
     """
 
     def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:

@@ -168,8 +168,8 @@ class SourceEndpoint:
 
 
 async def answered(outcome: Awaitable[Any], definition: SourceDefinition) -> Any:
-    """What a request to a source comes to. Raises Problems for refusals; those that the sender
-    can do nothing about have a status with which it comes again."""
+    """What a request to a source comes to. Raises Problems for refusals; those that the provider
+    can do nothing about have a status after which it sends the request again."""
     try:
         return await outcome
     except Refused as refused:

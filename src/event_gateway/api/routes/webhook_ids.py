@@ -16,7 +16,7 @@ def is_unreadable(registry: Registry, caller: Principal, webhook_id: str) -> boo
 
 
 def check_free(registry: Registry, caller: Principal, webhook_id: str) -> None:
-    """Raises Conflict, which tells nothing else, if the id belongs to somebody else."""
+    """Raises AlreadyExists if the id belongs to somebody else; the error does not say to whom."""
     existing = registry.webhooks.get(webhook_id)
     if existing is None:
         taken = is_narrowed(caller) and registry.may_have_webhook(webhook_id)
