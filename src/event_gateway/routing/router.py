@@ -25,10 +25,12 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.pipeline.decoding import EventDecoder
+from event_gateway.routing.faults import Fault, FaultLog
 from event_gateway.routing.index import Index, OnError
 from event_gateway.routing.log_consumer import LogConsumers
+from event_gateway.routing.routed_before import Matched, RoutedBefore
 from event_gateway.routing.routing_spans import record_routing
-from event_gateway.routing.settlement import Fault, Settlement
+from event_gateway.routing.settlement import Settlement
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor, end
@@ -38,8 +40,6 @@ log = structlog.get_logger(__name__)
 BATCH = 256
 LOOK = 0.5  # seconds between two looks whether there is room for more events
 PER_TURN = 32  # deliveries started in one turn of the event loop
-OVERDUE = 0.8  # of the time until JetStream redelivers an event
-DUPLICATE_LOG = 60.0  # seconds between two log lines about events that were published again
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # Events that this process may hold unacknowledged. Less than the consumer's limit, so that several
 # processes can share it.
@@ -48,7 +48,6 @@ MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of their data; what is requested alrea
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when
 # JetStream redelivers it, every ACK_WAIT seconds; at this delivery it is set aside.
 MAX_DELIVERIES = 5
-FAULT_LOG = 10.0  # seconds between two log entries about that
 NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
@@ -92,10 +91,9 @@ class Router:
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, Settlement] = {}
         self._unsettled_bytes = 0  # of the data of these events
-        self._duplicate_logged = -DUPLICATE_LOG  # when, on the monotonic clock
         self._stopping = asyncio.Event()
-        self._faults = 0  # events with deliveries that could not be started, not logged yet
-        self._log_faults_at = 0.0
+        self._routed_before = RoutedBefore(stream, ledger, metrics)
+        self._fault_log = FaultLog(stream)
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer_missing = False
         self._maybe_overtaken = 0  # up to this sequence, events may have been routed ahead
@@ -243,7 +241,7 @@ class Router:
                 self._metrics.received(origin, count)
             types = Counter([received.event.type for _, received in decoded.events])
             self._metrics.routed(types)
-        matched: list[tuple[Pulled, Received, list[Webhook]]] = []
+        matched: list[Matched] = []
         for pulled, received in decoded.events:
             try:
                 matched.append((pulled, received, self._index.match(received, self._on_error)))
@@ -265,9 +263,9 @@ class Router:
                     unsettled[pulled.seq].reply = pulled.reply
         return new
 
-    async def _dispatch_all(self, matched: list[tuple[Pulled, Received, list[Webhook]]]) -> None:
+    async def _dispatch_all(self, matched: list[Matched]) -> None:
         """Begins the deliveries that are not recorded yet; acknowledges events without any."""
-        known = await self._known(matched)
+        recorded = await self._routed_before.recorded(matched)
         tracer = self._tracing.tracer
         start = 0.0 if tracer is None else time.time()
         dispatched = 0
@@ -276,9 +274,11 @@ class Router:
             new = webhooks
             # Input that was rejected is not delivered yet to all webhooks when it is retried.
             if received.duplicate_of is not None and not is_retry(pulled):
-                new = self._without_duplicates(received, received.duplicate_of, webhooks)
-            if known:
-                new = [webhook for webhook in new if (webhook.id, received.seq) not in known]
+                new = self._routed_before.without_duplicate(
+                    received, received.duplicate_of, webhooks
+                )
+            if recorded:
+                new = [webhook for webhook in new if (webhook.id, received.seq) not in recorded]
             if not new:
                 if pulled.reply:
                     self._broker.post(pulled.reply, b"+ACK")
@@ -320,62 +320,11 @@ class Router:
         """Logs the deliveries of a batch that could not be started. JetStream redelivers their
         events; an event that has failed too often is set aside once its other deliveries are
         recorded."""
-        self._faults += len(faults)
-        if (now := time.monotonic()) >= self._log_faults_at:
-            first = faults[0]
-            log.error(
-                "deliveries cannot be started, their events are taken again", stream=self._stream,
-                events=self._faults, seq=first.pulled.seq, webhooks=sorted(first.failed),
-                fault=next(iter(first.failed.values())),
-            )  # fmt: skip
-            self._faults, self._log_faults_at = 0, now + FAULT_LOG
+        self._fault_log.note(faults)
         for fault in faults:
             # At the next delivery of the event, what could be started now is found in the ledger.
             if fault.all_failed and fault.pulled.delivered >= MAX_DELIVERIES:
                 await self._reject(fault.pulled, InvalidEvent("failed", fault.detail))
-
-    async def _known(
-        self, matched: list[tuple[Pulled, Received, list[Webhook]]]
-    ) -> set[tuple[str, int]]:
-        """The deliveries (webhook and sequence) that are recorded already, of events that may have
-        been routed before.
-
-        A duplicate may be new to some of its webhooks. An old event may have been redelivered to
-        another process while this one was suspended.
-        """
-        high = self._ledger.highest_recorded(self._stream)
-        long_ago = time.time() - ACK_WAIT * OVERDUE
-        suspects = [
-            (webhook, received)
-            for pulled, received, webhooks in matched
-            if pulled.delivered > 1
-            or received.seq <= high
-            or received.time < long_ago
-            or received.duplicate_of is not None
-            for webhook in webhooks
-        ]
-        if not suspects:
-            return set()
-        answers = await self._ledger.known(suspects)
-        return {
-            (webhook.id, received.seq)
-            for (webhook, received), known in zip(suspects, answers, strict=True)
-            if known
-        }
-
-    def _without_duplicates(
-        self, received: Received, first: tuple[str, int], webhooks: list[Webhook]
-    ) -> list[Webhook]:
-        """The webhooks that did not get the event when it was published first, at ``first``: those
-        that were registered since."""
-        self._metrics.duplicate()
-        now = time.monotonic()
-        if now - self._duplicate_logged >= DUPLICATE_LOG:
-            self._duplicate_logged = now
-            log.warning("an event was published again, and is not delivered again",
-                        source=received.event.source[:200], event_id=received.event.id[:200],
-                        first_seq=first[1], seq=received.seq)  # fmt: skip
-        return [webhook for webhook in webhooks if not webhook.is_older_than(*first)]
 
     async def _reject(self, pulled: Pulled, error: InvalidEvent) -> None:
         await self._rejected.store(self._stream, pulled, error)
