@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from event_gateway.embedded.servers import usable_port
 from event_gateway.state.connection import connect
@@ -27,9 +28,9 @@ class Count:
 async def test_what_is_noted_while_redis_is_away_is_written_afterwards(
     servers: tuple[str, str],
 ) -> None:
-    port = int(servers[1].rpartition(":")[2].partition("/")[0])
+    port = urlsplit(servers[1]).port or 0
     async with Relay(port).running() as relay, asyncio.timeout(PATIENCE):
-        client = await connect(f"redis://127.0.0.1:{relay.port}")
+        client = await connect(servers[1].replace(f":{port}", f":{relay.port}"))
         tries: list[str] = []
         notes: Notes[Count] = Notes(client, subject="counts", most=2)
         relay.lead_to(usable_port())
