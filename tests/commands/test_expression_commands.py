@@ -20,5 +20,5 @@ async def test_evaluate(run: Command, tmp_path: Path) -> None:
     done = await run(*words, "type ==", str(file))
     assert done.status == 1
     assert "ParseError: line 1, column 7: expected a literal" in done.out
-    (await run(*words, "1 +", str(file), "--dialect", "cel")).assert_refused(1, "not valid CEL")
+    (await run(*words, "1 +", str(file), "--dialect", "cel")).assert_refused(2, "not valid CEL")
     (await run(*words, "1", str(tmp_path / "no"))).assert_refused(2, "No such file")

@@ -69,7 +69,8 @@ async def test_a_key_and_a_token_from_create_to_revoke(
         (("revoke", "--yes", "admin"), 1, "cannot be revoked"),
         (("create", "x"), 2, "--scope"),
         (("update", "x", "--per", "1m"), 2, "--per needs --requests"),
-        (("create", "x", "--scope", "nope"), 1, "is no scope"),
+        (("create", "x", "--scope", "nope"), 2, "is no scope"),
+        (("create", "x", "--scop", "nope"), 2, "keys create --help"),
         (("update", key_id), 2, "nothing to change"),
     ):
         (await command("keys", *words, **access(gateway))).assert_refused(status, message)

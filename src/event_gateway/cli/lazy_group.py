@@ -11,6 +11,8 @@ from typing import Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from event_gateway.cli.usage_errors import OneLineErrors
+
 COMMANDS = "event_gateway.cli.commands"
 # Panels and colours are for terminals; what makes them takes as long to import as all else.
 HELP_STYLE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
@@ -25,7 +27,7 @@ def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
     completing: list[str] = []
     loaded: dict[str, Any] = {}  # prepared once, also where the group is made again
 
-    class Lazy(TyperGroup):
+    class Lazy(OneLineErrors):
         def list_commands(self, ctx: Any) -> list[str]:
             return list(places)
 

@@ -86,10 +86,12 @@ async def request_json(
 
 
 def content_or_fail(status: int, content: Any) -> Any:
-    """The content of an answer. An error ends the command with the problem's ``detail``."""
+    """The content of an answer. An error ends the command with the problem's ``detail``: as wrong
+    usage where the gateway names values of the request that are not valid."""
     if status < 400:
         return content
-    fail(refused(status, content, place()))
+    wrong = status == 422 and isinstance(content, dict) and "errors" in content
+    fail(refused(status, content, place()), 2 if wrong else 1)
 
 
 def with_query(path: str, query: Mapping[str, Any]) -> str:
