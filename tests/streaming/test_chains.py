@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from nats.js.api import StreamConfig
 
+from event_gateway.api.server.exports import MAX_OF_A_CALLER
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.fixtures import Command, Start
@@ -114,6 +116,27 @@ async def test_an_export_is_verified_offline(
         file.write_text("".join(changed))
         problems = (await verified(run, *options, status=1))["problems"]
         assert {each["kind"] for each in problems} <= kinds, problems
+
+
+async def test_a_key_has_a_few_exports_at_a_time(gateway: Running, client: Client) -> None:
+    path = "/v1/streams/audit/export"
+    large = event("audit.events.made", {"text": "x" * 10_000})
+    for batch in range(6):  # more than the buffers of a connection hold
+        await client.send([large | {"id": f"{batch}-{number}"} for number in range(90)])
+    await anchored(client, 540)
+    async with contextlib.AsyncExitStack() as exports:
+        for _ in range(MAX_OF_A_CALLER):
+            begun = await exports.enter_async_context(client.http.stream("GET", path))
+            assert begun.status_code == 200
+        refused = await client.http.get(path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+        assert "try again when one has ended" in refused.json()["detail"]
+        made = await client.http.post("/v1/keys", json={"name": "r", "scopes": ["streams:read"]})
+        other = {"Authorization": f"Bearer {made.json()['key']}"}
+        assert (await client.http.get(path, headers=other)).status_code == 200
+    async with asyncio.timeout(PATIENCE):  # those that broke off make room
+        while (await client.http.get(path)).status_code == 429:
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_done_to_the_streams_in_nats_is_found(

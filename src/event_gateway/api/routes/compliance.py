@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Path, Response
-from fastapi.responses import StreamingResponse
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsWholeStreams
@@ -24,6 +23,7 @@ from event_gateway.api.answers.streams import (
 from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.routes.compliant_stream import Parts, compliant
 from event_gateway.api.server.bodies import body_as
+from event_gateway.api.server.exports import Export
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.pages import (
     NOT_TOLD,
@@ -170,16 +170,21 @@ async def list_stamps(
     }
 
 
-@router.get("/export", responses=answers(None, 200, 404, 409, media_type=NDJSON))
+@router.get("/export", responses=answers(None, 200, 404, 409, 429, media_type=NDJSON))
 async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> Response:
     """The messages of a compliance stream, byte by byte, with their chain and its anchors, as lines
     of JSON (NDJSON): enough to verify them anywhere. An answer without a last line ``end`` is not
-    complete."""
+    complete. At a time a process makes 12 exports, 3 for a key; 429 for further ones."""
     lines = export(parts.broker, compliant(parts, name))
+    ended = parts.exports.begin(caller)
     try:
         begin = await anext(lines)  # an error is an answer only before the first line
     except (UnknownStream, StreamGone):
+        ended()
         raise Unknown(f"there is no stream {name}") from None
+    except BaseException:
+        ended()
+        raise
 
     async def all_lines() -> AsyncGenerator[bytes, None]:
         yield begin
@@ -187,7 +192,7 @@ async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> R
             yield part
             await asyncio.sleep(0)
 
-    return StreamingResponse(all_lines(), media_type=NDJSON)
+    return Export(all_lines(), NDJSON, ended)
 
 
 def _stamp_shown(stamp: Stamp, at: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from fastapi import Depends
 
 from event_gateway.api.server.definitions import present
 from event_gateway.api.server.dependencies import provided
+from event_gateway.api.server.exports import Exports
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.registry import Registry
 from event_gateway.compliance.chains import Chains
@@ -25,6 +26,7 @@ class ComplianceParts:
     broker: Broker
     chains: Chains
     sealing: DataSealing
+    exports: Exports
 
 
 Parts = Annotated[ComplianceParts, Depends(provided(ComplianceParts))]

@@ -44,6 +44,7 @@ from event_gateway.api.routes.compliant_stream import ComplianceParts
 from event_gateway.api.routes.dead_letter_selection import DeadLetterSelection
 from event_gateway.api.routes.webhook_rules import WebhookRules
 from event_gateway.api.server.application import RouteGroup
+from event_gateway.api.server.exports import Exports
 from event_gateway.api.server.state import ApiState
 from event_gateway.app.stages.access import Access
 from event_gateway.app.stages.stages import Stages
@@ -161,6 +162,7 @@ def _stream_groups(
         broker=adapters.broker,
         chains=stages.compliance.chains,
         sealing=stages.compliance.sealing,
+        exports=Exports(stages.adapters.metrics.limit_reached),
     )
     sse_parts = sse.SseParts(
         subscriptions=streaming.subscriptions,
