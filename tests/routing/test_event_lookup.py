@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import msgspec
+import nats
 import pytest
+from nats.js.api import StreamConfig
 from redis.asyncio import Redis
 
 from event_gateway.api.routes import dead_letter_of_event
@@ -14,7 +16,7 @@ from event_gateway.broker import log_search
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog, StoredDeadLetter
 from event_gateway.broker.pull import Pulled
 from event_gateway.cli.process.serve import Running
-from event_gateway.lookup import backfill, finder, listing, patient_reading
+from event_gateway.lookup import backfill, finder, listing, patient_reading, stream_reader
 from event_gateway.replay.resend import Resend
 from event_gateway.routing.router import Router
 from support.client import Client, event
@@ -194,9 +196,9 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
 
 
 async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "PASSAGE", 10)
-    monkeypatch.setattr(listing, "LEAST", 2)
-    monkeypatch.setattr(listing, "GROUP", 2)
+    monkeypatch.setattr(stream_reader, "PASSAGE", 10)
+    monkeypatch.setattr(stream_reader, "LEAST", 2)
+    monkeypatch.setattr(stream_reader, "GROUP", 2)
     sent = [
         event(f"user.{'rare' if n % 40 == 7 else 'a'}", source="few" if n % 50 == 3 else "many",
               subject=f"s/{n % 60}")
@@ -242,7 +244,7 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = await get(client, "", limit=1000)
     assert (len(whole["items"]), "note" in whole) == (121, False)
     # So has one that has been read for as long as it may.
-    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(stream_reader, "PASSAGE", 10)
     monkeypatch.setattr(listing, "LONGEST", 0.0)
     page = await get(client, "", limit=1000)
     assert (len(page["items"]), page["read"]) == (10, 10)
@@ -256,6 +258,48 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = await asyncio.to_thread(run_here, "events", "list", "--limit", "50", *where)
     assert (listed.status, len(listed.out.splitlines())) == (0, 11)
     assert listed.err.startswith("note: the search ended after 10 messages: events that were ")
+
+
+async def test_several_streams_share_what_a_page_may_read(
+    start: Start, connect: Start, servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream with nothing that fits does not use up the time of the others."""
+    bus = await nats.connect(servers[0])
+    try:
+        js = bus.jetstream()
+        await js.add_stream(StreamConfig(name="ORDERS", subjects=["orders.>"]))
+        config = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
+        client = await connect(await start(config | {"ingest": {"streams": ["ORDERS"]}}))
+        sent: list[dict[str, Any]] = []
+        for part in range(6):
+            for kind in ("orders.made", "user.made"):
+                sent += [event(kind, id=f"{part}-{kind}-{n}") for n in range(10)]
+                for each in sent[-10:]:
+                    await js.publish(kind, json.dumps(each).encode())
+        newest_first = [each["id"] for each in reversed(sent)]
+        assert await ids(client, limit=1000) == newest_first
+        assert await ids(client, limit=7) == newest_first
+        monkeypatch.setattr(stream_reader, "PASSAGE", 10)
+        whole = await get(client, "", limit=1000)
+        assert (whole["read"], whole["next"], len(whole["items"])) == (120, None, 120)
+        # Each page reads a passage of each stream, and goes on.
+        monkeypatch.setattr(listing, "LONGEST", 0.0)
+        query: dict[str, Any] = {"limit": 1000}
+        found: list[str] = []
+        pages = 0
+        while query.get("cursor", "") is not None:
+            page = await get(client, "", **query)
+            assert page["read"] <= 20
+            found += [item["event"]["id"] for item in page["items"]]
+            query["cursor"] = page["next"]
+            pages += 1
+        assert found == newest_first
+        assert pages <= 14, "each page is done with the passage of one stream at least"
+        # What NATS does not answer in time is no empty page.
+        monkeypatch.setattr(listing, "GRACE", 0.0)
+        await get(client, "", 503)
+    finally:
+        await bus.close()
 
 
 async def test_the_index_is_not_asked_for_what_the_router_has_not_settled(
@@ -272,7 +316,7 @@ async def test_the_index_is_not_asked_for_what_the_router_has_not_settled(
         await route(router, batch)
 
     monkeypatch.setattr(Router, "_route", held)
-    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(stream_reader, "PASSAGE", 10)
     sent = [event("user.a", id=f"n{n}", source="rare" if n == 5 else "many") for n in range(40)]
     await client.send(sent)
     assert await ids(client, source="rare") == ["n5"]
@@ -288,7 +332,7 @@ async def test_nats_does_not_know_yet_where_a_type_is(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It loads that after a start, for seconds in a long log: nobody waits for it."""
-    monkeypatch.setattr(listing, "PASSAGE", 10)
+    monkeypatch.setattr(stream_reader, "PASSAGE", 10)
     monkeypatch.setattr(listing, "MAX_READ", 20)
     monkeypatch.setattr(finder, "MAX_READ", 20)
     monkeypatch.setattr(finder, "NEAR", 10)

@@ -32,15 +32,27 @@ class PatientReading:
     async def back(self, before: int, floor: int, wanted: int) -> Passage:
         """As :func:`read_back`; the messages may be on other subjects, too. Raises the exceptions
         in BrokerError, and APIError."""
-        if self._subjects and not self.slow:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    return await read_back(
-                        self._broker, self._stream, before=before, floor=floor, wanted=wanted,
-                        subjects=self._subjects,
-                    )  # fmt: skip
-            except TimeoutError:
-                self.slow = True
-        return await read_back(
-            self._broker, self._stream, before=before, floor=floor, wanted=wanted
-        )
+        passage = await self.back_at_once(before, floor, wanted, PATIENCE)
+        if passage is None:
+            passage = await self.back_at_once(before, floor, wanted, PATIENCE)
+        assert passage is not None
+        return passage
+
+    async def back_at_once(
+        self, before: int, floor: int, wanted: int, patience: float
+    ) -> Passage | None:
+        """As :meth:`back`; None if NATS has not found the subjects within ``patience``, at most
+        :data:`PATIENCE`: the next call reads on without them."""
+        if not self._subjects or self.slow:
+            return await read_back(
+                self._broker, self._stream, before=before, floor=floor, wanted=wanted
+            )
+        try:
+            async with asyncio.timeout(min(patience, PATIENCE)):
+                return await read_back(
+                    self._broker, self._stream, before=before, floor=floor, wanted=wanted,
+                    subjects=self._subjects,
+                )  # fmt: skip
+        except TimeoutError:
+            self.slow = True
+            return None
