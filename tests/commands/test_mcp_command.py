@@ -258,7 +258,12 @@ async def test_errors_say_what_to_do(gateway: Running, client: Client, run: Comm
         assert "(/problems/not-found, status 404)" in missing
         assert "Check the id" in missing
         assert "neither a time" in await refused("find_events", since="yesterday")
-        assert "less than or equal to 50" in await refused("find_events", limit=1000)
+        assert "limit: must be at most 50" in await refused("find_events", limit=1000)
+        assert await refused("explain_event") == (
+            "wrong arguments of explain_event:\nevent_id: is missing\nCorrect the arguments."
+        )
+        unknown = await refused("find_events", types="orders.>")
+        assert "types: there is no such argument; did you mean type?" in unknown
         assert "no webhook other" in await refused("show_webhook", webhook="other")
         assert "Unknown tool" in await refused("replay", webhook="w")
     # A gateway that is down does not keep the server from starting; a wrong key does.

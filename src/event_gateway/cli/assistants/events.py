@@ -45,6 +45,7 @@ class EventPage(BaseModel):
 
     items: list[EventSummary]
     next: str | None = Field(description="Give it as `cursor` for older events; null: no more.")
+    note: Text | None = Field(None, description="What this page has not searched, and why.")
 
 
 class Wait(BaseModel):
@@ -134,13 +135,14 @@ class EventTools:
         cursor: Cursor = None,
     ) -> EventPage:
         """Lists events of the gateway's log, the newest first, without their data. All arguments
-        must hold. To look one up by its id, call explain_event."""
+        must hold. Few or no items with `next` are no proof that there are no others: `note` says
+        what was not searched. To look one up by its id, call explain_event."""
         page = await self._gateway.list_events(
             type=type, subject=subject, source=source, limit=limit, cursor=cursor,
             **time_range(since, until),
         )  # fmt: skip
         items = [_summary(item["event"], item) for item in page["items"]]
-        return EventPage(items=items, next=page["next"])
+        return EventPage(items=items, next=page["next"], note=page.get("note"))
 
     async def explain_event(
         self,

@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mcp.server.mcpserver import MCPServer
 from mcp_types import ToolAnnotations
 
 from event_gateway import __version__
+from event_gateway.cli.assistants.arguments import CheckedServer
 from event_gateway.cli.assistants.deliveries import DeliveryTools
 from event_gateway.cli.assistants.errors import Tool, acting_on
 from event_gateway.cli.assistants.events import EventTools
@@ -89,7 +89,7 @@ def tools_of(gateway: AsyncGatewayClient, scopes: frozenset[str] | None) -> Iter
 
 def build_server(
     gateway: AsyncGatewayClient, scopes: frozenset[str] | None, *, allow_changes: bool
-) -> MCPServer:
+) -> CheckedServer:
     """A server with the tools that the key allows. ``scopes``: those of the key; None: they are not
     known, and the gateway refuses what it does not allow. ``allow_changes``: also the tools that
     send something."""
@@ -98,12 +98,12 @@ def build_server(
         if (allow_changes or not each.changes) and (scopes is None or scopes & {*each.scopes})
     ]  # fmt: skip
     acting = any(each.changes for each in offered)
-    server = MCPServer(
+    server = CheckedServer(
         "event-gateway", title="Event Gateway", version=__version__, log_level="WARNING",
         instructions=INSTRUCTIONS + (CHANGES if acting else NO_CHANGES),
     )  # fmt: skip
     for each in offered:
-        server.add_tool(
+        server.offer(
             acting_on(each.tool),
             title=each.title,
             description=inspect.getdoc(each.tool),
