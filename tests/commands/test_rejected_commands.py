@@ -27,7 +27,7 @@ async def test_rejected_input_is_listed_shown_and_taken_in_again(
     assert head.split() == ["SEQ", "TIME", "REASON", "SUBJECT", "DETAIL"]
     assert (other.split()[2], placed.split()[2]) == ("malformed", "schema")
     found = (await run("rejected", "list", "--search", "sku_", "--json")).json
-    assert [item["subject"] for item in found] == ["events.placed"] * 2
+    assert [(item["source"], item["subject"]) for item in found] == [(None, "events.placed")] * 2
     later, seq = (str(item["seq"]) for item in found)
     assert (await run("rejected", "show", seq)).json == found[1], "JSON for programs"
     async with at_a_terminal("rejected", "show", seq, **access(gateway)) as terminal:

@@ -499,7 +499,7 @@ async def test_what_is_refused_is_set_aside_on_request(
     assert (malformed.status_code, malformed.json()["reason"]) == (400, "malformed")
     newest, oldest = (await client.http.get("/v1/rejected")).json()["items"]
     assert (oldest["reason"], newest["reason"]) == ("signature", "malformed")
-    assert oldest["subject"] == "sources/it"
+    assert (oldest["source"], oldest["subject"]) == ("it", "sources/it")
     assert base64.b64decode(oldest["data_base64"]) == body
     assert (oldest["headers"]["x-token"], oldest["headers"]["x-other"]) == ("[hidden]", "seen")
     assert "the-key" not in json.dumps(newest)

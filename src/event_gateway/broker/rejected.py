@@ -56,6 +56,13 @@ class Rejected(msgspec.Struct, frozen=True):
     cut: int | None = None
     path: str | None = None
 
+    @property
+    def source(self) -> str | None:
+        """The inbound source that has refused it; None: it was a message of a stream. A stream's
+        name has no slash, while the subject of a message may begin like that of a source."""
+        of_source = self.stream.startswith(_OF_SOURCE)
+        return self.stream.removeprefix(_OF_SOURCE) if of_source else None
+
 
 class NotCaptured(Exception):
     """No stream captures the NATS subject of the message."""
@@ -193,7 +200,7 @@ class RejectedInput:
         rejected = await self.read(seq)
         if rejected is None:
             raise KeyError(seq)
-        if rejected.stream.startswith(_OF_SOURCE):
+        if rejected.source is not None:
             detail = "it was refused by a source: the sender can send it again, nobody else can"
             raise InvalidEvent("unsupported", detail)
         if rejected.cut is not None:

@@ -108,18 +108,23 @@ class ReplayAnswer(TypedDict):
 
 
 class RejectedAnswer(TypedDict):
-    """Input that is no valid event, with its original bytes in ``data`` or ``data_base64``."""
+    """Input that is no valid event, with its original bytes in ``data`` or ``data_base64``.
+
+    ``source``: the inbound source that has refused it; null: it is a message of the NATS subject
+    ``subject``, at ``sequence`` of ``stream``. ``cut``: it was too large to be kept whole; the size
+    of its body in bytes."""
 
     seq: int
     time: Time
     reason: str
     detail: str
     path: str | None
+    source: str | None
     subject: str
     stream: str
     sequence: int
     headers: Json
-    cut: bool
+    cut: int | None
     data: NotRequired[str]
     data_base64: NotRequired[str]
 

@@ -123,6 +123,7 @@ def _shown(entry: Rejected) -> dict[str, Any]:
         "reason": entry.reason,
         "detail": entry.detail,
         "path": entry.path,
+        "source": entry.source,
         "subject": entry.subject,
         "stream": entry.stream,
         "sequence": entry.origin_seq,

@@ -17,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="Rejected input: list, show, retry.
 
 PATH = "/v1/rejected"
 COLUMNS: Columns = {
-    "SEQ": "seq", "TIME": "time", "REASON": "reason", "SUBJECT": "subject", "DETAIL": "detail",
+    "SEQ": "seq", "TIME": "time", "REASON": "reason",
+    "SUBJECT": lambda item: f"source {item['source']}" if item["source"] else item["subject"],
+    "DETAIL": "detail",
 }  # fmt: skip
 
 
@@ -91,8 +93,8 @@ def _details(item: dict[str, Any]) -> list[Line]:
             "reason": item["reason"],
             "detail": item["detail"],
             "at": item["path"] or None,
-            "subject": item["subject"],
-            "from": f"{item['stream']} {item['sequence']}",
+            "source": item["source"],
+            **({} if item["source"] else _place(item)),
             "size": size,
         }),
         *(["headers:"] if item["headers"] else []),
@@ -100,6 +102,10 @@ def _details(item: dict[str, Any]) -> list[Line]:
         "data:" if data is not None else "data, in base64:",
         *[f"  {line}" for line in (item["data_base64"] if data is None else data).splitlines()],
     ]  # fmt: skip
+
+
+def _place(item: dict[str, Any]) -> dict[str, str]:
+    return {"subject": item["subject"], "from": f"{item['stream']} {item['sequence']}"}
 
 
 def _taken(items: list[dict[str, int]]) -> list[str]:

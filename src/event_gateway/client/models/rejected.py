@@ -18,11 +18,12 @@ class RejectedAnswer(TypedDict):
     reason: str
     detail: str
     path: str | None
+    source: str | None
     subject: str
     stream: str
     sequence: int
     headers: Any
-    cut: bool
+    cut: int | None
     data: NotRequired[str]
     data_base64: NotRequired[str]
 

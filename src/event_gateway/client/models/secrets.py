@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-__all__ = ["ChangeSecretBody", "Resealed", "RotateSecretBody", "SetSecretBody"]
+__all__ = ["ChangeSecretBody", "Resealed", "RotateSecretBody", "SetSecretBody", "UnreadableSecret"]
 
 
 class ChangeSecretBody(TypedDict):
@@ -17,10 +17,14 @@ class ChangeSecretBody(TypedDict):
 
 
 class Resealed(TypedDict):
-    """How many secrets, and keys of people whom events are about, were sealed again."""
+    """How many secrets, and keys of people whom events are about, were sealed again, and what
+    no sealing key opens."""
 
     resealed: int
     subject_keys: int
+    unreadable: list[UnreadableSecret]
+    unreadable_count: int
+    unreadable_subject_keys: int
 
 
 class RotateSecretBody(TypedDict):
@@ -36,3 +40,10 @@ class SetSecretBody(TypedDict):
 
     value: str
     namespaces: NotRequired[list[str] | None]
+
+
+class UnreadableSecret(TypedDict):
+    """A secret that no sealing key opens, and why."""
+
+    name: str
+    detail: str

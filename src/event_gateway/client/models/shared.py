@@ -122,12 +122,14 @@ _SecretAnswer = TypedDict(
 
 
 class SecretAnswer(_SecretAnswer):
-    """A secret without its value. `from`: where the value in use comes from."""
+    """A secret without its value. `from`: where the value in use comes from; `used_by`: ids of
+    webhooks; `used_by_sources`: names of sources, for callers that are not narrowed."""
 
     name: str
     namespaces: list[str]
     sealed: SealedSecret | None
     used_by: list[str]
+    used_by_sources: list[str]
 
 
 class Warned(TypedDict):
