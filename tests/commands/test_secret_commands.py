@@ -137,9 +137,9 @@ async def test_commands_find_the_gateway_of_a_data_directory(
 
 WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["secrets", "list", "--key", "wrong"], 1, "key"),
-    (["secrets", "set", "no such name"], 1, "name"),
+    (["secrets", "set", "no such name"], 2, "name"),
     (["secrets", "set", "x", "--file", "/nowhere/at/all"], 2, "/nowhere/at/all: No such file"),
-    (["secrets", "rotate", "x", "--overlap", "long"], 1, "overlap"),
+    (["secrets", "rotate", "x", "--overlap", "long"], 2, "overlap"),
     (["webhooks", "rotate-secret", "none", "--yes"], 1, "none"),
     (
         ["webhooks", "rotate-secret", "none", "--yes", "--own"],

@@ -100,7 +100,7 @@ async def test_check_names_the_key_that_is_wrong(run: Command, tmp_path: Path) -
     ], checked.err  # fmt: skip
     path.write_text("sources:\n  gh: {type: github, secret_name: gh_secret}\n")
     fine = await run("check", "-c", str(path))
-    assert (fine.status, "1 sources" in fine.out) == (0, True)
+    assert (fine.status, "1 source" in fine.out) == (0, True)
     assert "the secret gh_secret is missing" in fine.err
 
 

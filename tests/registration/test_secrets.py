@@ -11,6 +11,7 @@ import standardwebhooks
 
 from event_gateway.core.access.sealing import CannotOpen, CannotSeal, SealingKeys, new_key
 from support.client import Client, connected, event
+from support.command import command
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -240,13 +241,14 @@ async def test_a_change_applies_in_every_process(
 
 
 async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver) -> None:
-    old, new = new_key(), new_key()
+    old, new, third = new_key(), new_key(), new_key()
     sealed = {"subjects": ["audit.*"], "compliance": True, "sealed_by": "data.person"}
     config = _config(receiver) | {"streams": {"audit": sealed}}
     program = Program(tmp_path, config, EVENT_GATEWAY_SECRET_SEALING_KEY=old)
     try:
         for keys, readable, resealed in (
-            (old, True, 0), (f"{new} {old}", True, 1), (new, True, 0), (old, False, None)
+            (old, True, 0), (f"{new} {old}", True, 1), (new, True, 0),
+            (old, False, 0), (f"{third} {old}", False, 1),
         ):  # fmt: skip
             program.environ["EVENT_GATEWAY_SECRET_SEALING_KEY"] = keys
             at = await program.start()
@@ -259,12 +261,25 @@ async def test_a_key_is_rotated_by_resealing(tmp_path: Path, receiver: Receiver)
                             await asyncio.sleep(0.05)
                 shown = (await _listed(client))["signing"]
                 assert shown["sealed"]["readable"] == readable
+                if keys == old and not readable:
+                    await _set(client, "other", FIRST)
                 answer = await client.http.post("/v1/secrets/reseal")
-                if resealed is None:
-                    assert (answer.status_code, "not configured" in answer.text) == (409, True)
+                if not readable:  # the key of some is gone: the others are sealed all the same
+                    left = answer.json()
+                    assert [each["name"] for each in left["unreadable"]] == ["signing"]
+                    assert "not configured" in left["unreadable"][0]["detail"]
+                    assert (left["unreadable_count"], left["unreadable_subject_keys"]) == (1, 1)
+                    assert (left["resealed"], left["subject_keys"]) == (resealed, 0)
+                    found = {"EVENT_GATEWAY_URL": at["http"], "EVENT_GATEWAY_KEY": at["key"]}
+                    ended = await command("secrets", "reseal", **found)
+                    assert (ended.status, ended.out) == (1, "0 resealed\n")
+                    assert "opens signing and the key of 1 person: give" in ended.err
                     assert shown["from"] is None
                 else:
-                    assert answer.json() == {"resealed": resealed, "subject_keys": resealed}
+                    assert answer.json() == {
+                        "resealed": resealed, "subject_keys": resealed, "unreadable": [],
+                        "unreadable_count": 0, "unreadable_subject_keys": 0,
+                    }  # fmt: skip
                     record = await client.http.get("/v1/streams/audit/records/1")
                     assert record.json()["event"]["data"] == {"person": "zoe"}
                     # What the former key has sealed is not left on the disk.

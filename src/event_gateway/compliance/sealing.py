@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.broker.subject_keys import SubjectKey, SubjectKeys
-from event_gateway.core.access.sealing import KEY_BYTES, CannotOpen, Sealed
+from event_gateway.core.access.sealing import KEY_BYTES, CannotOpen, Resealed, Sealed
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.compliance.sealed_data import key_id_of, open_sealed, seal
 from event_gateway.core.matching.path import path_of
@@ -64,10 +64,10 @@ class DataSealing:
                 return key_id, raw
         raise CannotOpen("the key of a person is being changed")
 
-    async def reseal(self, first_key_id: str) -> int:
+    async def reseal(self, first_key_id: str) -> Resealed:
         """Seals the keys of people anew that another sealing key seals than the first one, whose id
-        is given; returns how many it sealed."""
-        count = 0
+        is given."""
+        result = Resealed()
         async with contextlib.aclosing(self.keys.all()) as pages:
             async for page in pages:
                 outdated = [
@@ -75,18 +75,24 @@ class DataSealing:
                     if (sealed := each[2].sealed) is not None and sealed.key_id != first_key_id
                 ]  # fmt: skip
                 for at in range(0, len(outdated), AT_ONCE):
-                    done = await asyncio.gather(
-                        *(self._reseal(*each) for each in outdated[at : at + AT_ONCE])
+                    await asyncio.gather(
+                        *(self._reseal(result, *each) for each in outdated[at : at + AT_ONCE])
                     )
-                    count += sum(done)
-        return count
+        return result
 
-    async def _reseal(self, stream: str, person: str, entry: SubjectKey, revision: int) -> bool:
+    async def _reseal(
+        self, result: Resealed, stream: str, person: str, entry: SubjectKey, revision: int
+    ) -> None:
         assert entry.sealed is not None
         name = f"{stream}/{person}.{entry.number}"
-        sealed = self._seal(name, self._open(name, entry.sealed))
+        try:
+            raw = self._open(name, entry.sealed)
+        except CannotOpen as error:
+            result.unreadable[name] = str(error)
+            return
         # One that was changed in between was sealed with the first key, or erased.
-        return await self.keys.reseal(stream, person, entry, sealed, revision)
+        if await self.keys.reseal(stream, person, entry, self._seal(name, raw), revision):
+            result.sealed += 1
 
     def sealed(self, event: Event, key: tuple[str, bytes]) -> Event:
         """The event with its data sealed."""

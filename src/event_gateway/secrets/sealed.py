@@ -10,7 +10,13 @@ import msgspec
 import structlog
 
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.access.sealing import CannotOpen, CannotSeal, Sealed, SealingKeys
+from event_gateway.core.access.sealing import (
+    CannotOpen,
+    CannotSeal,
+    Resealed,
+    Sealed,
+    SealingKeys,
+)
 from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY, is_sealing_key
 from event_gateway.core.webhook.signing_keys import is_signing_key, signers
@@ -163,7 +169,7 @@ class SealedSecrets:
             raise Unknown(f"there is no sealed secret {name}")
         if users := self.users().get(name):
             raise Conflict(f"the secret {name} is used by the webhooks {', '.join(users[:10])}")
-        if sources := self.sources(name):
+        if sources := self.sources().get(name):
             raise Conflict(f"the secret {name} is used by the sources {', '.join(sources[:10])}")
         try:
             if sealed is None:
@@ -190,20 +196,22 @@ class SealedSecrets:
         """What :meth:`seal_bytes` has sealed. Raises CannotSeal, CannotOpen."""
         return self._keys().open(name, sealed)
 
-    async def reseal(self) -> int:
-        """Seals each secret with the first key if another key seals it; returns how many it sealed.
-
-        Raises CannotSeal, CannotOpen, Conflict.
-        """
-        count = 0
+    async def reseal(self) -> Resealed:
+        """Seals each secret with the first key if another key seals it. Raises CannotSeal,
+        Conflict."""
+        done = Resealed()
         first = self.first_key_id
         for name, sealed in list(self._registry.secrets.items()):
-            if sealed.key_id != first:
-                await self._put(
-                    name, self._open(name, sealed), sealed.updated_at, sealed, sealed.namespaces
-                )
-                count += 1
-        return count
+            if sealed.key_id == first:
+                continue
+            try:
+                content = self._open(name, sealed)
+            except CannotOpen as error:
+                done.unreadable[name] = str(error)
+                continue
+            await self._put(name, content, sealed.updated_at, sealed, sealed.namespaces)
+            done.sealed += 1
+        return done
 
     def users(self) -> dict[str, list[str]]:
         """The names of the secrets that webhooks use, with the ids of those webhooks."""
@@ -213,10 +221,13 @@ class SealedSecrets:
                 users.setdefault(name, []).append(webhook.id)
         return users
 
-    def sources(self, name: str) -> list[str]:
-        """The names of the sources that use a secret."""
-        sources = self._registry.sources.values()
-        return [source.name for source in sources if source.settings.secret_name == name]
+    def sources(self) -> dict[str, list[str]]:
+        """The names of the secrets that sources use, with the names of those sources."""
+        users: dict[str, list[str]] = {}
+        for source in self._registry.sources.values():
+            if name := source.settings.secret_name:
+                users.setdefault(name, []).append(source.name)
+        return users
 
     def _check_signing_key(self, name: str, value: str) -> None:
         """Raises InvalidDefinition if the value is meant to sign, and cannot."""

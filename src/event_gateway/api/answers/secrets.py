@@ -20,19 +20,32 @@ _From = TypedDict("_From", {"from": Literal["environment", "file", "sealed"] | N
 
 
 class SecretAnswer(_From):
-    """A secret without its value. ``from``: where the value in use comes from."""
+    """A secret without its value. ``from``: where the value in use comes from; ``used_by``: ids of
+    webhooks; ``used_by_sources``: names of sources, for callers that are not narrowed."""
 
     name: str
     namespaces: list[str]
     sealed: SealedSecret | None
     used_by: list[str]
+    used_by_sources: list[str]
+
+
+class UnreadableSecret(TypedDict):
+    """A secret that no sealing key opens, and why."""
+
+    name: str
+    detail: str
 
 
 class Resealed(TypedDict):
-    """How many secrets, and keys of people whom events are about, were sealed again."""
+    """How many secrets, and keys of people whom events are about, were sealed again, and what no
+    sealing key opens."""
 
     resealed: int
     subject_keys: int
+    unreadable: list[UnreadableSecret]
+    unreadable_count: int
+    unreadable_subject_keys: int
 
 
 class JsonWebKey(TypedDict):

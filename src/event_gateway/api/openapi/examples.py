@@ -120,7 +120,7 @@ ANSWERS: dict[str, Any] = {
         "name": "crm_token", "from": "sealed", "namespaces": ["customer"],
         "sealed": {"updated_at": "2026-05-04T03:02:01.000Z", "key_id": "3f1c", "readable": True,
                    "former_until": []},
-        "used_by": ["orders"],
+        "used_by": ["orders"], "used_by_sources": [],
     },
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """What a caller may know of a secret, and what it may do with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from event_gateway.api.server.problems import Problem
 from event_gateway.broker.registry import Registry
@@ -101,16 +102,29 @@ def check_free(parts: SecretParts, caller: Principal, name: str) -> None:
         raise AlreadyExists(f"the name {name} is taken")
 
 
-def visible_users(parts: SecretParts, caller: Principal) -> dict[str, list[str]]:
-    """The secrets that webhooks use, with the ids of those that the caller may see."""
-    users = parts.sealed.users()
+class Users(NamedTuple):
+    """Who uses secrets, by the name of the secret: ids of webhooks, and names of sources."""
+
+    webhooks: Mapping[str, list[str]]
+    sources: Mapping[str, list[str]]
+
+
+def all_users(parts: SecretParts) -> Users:
+    """Who uses secrets."""
+    return Users(parts.sealed.users(), parts.sealed.sources())
+
+
+def visible_users(parts: SecretParts, caller: Principal) -> Users:
+    """Those who use secrets and whom the caller may see."""
+    users = all_users(parts)
     if not is_narrowed(caller):
         return users
     visible = webhooks_of(caller, parts.registry)
-    return {
+    own = {
         name: [webhook_id for webhook_id in ids if webhook_id in visible]
-        for name, ids in users.items()
+        for name, ids in users.webhooks.items()
     }
+    return Users(own, {})
 
 
 def value_in(body: dict[str, Any], known: set[str]) -> str:

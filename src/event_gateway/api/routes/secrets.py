@@ -1,6 +1,6 @@
 """``/v1/secrets``: sets, rotates and lists secrets by name. No answer shows a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Response
@@ -15,6 +15,8 @@ from event_gateway.api.openapi.described import SchemaOf, answers
 from event_gateway.api.openapi.request_bodies import Rotation, SecretSharing, SecretValue
 from event_gateway.api.routes.secret_rules import (
     SecretParts,
+    Users,
+    all_users,
     check_changeable,
     check_free,
     check_not_external,
@@ -35,6 +37,7 @@ from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=GuardedRoute)
 
+MAX_SHOWN = 100  # webhooks and sources of a secret, and unreadable secrets, in an answer
 
 Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
 NewValue = Annotated[dict[str, Any], Body(), SchemaOf(SecretValue)]
@@ -50,16 +53,16 @@ async def list_secrets(
     limit: Limit = 100,
     cursor: str | None = None,
 ) -> Response:
-    """The secrets in the sealed store, those that webhooks name, and those outside the gateway that
-    namespaces may use: where each comes from, and which webhooks use it.
+    """The secrets in the sealed store, those that webhooks and sources name, and those outside the
+    gateway that namespaces may use: where each comes from, and which webhooks and sources use it.
 
-    ``search``: in the name, the namespaces, and the ids of the webhooks that use it.
+    ``search``: in the name, the namespaces, and the names of the webhooks and sources that use it.
     """
     users = visible_users(parts, caller)
-    names = {*parts.registry.secrets, *users, *parts.secrets.configured()}
+    names = {*parts.registry.secrets, *users.webhooks, *users.sources, *parts.secrets.configured()}
     seen = [
         name for name in names
-        if may_know(parts, caller, name) and _fits(parts, search, name, users.get(name, []))
+        if may_know(parts, caller, name) and _fits(parts, search, name, users)
     ]  # fmt: skip
     page, more = page_of(seen, limit, cursor)
     return page_answer(_shown(parts, page, users), more, len(seen))
@@ -70,10 +73,21 @@ async def reseal_secrets(
     parts: Parts, caller: Operator, call: Annotated[Call, audited("secrets.reseal", "secret")]
 ) -> dict[str, Any]:
     """Seals all secrets, and the keys of the people whose data compliance streams have sealed, with
-    the first sealing key, so that the other sealing keys can be removed."""
+    the first sealing key, so that the other sealing keys can be removed.
+
+    ``unreadable``: secrets that no sealing key opens, at most 100 of them, which stay as they are;
+    ``unreadable_subject_keys``: how many keys of people are so."""
+    secrets = await parts.sealed.reseal()
+    people = await parts.data_sealing.reseal(parts.sealed.first_key_id)
     resealed = {
-        "resealed": await parts.sealed.reseal(),
-        "subject_keys": await parts.data_sealing.reseal(parts.sealed.first_key_id),
+        "resealed": secrets.sealed,
+        "subject_keys": people.sealed,
+        "unreadable": [
+            {"name": name, "detail": detail}
+            for name, detail in list(secrets.unreadable.items())[:MAX_SHOWN]
+        ],
+        "unreadable_count": len(secrets.unreadable),
+        "unreadable_subject_keys": len(people.unreadable),
     }
     call.about(after=resealed)
     return resealed
@@ -83,8 +97,12 @@ async def reseal_secrets(
 async def show_secret(
     parts: Parts, caller: ManagesSecrets, response: Response, name: str
 ) -> dict[str, Any]:
-    """A secret without its value: where it comes from, who may use it, and which webhooks do."""
-    names = {*parts.registry.secrets, *parts.sealed.users(), *parts.secrets.configured()}
+    """A secret without its value: where it comes from, who may use it, and which webhooks and
+    sources do."""
+    names = {
+        *parts.registry.secrets, *parts.sealed.users(), *parts.sealed.sources(),
+        *parts.secrets.configured(),
+    }  # fmt: skip
     if name not in names or not may_know(parts, caller, name):
         raise Unknown(f"there is no secret {name}")
     return _tagged(parts, caller, name, response)
@@ -198,7 +216,7 @@ async def delete_secret(
     call.about(before=before)
     users = parts.sealed.users().get(name, [])
     if users and caller.namespaces is not None:
-        own = visible_users(parts, caller).get(name, [])
+        own = visible_users(parts, caller).webhooks.get(name, [])
         raise Conflict(f"the secret {name} is used by webhooks{': ' if own else ''}"
                        f"{', '.join(own[:10])}")  # fmt: skip
     await parts.sealed.remove(name)
@@ -229,26 +247,24 @@ def _sealed(parts: SecretParts, name: str) -> dict[str, Any] | None:
     """A sealed secret as an operator sees it, for the audit log."""
     if name not in parts.registry.secrets:
         return None
-    return _shown(parts, [name], parts.sealed.users())[0]
+    return _shown(parts, [name], all_users(parts))[0]
 
 
-def _fits(parts: SecretParts, search: Search, name: str, users: list[str]) -> bool:
+def _fits(parts: SecretParts, search: Search, name: str, users: Users) -> bool:
+    using = (*users.webhooks.get(name, ()), *users.sources.get(name, ()))
     # Whose a secret is takes a look at files.
-    return search.fits(name, *users) or search.fits_any(parts.secrets.namespaces(name))
+    return search.fits(name, *using) or search.fits_any(parts.secrets.namespaces(name))
 
 
-def _shown(
-    parts: SecretParts, names: Sequence[str], users: Mapping[str, list[str]]
-) -> list[dict[str, Any]]:
-    """Secrets by name; ``users``: the webhooks of each."""
+def _shown(parts: SecretParts, names: Sequence[str], users: Users) -> list[dict[str, Any]]:
+    """Secrets by name, with who uses them."""
     return [
-        _shown_one(parts, name, users.get(name, []), until)
-        for name, until in parts.sealed.until(names).items()
+        _shown_one(parts, name, users, until) for name, until in parts.sealed.until(names).items()
     ]
 
 
 def _shown_one(
-    parts: SecretParts, name: str, users: list[str], until: list[float] | None
+    parts: SecretParts, name: str, users: Users, until: list[float] | None
 ) -> dict[str, Any]:
     sealed = parts.registry.secrets.get(name)
     origin, namespaces = parts.secrets.described(name)
@@ -262,5 +278,6 @@ def _shown_one(
             "readable": until is not None,
             "former_until": [rfc3339(time) for time in until or ()],
         },
-        "used_by": users[:100],
+        "used_by": users.webhooks.get(name, [])[:MAX_SHOWN],
+        "used_by_sources": users.sources.get(name, [])[:MAX_SHOWN],
     }  # fmt: skip

@@ -9,6 +9,7 @@ from event_gateway.cli.client.confirmation import confirm, require_terminal
 from event_gateway.cli.client.output import fail, print_answer, printable
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.client.requests import items_of, request_json, run_with_client
+from event_gateway.core.text.count import count_of
 
 if TYPE_CHECKING:
     from event_gateway.cli.client.gateway_client import GatewayClient
@@ -40,12 +41,12 @@ def change_many(
         if not counted["changed"]:
             print_answer(as_json, counted, lambda result: _lines(result, action, what))
             return
-        confirm(f"{action.capitalize()} {_number(counted['changed'], what)}?")
+        confirm(f"{action.capitalize()} {count_of(counted['changed'], what)}?")
     result = run_with_client(url, key, work(dry_run))
     print_answer(as_json, result, lambda done: _lines(done, action, what))
     if result["failed"] or result["failed_omitted"]:
         failed = len(result["failed"]) + result["failed_omitted"]
-        fail(f"{_number(failed, what)} could not be {_DONE[action]}")
+        fail(f"{count_of(failed, what)} could not be {_DONE[action]}")
 
 
 def change_webhooks(action: str, filters: dict[str, Any], *, quiet: bool) -> Work:
@@ -106,14 +107,9 @@ def _said(action: str, dry_run: bool) -> str:
     return "counted" if dry_run else _DONE[action]
 
 
-def _number(count: int, what: str) -> str:
-    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{count:,} {what if count == 1 else many}"
-
-
 def _lines(result: dict[str, Any], action: str, what: str) -> Iterable[str]:
     done = f"to {action} (dry run)" if result["dry_run"] else _DONE[action]
-    yield f"{_number(result['changed'], what)} {done}, of {result['matched']:,} that match"
+    yield f"{count_of(result['changed'], what)} {done}, of {result['matched']:,} that match"
     if result["dry_run"]:
         yield from (f"  {name}" for name in result.get("webhooks", ()))
     for failed in result["failed"][:MAX_SHOWN]:

@@ -11,6 +11,7 @@ from event_gateway.cli.client.options import JsonOption
 from event_gateway.cli.client.output import fail, print_json
 from event_gateway.cli.client.place import DATA_DIR
 from event_gateway.cli.commands.serve import ConfigOption, DataDirOption
+from event_gateway.core.text.count import count_of
 
 if TYPE_CHECKING:
     from event_gateway.backup.making import Progress
@@ -183,7 +184,8 @@ def _contents(manifest: "Manifest") -> str:
     from event_gateway.core.text.units import format_size
 
     size = format_size(sum(part.bytes for part in manifest.parts))
-    return f"{sum(manifest.keys.values()):,} keys of Redis, {len(manifest.streams)} streams, {size}"
+    keys, streams = sum(manifest.keys.values()), len(manifest.streams)
+    return f"{keys:,} keys of Redis, {count_of(streams, 'stream')}, {size}"
 
 
 def _summary(manifest: "Manifest", place: Path) -> dict[str, Any]:

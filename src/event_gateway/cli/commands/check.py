@@ -21,7 +21,7 @@ def check(
 
 def check_file(path: Path, *, as_json: bool = False) -> int:
     """Prints errors and warnings; returns the exit status: 0, or 2 if there are errors."""
-    from event_gateway.cli.process.configuration import read_config, warnings
+    from event_gateway.cli.process.configuration import contents, read_config, warnings
 
     errors: list[Problem] = []
     warned: list[Problem] = []
@@ -29,9 +29,7 @@ def check_file(path: Path, *, as_json: bool = False) -> int:
     try:
         config, source = read_config(path)
         warned = warnings(config, source)
-        summary = f"{len(config.webhooks)} webhooks, {len(config.streams)} streams"
-        if config.sources:
-            summary += f", {len(config.sources)} sources"
+        summary = contents(config)
     except ConfigError as error:
         errors = error.problems
     if as_json:

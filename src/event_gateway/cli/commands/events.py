@@ -26,6 +26,7 @@ from event_gateway.cli.client.requests import (
     with_query,
 )
 from event_gateway.cli.client.times import time_range
+from event_gateway.core.text.count import count_of
 
 MAX_WEBHOOKS = 1000  # that ``show`` shows
 LONGEST = 10.0  # seconds for which ``list`` searches
@@ -156,7 +157,7 @@ def resend(
     if not (webhook or dry_run or yes):
         require_terminal()
         planned = call(url, key, "POST", path, body | {"dry_run": True})
-        confirm(f"Send {event} to {planned['queued']} webhooks?")
+        confirm(f"Send {event} to {count_of(planned['queued'], 'webhook')}?")
     print_answer(as_json, call(url, key, "POST", path, body), _resent)
 
 

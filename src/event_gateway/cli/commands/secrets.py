@@ -37,12 +37,14 @@ NamespaceOption = Annotated[
                  "Default: as before, or only the operators' webhooks."),
 ]  # fmt: skip
 
+SHOWN = 10  # names of secrets in an error
+
 _COLUMNS: Columns = {
     "NAME": "name",
     "FROM": lambda secret: secret["from"] or "missing",
     "SEALED": lambda secret: (secret["sealed"] or {}).get("updated_at", "-"),
     "NAMESPACES": lambda secret: ", ".join(secret["namespaces"]) or "-",
-    "USED BY": lambda secret: ", ".join(secret["used_by"]) or "-",
+    "USED BY": lambda secret: _used_by(secret) or "-",
 }
 
 
@@ -92,7 +94,7 @@ def rotate(
 
 @app.command("list")
 def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
-    """List the secrets: where each comes from and which webhooks use it."""
+    """List the secrets: where each comes from, and which webhooks and sources use it."""
     print_list(url, key, "/v1/secrets", _COLUMNS, as_json=as_json)
 
 
@@ -100,7 +102,7 @@ def list_secrets(url: UrlOption = None, key: KeyOption = None, as_json: JsonOpti
 def delete(
     name: NameArgument, yes: YesOption = False, url: UrlOption = None, key: KeyOption = None
 ) -> None:
-    """Delete a secret that no webhook names."""
+    """Delete a secret that no webhook and no source names."""
     confirm(f"Delete the secret {name} for ever?", yes)
     call(url, key, "DELETE", f"/v1/secrets/{quoted(name)}")
     typer.echo(f"{name}: deleted")
@@ -108,9 +110,14 @@ def delete(
 
 @app.command()
 def reseal(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
-    """Seal all secrets with the first sealing key, so that the other keys can be removed."""
+    """Seal all secrets with the first sealing key, so that the other keys can be removed.
+
+    Ends with 1 if there are secrets that no sealing key opens; the others are sealed all the same.
+    """
     content = call(url, key, "POST", "/v1/secrets/reseal")
     print_answer(as_json, content, _resealed)
+    if left := _unreadable(content):
+        fail(left)
 
 
 def read_value(file: Path | None, prompt: str) -> str:
@@ -135,13 +142,39 @@ def rotation(new: str, overlap: str | None) -> dict[str, str]:
 
 def _resealed(answer: dict[str, Any]) -> list[str]:
     people = answer["subject_keys"]
-    keys = f", and the keys of {people} people" if people else ""
+    keys = f", and the {_keys_of(people)}" if people else ""
     return [f"{answer['resealed']} resealed{keys}"]
+
+
+def _unreadable(answer: dict[str, Any]) -> str:
+    """What was not sealed, and what to do; empty if all was."""
+    people = answer["unreadable_subject_keys"]
+    names = [each["name"] for each in answer["unreadable"][:SHOWN]]
+    if more := answer["unreadable_count"] - len(names):
+        names.append(f"{more} more")
+    what = [", ".join(names)] if names else []
+    what += [f"the {_keys_of(people)}"] if people else []
+    if not what:
+        return ""
+    return (
+        f"no sealing key opens {' and '.join(what)}: give the gateway their former sealing key, or "
+        "set or delete these secrets"
+    )
+
+
+def _keys_of(people: int) -> str:
+    return "key of 1 person" if people == 1 else f"keys of {people:,} people"
+
+
+def _used_by(secret: dict[str, Any]) -> str:
+    sources = [f"{name} (source)" for name in secret["used_by_sources"]]
+    return ", ".join([*secret["used_by"], *sources])
 
 
 def _details(secret: dict[str, Any]) -> list[str]:
     until = (secret["sealed"] or {}).get("former_until", [])
-    used = f", used by {', '.join(secret['used_by'])}" if secret["used_by"] else ""
+    users = _used_by(secret)
+    used = f", used by {users}" if users else ""
     return [f"{secret['name']}: set{used}"] + [
         f"the former value is valid until {time}" for time in until
     ]

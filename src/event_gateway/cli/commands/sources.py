@@ -12,6 +12,7 @@ from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, indented, print_answer
 from event_gateway.cli.client.requests import call, quoted
+from event_gateway.core.text.count import count_of
 
 app = typer.Typer(no_args_is_help=True, help="Inbound sources: list, show, test.")
 
@@ -132,6 +133,6 @@ def _outcome(tried: dict[str, Any]) -> Iterator[Line]:
     elif tried["answer"] is not None:
         yield f"verified, and answered with: {tried['answer'] or 'an empty body'}"
     else:
-        yield f"verified, and published as {len(tried['events'])} events:"
+        yield f"verified, and published as {count_of(len(tried['events']), 'event')}:"
     for event in tried["events"]:
         yield from indented(event)

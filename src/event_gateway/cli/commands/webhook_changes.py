@@ -18,6 +18,7 @@ from event_gateway.cli.client.filters import parse_filter
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import fail, print_answer, warnings_of
 from event_gateway.cli.client.requests import call, quoted
+from event_gateway.core.text.count import count_of
 
 PATH = "/v1/webhooks"
 Repeated = list[str] | None
@@ -271,7 +272,7 @@ def _waiting(url: str | None, key: str | None, path: str) -> str:
     waiting = call(url, key, "GET", f"{path}/stats")["queue_depth"]
     if not waiting:
         return ""
-    return f", and cancel {waiting} pending deliver{'y' if waiting == 1 else 'ies'}"
+    return f", and cancel {count_of(waiting, 'pending delivery')}"
 
 
 def _changed(webhook: dict[str, Any], what: str) -> list[str]:

@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 from event_gateway.cli.doctor.finding import Area, Finding
-from event_gateway.cli.process.configuration import missing_secrets, read_config, warnings
+from event_gateway.cli.process.configuration import (
+    contents,
+    missing_secrets,
+    read_config,
+    warnings,
+)
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError
 
@@ -33,10 +38,9 @@ def examine_configuration(path: Path | None) -> tuple[Config | None, list[Findin
     if path is None and not any(name.startswith("EVENT_GATEWAY__") for name in os.environ):
         text = "no file was named: the defaults are taken for the gateway's configuration"
         return config, [_area.skipped(text, "Give the gateway's file with -c FILE.")]
-    counts = f"{len(config.webhooks)} webhooks, {len(config.streams)} streams"
     missing = missing_secrets(config, source)  # the secrets are looked at by themselves
     return config, [
-        _area.ok(f"{shown}: valid, {counts}"),
+        _area.ok(f"{shown}: valid, {contents(config)}"),
         *(
             _area.warning(str(problem), "Change this key, and reload the file (SIGHUP).")
             for problem in warnings(config, source)

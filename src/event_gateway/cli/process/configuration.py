@@ -19,6 +19,7 @@ from event_gateway.config.near_misses import near_misses
 from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.addresses import is_loopback
+from event_gateway.core.text.count import count_of
 from event_gateway.core.webhook.security import Security
 from event_gateway.core.webhook.signing_keys import signers
 from event_gateway.core.webhook.warnings import webhook_warnings
@@ -44,6 +45,14 @@ def read_config(path: Path | None) -> tuple[Config, Source]:
     if problems or config is None:
         raise ConfigError(problems)
     return config, source
+
+
+def contents(config: Config) -> str:
+    """How many webhooks, streams and sources a configuration has, in words."""
+    parts = [count_of(len(config.webhooks), "webhook"), count_of(len(config.streams), "stream")]
+    if config.sources:
+        parts.append(count_of(len(config.sources), "source"))
+    return ", ".join(parts)
 
 
 def _of_what_it_names(config: Config, source: Source) -> Iterator[Problem]:

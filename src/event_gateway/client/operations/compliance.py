@@ -32,7 +32,8 @@ class ComplianceOperations(Caller):
     def export_stream(self, name: str) -> str:
         """The messages of a compliance stream, byte by byte, with their chain and its anchors,
         as lines of JSON (NDJSON): enough to verify them anywhere. An answer without a last
-        line `end` is not complete."""
+        line `end` is not complete. At a time a process makes 12 exports, 3 for a key; 429
+        for further ones."""
         return cast("str", self._call("GET", f"/v1/streams/{in_path(name)}/export"))
 
     def list_anchors(
@@ -108,7 +109,8 @@ class AsyncComplianceOperations(AsyncCaller):
     async def export_stream(self, name: str) -> str:
         """The messages of a compliance stream, byte by byte, with their chain and its anchors,
         as lines of JSON (NDJSON): enough to verify them anywhere. An answer without a last
-        line `end` is not complete."""
+        line `end` is not complete. At a time a process makes 12 exports, 3 for a key; 429
+        for further ones."""
         return cast("str", await self._call("GET", f"/v1/streams/{in_path(name)}/export"))
 
     async def list_anchors(

@@ -56,8 +56,9 @@ class SecretsOperations(Caller):
     def list_secrets(
         self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[SecretAnswer]:
-        """The secrets in the sealed store, those that webhooks name, and those outside the
-        gateway that namespaces may use: where each comes from, and which webhooks use it."""
+        """The secrets in the sealed store, those that webhooks and sources name, and those
+        outside the gateway that namespaces may use: where each comes from, and which
+        webhooks and sources use it."""
         return cast(
             "Page[SecretAnswer]",
             self._call(
@@ -116,7 +117,7 @@ class SecretsOperations(Caller):
 
     def show_secret(self, name: str) -> SecretAnswer:
         """A secret without its value: where it comes from, who may use it, and which webhooks
-        do."""
+        and sources do."""
         return cast("SecretAnswer", self._call("GET", f"/v1/secrets/{in_path(name)}"))
 
 
@@ -156,8 +157,9 @@ class AsyncSecretsOperations(AsyncCaller):
     async def list_secrets(
         self, *, limit: int | None = None, cursor: str | None = None, search: str | None = None
     ) -> Page[SecretAnswer]:
-        """The secrets in the sealed store, those that webhooks name, and those outside the
-        gateway that namespaces may use: where each comes from, and which webhooks use it."""
+        """The secrets in the sealed store, those that webhooks and sources name, and those
+        outside the gateway that namespaces may use: where each comes from, and which
+        webhooks and sources use it."""
         return cast(
             "Page[SecretAnswer]",
             await self._call(
@@ -216,5 +218,5 @@ class AsyncSecretsOperations(AsyncCaller):
 
     async def show_secret(self, name: str) -> SecretAnswer:
         """A secret without its value: where it comes from, who may use it, and which webhooks
-        do."""
+        and sources do."""
         return cast("SecretAnswer", await self._call("GET", f"/v1/secrets/{in_path(name)}"))

@@ -1,15 +1,11 @@
 """Secrets: their names, where they come from and who uses them; never their values."""
 
-import asyncio
-
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError
 from event_gateway.console.failures import faults
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
-
-MANY = 1000  # sources: as many as there can be
 
 
 async def list_secrets(visit: Visit) -> Response:
@@ -55,27 +51,13 @@ async def _refused(visit: Visit, error: GatewayError) -> Response:
     return await _list(visit, faults(error))
 
 
-async def _sources(visit: Visit) -> dict[str, list[str]]:
-    """The sources that name a secret, by its name; none for those who may not see sources."""
-    if not visit.caller["operator"]:
-        return {}
-    users: dict[str, list[str]] = {}
-    for source in (await visit.gateway.list_sources(limit=MANY))["items"]:
-        users.setdefault(source.get("secret_name", ""), []).append(source["name"])
-    return users
-
-
 async def _list(visit: Visit, problem: str) -> Response:
     filters = visit.filters("search")
-    found, sources = await asyncio.gather(
-        visit.gateway.list_secrets(limit=PAGE, cursor=visit.query("cursor"), **filters),
-        _sources(visit),
-    )
+    found = await visit.gateway.list_secrets(limit=PAGE, cursor=visit.query("cursor"), **filters)
     return await visit.render(
         "secrets/list.html",
         status=422 if problem else 200,
         page=found,
-        sources=sources,
         filters=filters,
         problem=problem,
         given=visit.field("name"),

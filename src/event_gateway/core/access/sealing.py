@@ -6,6 +6,7 @@ The name of a secret is authenticated with it, so that secrets cannot be swapped
 import base64
 import hashlib
 import secrets
+from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -34,6 +35,15 @@ class CannotSeal(Exception):
 
 class CannotOpen(Exception):
     """The key of a secret is not configured, or the secret was tampered with."""
+
+
+@dataclass(slots=True)
+class Resealed:
+    """What was sealed anew with the first key: how many; and what no key opens, by its name with
+    the reason, which stays as it is."""
+
+    sealed: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 class SealingKeys:
