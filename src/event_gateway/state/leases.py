@@ -13,9 +13,11 @@ class Leases:
         self._take_or_renew = script(client, "leases/take_or_renew.lua")
         self._release = script(client, "leases/release.lua")
 
-    async def take(self, key: str, seconds: float) -> bool:
-        """Takes or renews a lease; False if another process has it."""
-        return bool(await self._take_or_renew(self.holder, round(seconds * 1000), key=key))
+    async def take(self, key: str, seconds: float, *, insist: bool = False) -> bool:
+        """Takes or renews a lease; False if another process has it. ``insist``: this process has
+        it, whatever Redis says."""
+        lease = round(seconds * 1000)
+        return bool(await self._take_or_renew(self.holder, lease, int(insist), key=key))
 
     async def release(self, key: str) -> None:
         """Releases a lease, if this process has it."""

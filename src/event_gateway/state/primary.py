@@ -1,6 +1,8 @@
 """Where the primary server is, if there are several: asked before each connection, and watched."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -45,7 +47,8 @@ class Primary:
 
     ``ask`` finds out who that is, and raises :class:`NoPrimary`. Callers at the same time share
     one question. ``check_role``: a server that is named must be asked whether it is the primary.
-    ``moved`` is called when another server has become it; ``address`` is the latest one's.
+    ``moved`` is called when another server has become it, which was at ``moved_at`` (monotonic
+    clock); ``address`` is the latest one's.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[Address]], *, check_role: bool) -> None:
@@ -56,6 +59,7 @@ class Primary:
         self._fault: NoPrimary | None = None
         self.address: Address = ("", 0)
         self.moved: Callable[[], Awaitable[None]] | None = None
+        self.moved_at = -math.inf
 
     async def find(self) -> Address:
         """Where the primary is now. Raises NoPrimary."""
@@ -92,5 +96,6 @@ class Primary:
         if former[0] and self.address != former:
             host, port = self.address
             log.warning("another Redis server is the primary now", address=f"{host}:{port}")
+            self.moved_at = time.monotonic()  # before anybody has a connection to it
             if self.moved is not None:
                 await self.moved()
