@@ -608,6 +608,10 @@ async def test_slow_bodies_keep_nobody_out(
     await register(client, None, name="mail", type="sendgrid", public_key=SENDGRID_KEY)
     answer = await sender.post("/v1/sources/mail", content=b"[]")
     assert answer.status_code == 503  # SendGrid may take 4xx for final
+    topic = "arn:aws:sns:eu-west-1:123456789012:orders"
+    await register(client, None, name="aws", type="aws_sns", topics=[topic])
+    answer = await sender.post("/v1/sources/aws", content=b"{}")
+    assert answer.status_code == 503  # and AWS SNS 429
     monkeypatch.setattr(source_endpoint, "SLOW", 0.0)
     answer = await sender.post("/v1/sources/gh", content=PUSH, headers=signed())
     assert answer.status_code == 200, answer.text

@@ -123,6 +123,7 @@ AWS_SNS = Provider(
         time="{body.Timestamp}",
     ),
     timed=True,
+    too_many=503,  # the documents of AWS differ on whether SNS repeats a 429
     tolerance=3900.0,  # SNS repeats a message for up to an hour, under its first time
     example=Example(
         {"x-amz-sns-message-type": "Notification"},
