@@ -13,11 +13,11 @@ from event_gateway.backup.making import Progress, make_backup
 from event_gateway.backup.restoring import NotRestored, restore_backup
 from event_gateway.broker.connection import Broker, connect
 from event_gateway.core.errors import ServerRefused
-from event_gateway.state import key_copies
+from event_gateway.state import key_copies, key_reading
 from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.key_copies import KeyCopy
-from event_gateway.state.keys import CHECKPOINT, FORMAT, RESPONDED
+from event_gateway.state.keys import CHECKPOINT, ENRICHMENT, FORMAT, KEYS_USED, RESPONDED, RESPONSES
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import FORMAT as RECORDS_FORMAT
 from event_gateway.tasks import Supervisor
@@ -67,7 +67,7 @@ async def test_what_ends_during_a_backup_is_behind_its_checkpoint(
     _, client = connections
     await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "5")
     copied = []
-    async for copies in key_copies.copy_out(client):
+    async for copies in key_reading.copy_out(client):
         copied += [copy.items for copy in copies if copy.family == CHECKPOINT.name]
         await client.hset(CHECKPOINT.key(), "GATEWAY_EVENTS", "9")
     assert copied == [[b"GATEWAY_EVENTS", b"5"]]
@@ -77,16 +77,16 @@ async def test_a_large_sorted_set_is_copied_in_pieces(
     connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No list of the copy, and so no part of a backup, grows with what a key holds."""
-    monkeypatch.setattr(key_copies, "PAGE", 300)
+    monkeypatch.setattr(key_reading, "PAGE", 300)
     _, client = connections
-    sizes = {"large": 1000, "full": key_copies.FIRST_PAGE, "small": 3}
+    sizes = {"large": 1000, "full": key_reading.FIRST_PAGE, "small": 3}
     expected = {
         RESPONDED.key(webhook).encode(): {f"e{n}".encode(): float(n) for n in range(size)}
         for webhook, size in sizes.items()
     }
     for key, members in expected.items():
         await client.zadd(key, members)
-    copied: list[list[KeyCopy]] = [copies async for copies in key_copies.copy_out(client)]
+    copied: list[list[KeyCopy]] = [copies async for copies in key_reading.copy_out(client)]
     assert max(len(copy.items) // 2 for copies in copied for copy in copies) == 300
     assert sum(len(copies) for copies in copied if len(copies) > 1) == len(sizes)
     await client.flushdb()
@@ -101,14 +101,14 @@ async def test_what_moves_in_a_large_sorted_set_during_a_backup_is_in_the_copy(
     connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A delivery that changes gets the time of that; one whose webhook is deleted leaves."""
-    monkeypatch.setattr(key_copies, "PAGE", 200)
+    monkeypatch.setattr(key_reading, "PAGE", 200)
     _, client = connections
     key = RESPONDED.key("w")
     # The time of a burst is that of more members than one page has.
     await client.zadd(key, {f"e{n}": max(n, 450) for n in range(1000)})
     gone, changes = set[bytes](), 0
     copied: list[list[KeyCopy]] = []
-    async for copies in key_copies.copy_out(client):
+    async for copies in key_reading.copy_out(client):
         copied.append(copies)
         changes += 1
         await client.zadd(key, {f"e{n}": 2000 + changes for n in range(900 - changes, 900)})
@@ -120,6 +120,36 @@ async def test_what_moves_in_a_large_sorted_set_during_a_backup_is_in_the_copy(
     for copies in copied:
         await key_copies.copy_in(client, copies)
     assert left <= set(await client.zrange(key, 0, -1))
+
+
+async def test_large_hashes_and_large_values_are_copied_some_bytes_at_a_time(
+    connections: tuple[Broker, Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So neither the memory of a backup nor one of its parts grows with what a key holds."""
+    piece = 64 * 1024
+    monkeypatch.setattr(key_reading, "PIECE", piece)
+    _, client = connections
+    expected = {
+        RESPONSES.key("large").encode(): {f"e{n}".encode(): b"x" * 4096 for n in range(100)},
+        RESPONSES.key("small").encode(): {b"e1": b"x", b"e2": b""},
+        KEYS_USED.key().encode(): {f"k{n}".encode(): b"%d" % n for n in range(5000)},
+    }
+    for key, fields in expected.items():
+        await client.hset(key, mapping=fields)  # type: ignore[arg-type]
+    await client.pexpire(RESPONSES.key("large"), 60_000)
+    strings = {ENRICHMENT.key("GATEWAY_EVENTS", str(n)): b"y" * 16_384 for n in range(200)}
+    await client.mset(strings)
+    copied: list[list[KeyCopy]] = [copies async for copies in key_reading.copy_out(client)]
+    sizes = [sum(len(item) for copy in copies for item in copy.items) for copies in copied]
+    assert max(sizes) <= 2 * piece, sizes
+    assert len(copied) < 100, "too few keys and fields at a time"
+    await client.flushdb()
+    for copies in copied:
+        await key_copies.copy_in(client, copies)
+    for key, fields in expected.items():
+        assert await client.hgetall(key) == fields
+    assert 0 < await client.pttl(RESPONSES.key("large")) <= 60_000
+    assert await client.mget(list(strings)) == list(strings.values())
 
 
 async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(

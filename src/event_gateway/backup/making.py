@@ -34,7 +34,7 @@ from event_gateway.broker.positions import BUCKET as POSITIONS
 from event_gateway.broker.provision import AUDIT, DEAD_LETTERS, REJECTED, STATUS
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
 from event_gateway.broker.sealed_secrets import sealing_keys_in
-from event_gateway.state import key_copies
+from event_gateway.state import key_reading
 from event_gateway.state.records import FORMAT as RECORDS_FORMAT
 
 _RANKS = {
@@ -108,8 +108,8 @@ async def _copy_redis(
 ) -> tuple[dict[str, int], list[Any]]:
     parts = PartWriter(writer, "redis")
     counts: Counter[str] = Counter()
-    total, done = await key_copies.count(client), 0
-    async for copies in key_copies.copy_out(client):
+    total, done = await key_reading.count(client), 0
+    async for copies in key_reading.copy_out(client):
         counts.update(copy.family for copy in copies)
         done += len(copies)
         packed = zlib.compress(_pack(copies), 1)
