@@ -39,6 +39,7 @@ async def test_a_secret_from_set_to_delete(
     done = await run("secrets", "rotate", "crm", "--file", str(tmp_path / "value"), "--json")
     assert done.json["sealed"]["readable"]
     assert "from a file" not in done.out
+    assert (await run("secrets", "rotate", "crm", "--file", "-", given="more\n")).status == 0
     (shown,) = (await run("secrets", "list", "--json")).json
     assert (shown["name"], shown["from"], shown["used_by"]) == ("crm", "sealed", ["w"])
     assert (await run("secrets", "reseal")).out == "0 resealed\n"

@@ -1,4 +1,4 @@
-"""``event-gateway apply``: registers the webhooks and streams of a file with a running gateway."""
+"""``event-gateway apply``: registers what a file declares with a running gateway."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from event_gateway.cli.client.declared_file import Declared
 
 FileOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The file with webhooks and streams (YAML).")
+    Path, typer.Option("--config", "-c", help="The file with webhooks, streams and sources (YAML).")
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only print what would change and be lost.")
@@ -45,7 +45,7 @@ def apply(
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the webhooks and streams of a file with a running gateway."""
+    """Register the webhooks, streams and sources of a file with a running gateway."""
     from event_gateway.cli.client.applying import Application
     from event_gateway.cli.client.declared_file import read_declared
     from event_gateway.config.problems import ConfigError

@@ -23,8 +23,8 @@ NameArgument = Annotated[
 ]
 FileOption = Annotated[
     Path | None,
-    typer.Option("--file", help="Read the value from this file; default: a prompt, or the "
-                 "standard input."),
+    typer.Option("--file", help="Read the value from this file, - is the standard input; "
+                 "default: a prompt, or the standard input."),
 ]  # fmt: skip
 OverlapOption = Annotated[
     str | None, typer.Option(help="How long the former key stays valid (24h).")
@@ -123,12 +123,12 @@ def reseal(url: UrlOption = None, key: KeyOption = None, as_json: JsonOption = F
 def read_value(file: Path | None, prompt: str) -> str:
     """A secret's value from a file, a prompt or the standard input, but not from the command line,
     which other users of the machine can see. One line end is dropped."""
-    if file is not None:
+    if file is not None and str(file) != "-":
         try:
             text = file.read_text()
         except (OSError, ValueError) as error:
             fail(f"{file}: {getattr(error, 'strerror', None) or 'is not text'}", 2)
-    elif sys.stdin.isatty():
+    elif file is None and sys.stdin.isatty():
         return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True))
     else:
         text = sys.stdin.read()
