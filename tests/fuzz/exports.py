@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 
 from event_gateway.core.compliance.chain import StoredMessage
 from event_gateway.core.compliance.export import MessageLine, decode_line, message_line
+from event_gateway.core.compliance.packed_export import (
+    Pieces,
+    packed_line,
+    packed_messages,
+)
 from event_gateway.core.compliance.verification import Verification
 from fuzz.pieces import bytes_of
 from support.exports import NOW, lines_of, message
 
 _RNG = random.Random(29)
-_LINES = lines_of([message(seq, _RNG) for seq in range(1, 25)])
+_MESSAGES = [message(seq, _RNG) for seq in range(1, 25)]
+_LINES = lines_of(_MESSAGES)
 _PIECES = [
     *(key.encode() for line in _LINES for key in (f'"{name}":' for name in json.loads(line))),
     *_LINES[:12], b"{", b"}", b",", b'"', b"null", b"-1", b"1e9", b"18446744073709551616",
@@ -45,6 +51,29 @@ def any_message(subject: bytes, headers: bytes, data: bytes, seq: int, time: int
     decoded = decode_line(message_line(stored))
     assert isinstance(decoded, MessageLine)
     assert decoded.message() == stored
+
+
+@given(st.lists(st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([packed_messages([each]) for each in _MESSAGES]),
+    st.sampled_from([packed_line(line) for line in _LINES]),
+), max_size=12), st.integers(1, 50))  # fmt: skip
+def any_pieces(parts: list[bytes], size: int) -> None:
+    """Whatever comes in place of an export in the compact form, a verification goes on to its end,
+    and it does not matter in which blocks it arrives."""
+    packed = b"".join(parts)
+    blocks = [packed[at : at + size] for at in range(0, len(packed), size)]
+    once, many = _pieces([packed]), _pieces(blocks)
+    assert once == many
+    check = Verification(now=NOW)
+    for piece in once:
+        check.add_piece(piece)
+    check.finish()
+
+
+def _pieces(blocks: list[bytes]) -> list[bytes]:
+    pieces = Pieces()
+    return [piece for block in blocks for piece in pieces.add(block)]
 
 
 def _verified(lines: list[bytes]) -> dict[str, object]:

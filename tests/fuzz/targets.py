@@ -29,6 +29,7 @@ TARGETS: dict[str, Callable[[], None]] = {
     "http-responses": http_responses.any_response,
     "export-lines": exports.any_lines,
     "export-messages": exports.any_message,
+    "export-pieces": exports.any_pieces,
     "websocket-frames": websocket.any_frames,
     "websocket-messages": websocket.any_message,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 
 from event_gateway.api.server.exports import MAX_OF_A_CALLER
@@ -268,3 +269,36 @@ async def test_a_hold_suspends_the_limits(client: Client, run: Command) -> None:
     assert (report["problems"], report["messages"]) == ([], 4)
     log = (await client.http.get("/v1/audit-log?operation=streams.hold")).json()["items"]
     assert log[0]["resource"] == "stream/held"
+
+
+async def test_a_change_beside_the_first_hold_puts_no_limit_in_force_again(client: Client) -> None:
+    updates: list[int] = []
+
+    async def note(message: Msg) -> None:
+        updates.append(json.loads(message.data)["max_msgs"])
+
+    await client.nats.subscribe("$JS.API.STREAM.UPDATE.GATEWAY_STREAM_both", cb=note)
+    await client.nats.flush()
+    created = await client.http.post("/v1/streams", json={
+        "name": "both", "subjects": ["scheduler.job.*"], "compliance": True, "max_messages": 3,
+    })  # fmt: skip
+    assert created.status_code == 201, created.text
+    js = client.nats.jetstream()
+    for number in range(4, 10):
+        changing = client.http.patch("/v1/streams/both", json={"max_messages": number})
+        placing = client.http.post("/v1/streams/both/holds", json={"reason": "case 1"})
+        both = (placing, changing) if number % 2 else (changing, placing)
+        answers = await asyncio.gather(*both)
+        placed, changed = answers if number % 2 else reversed(answers)
+        assert placed.status_code == 201, placed.text
+        assert changed.status_code in (200, 409), changed.text
+        config: StreamConfig = (await js.stream_info("GATEWAY_STREAM_both")).config
+        assert config.max_msgs == -1
+        await client.nats.flush()
+        suspended = updates.index(-1)
+        assert set(updates[suspended:]) == {-1}, updates
+        hold = placed.json()["id"]
+        released = await client.http.delete(f"/v1/streams/both/holds/{hold}")
+        assert released.status_code == 204, released.text
+        await client.nats.flush()
+        updates.clear()

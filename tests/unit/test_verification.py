@@ -1,6 +1,7 @@
 """Verification of exports of compliance streams: what was changed is found, and nothing else."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,13 @@ import msgspec
 import pytest
 
 from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
+from event_gateway.core.compliance.chain import StoredMessage
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
+from event_gateway.core.compliance.packed_export import (
+    Pieces,
+    packed_line,
+    packed_messages,
+)
 from event_gateway.core.compliance.verification import Verification
 from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.text.times import rfc3339
@@ -149,6 +156,49 @@ def test_500_random_bytes_are_all_found() -> None:
             continue  # such as a bit that base64 does not use
         assert verified([*lines[:at], changed, *lines[at + 1 :]])["problem_count"], changed
         found += 1
+
+
+def test_the_compact_form_of_an_export_is_verified_as_its_lines_are() -> None:
+    rng = random.Random(91)
+    for number in range(500):
+        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12))
+        if number % 6:
+            change = (_alter, _swap_lines, _swap_contents, _remove, _insert)[number % 5]
+            lines = change(lines, rng)
+        check = Verification(now=NOW, keys=TRUSTED)
+        pieces, packed = Pieces(), b"".join(_packed(lines, rng))
+        while packed:
+            size = rng.choice([1, 30, 1000, len(packed)])
+            for piece in pieces.add(packed[:size]):
+                check.add_piece(piece)
+            packed = packed[size:]
+        report = check.finish()
+        assert report == verified(lines)
+        assert bool(report["problem_count"]) == bool(number % 6)
+
+
+def test_messages_that_are_cut_off_are_no_messages() -> None:
+    (piece,) = Pieces().add(packed_messages([message(1, random.Random(1))]))
+    for cut in (piece[:20], piece[:-1]):
+        check = Verification(now=NOW)
+        check.add_piece(cut)
+        assert "a message is not complete" in str(check.problems)
+        assert check.messages == 0
+
+
+def _packed(lines: list[bytes], rng: random.Random) -> Iterator[bytes]:
+    """The lines in the compact form, some messages at a time."""
+    waiting: list[StoredMessage] = []
+    for line in lines:
+        decoded = decode_line(line)
+        is_message = isinstance(decoded, MessageLine)
+        if is_message:
+            waiting.append(decoded.message())
+        if waiting and (not is_message or rng.random() < 0.2):
+            yield packed_messages(waiting)
+            waiting = []
+        if not is_message:
+            yield packed_line(line)
 
 
 def _means(line: bytes) -> Any:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
 from event_gateway.broker.chain_log import ChainLog
 from event_gateway.broker.connection import Broker
@@ -18,6 +19,7 @@ from event_gateway.core.compliance.export import (
     encode,
     message_line,
 )
+from event_gateway.core.compliance.packed_export import packed_line, packed_messages
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.text.times import rfc3339
 
@@ -25,14 +27,36 @@ PATIENCE = 10.0  # seconds
 PIECE = 128 * 1024  # bytes of lines that go out at a time, at least
 
 
-async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
-    """The export as lines, some of them at a time; the first alone. What comes into the stream
-    after its beginning is left out.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an export is written: ``line`` writes one of its lines, ``messages`` some messages."""
+
+    line: Callable[[bytes], bytes]
+    messages: Callable[[Sequence[StoredMessage]], bytes]
+
+
+def _line(line: bytes) -> bytes:
+    return line + b"\n"
+
+
+def _message_lines(messages: Sequence[StoredMessage]) -> bytes:
+    return b"".join([message_line(message) + b"\n" for message in messages])
+
+
+LINES = Form(_line, _message_lines)
+PACKED = Form(packed_line, packed_messages)
+
+
+async def export(
+    broker: Broker, definition: StreamDefinition, form: Form = LINES
+) -> AsyncGenerator[bytes, None]:
+    """The export in a form, some of its lines at a time; the first alone. What comes into the
+    stream after its beginning is left out.
 
     Raises UnknownStream, StreamGone, Silent and what BrokerError names: before the first line, or
     on the way, if NATS goes away; then the export has no end.
     """
-    async with contextlib.aclosing(_lines(broker, definition)) as lines:
+    async with contextlib.aclosing(_written(broker, definition, form)) as lines:
         yield await anext(lines)
         pieces, size = [], 0
         async for piece in lines:
@@ -44,7 +68,9 @@ async def export(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
         yield b"".join(pieces)
 
 
-async def _lines(broker: Broker, definition: StreamDefinition) -> AsyncGenerator[bytes, None]:
+async def _written(
+    broker: Broker, definition: StreamDefinition, form: Form
+) -> AsyncGenerator[bytes, None]:
     name = definition.name
     chain = ChainLog(broker, name)
     await _stated(chain, definition)
@@ -52,7 +78,7 @@ async def _lines(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
     chain_last = await chain.last_seq()
     held = await bounds(broker, stream_name(name))
     start = await _start(chain, held.first)
-    messages = _Messages(broker, stream_name(name), held.first, held.last)
+    messages = _Messages(broker, stream_name(name), held.first, held.last, form)
     records = 0
     try:
         first = await messages.begin()  # from here on it cannot leave before it is written
@@ -62,10 +88,10 @@ async def _lines(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
             held_since=held_since(definition),
             exported_at=rfc3339(time.time()),
         )  # fmt: skip
-        yield encode(begin) + b"\n"
+        yield form.line(encode(begin))
         async with contextlib.aclosing(chain.read(start, chain_last)) as entries:
             async for entry in entries:
-                yield entry.data + b"\n"
+                yield form.line(entry.data)
                 decoded = decode_entry(entry.data)
                 if isinstance(decoded, ChainRecord):
                     records += 1
@@ -73,7 +99,7 @@ async def _lines(broker: Broker, definition: StreamDefinition) -> AsyncGenerator
                         yield lines
         async for lines in messages.up_to(held.last):
             yield lines
-        yield encode(End(messages.count, records)) + b"\n"
+        yield form.line(encode(End(messages.count, records)))
     finally:
         await messages.close()
 
@@ -98,9 +124,10 @@ async def _start(chain: ChainLog, first_message: int) -> int:
 
 
 class _Messages:
-    """The messages of a stream from ``first`` to ``last``, taken in their order."""
+    """The messages of a stream from ``first`` to ``last``, written in their order."""
 
-    def __init__(self, broker: Broker, source: str, first: int, last: int) -> None:
+    def __init__(self, broker: Broker, source: str, first: int, last: int, form: Form) -> None:
+        self._write = form.messages
         self._batches = unsilenced(stored_messages(broker, source, first))
         self._last = last
         self._waiting: list[StoredMessage] = []
@@ -115,7 +142,7 @@ class _Messages:
         return self._waiting[0].seq
 
     async def up_to(self, seq: int) -> AsyncIterator[bytes]:
-        """The lines of the messages up to a sequence, some of them at a time."""
+        """The messages up to a sequence, some of them at a time."""
         while self._next <= seq:
             if not self._waiting:
                 self._waiting = await anext(self._batches)
@@ -124,7 +151,7 @@ class _Messages:
             if taken:
                 self._next = taken[-1].seq + 1
                 self.count += len(taken)
-                yield b"".join([message_line(message) + b"\n" for message in taken])
+                yield self._write(taken)
             if self._waiting:
                 return
 

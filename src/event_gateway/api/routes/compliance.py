@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Path, Response
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from event_gateway.api.access.audited import audited
 from event_gateway.api.access.callers import Operator, ReadsWholeStreams
@@ -40,9 +40,10 @@ from event_gateway.broker.append_only import wrong_settings
 from event_gateway.broker.chain_log import ChainLog, Overtaken
 from event_gateway.broker.named_streams import UnknownStream, bounds, stream_name
 from event_gateway.broker.stored_messages import StreamGone
-from event_gateway.compliance.export import export
+from event_gateway.compliance.export import LINES, PACKED, export
 from event_gateway.core.compliance.anchor import Anchor, Stamp
 from event_gateway.core.compliance.export import decode_entry
+from event_gateway.core.compliance.packed_export import MEDIA_TYPE
 from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
@@ -171,11 +172,15 @@ async def list_stamps(
 
 
 @router.get("/export", responses=answers(None, 200, 404, 409, 429, media_type=NDJSON))
-async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> Response:
+async def export_stream(
+    parts: Parts, caller: ReadsWholeStreams, request: Request, name: str
+) -> Response:
     """The messages of a compliance stream, byte by byte, with their chain and its anchors, as lines
     of JSON (NDJSON): enough to verify them anywhere. An answer without a last line ``end`` is not
     complete. At a time a process makes 12 exports, 3 for a key; 429 for further ones."""
-    lines = export(parts.broker, compliant(parts, name))
+    # For `event-gateway streams verify`.
+    packed = request.headers.get("accept") == MEDIA_TYPE
+    lines = export(parts.broker, compliant(parts, name), PACKED if packed else LINES)
     ended = parts.exports.begin(caller)
     try:
         begin = await anext(lines)  # an error is an answer only before the first line
@@ -192,7 +197,7 @@ async def export_stream(parts: Parts, caller: ReadsWholeStreams, name: str) -> R
             yield part
             await asyncio.sleep(0)
 
-    return Export(all_lines(), NDJSON, ended)
+    return Export(all_lines(), MEDIA_TYPE if packed else NDJSON, ended)
 
 
 def _stamp_shown(stamp: Stamp, at: float) -> dict[str, Any]:

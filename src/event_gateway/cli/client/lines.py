@@ -1,14 +1,16 @@
 """Answers that a command reads line by line as they arrive: exports, and event streams."""
 
+import contextlib
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.output import fail
 from event_gateway.cli.client.place_options import place
 from event_gateway.cli.client.requests import find_gateway, with_query
+from event_gateway.core.compliance.packed_export import LINE, MEDIA_TYPE, Pieces
 
 # Seconds without a byte, after which the connection counts as lost; the gateway sends a comment on
 # an event stream every 15 s.
@@ -30,6 +32,31 @@ def read_lines(
     An error answer ends the command. Raises Interrupted if the answer is not complete, and where
     the gateway cannot be reached or is not ready.
     """
+    with _answer(url, key, path, headers, query) as answer:
+        yield from _lines(answer)
+
+
+def read_export(url: str | None, key: str | None, path: str) -> Iterator[bytes]:
+    """The pieces of an export of a compliance stream in the compact form. A gateway that does not
+    know it sends lines. As :func:`read_lines`."""
+    with _answer(url, key, path, {"Accept": MEDIA_TYPE}, {}) as answer:
+        if answer.headers.get_content_type() != MEDIA_TYPE:
+            for line in _lines(answer):
+                yield LINE + line
+            return
+        pieces = Pieces()
+        for block in _blocks(answer):
+            yield from pieces.add(block)
+
+
+@contextlib.contextmanager
+def _answer(
+    url: str | None,
+    key: str | None,
+    path: str,
+    headers: dict[str, str],
+    query: Mapping[str, str | None],
+) -> Iterator[http.client.HTTPResponse]:
     base, key, tls = find_gateway(url, key)
     parts = urlsplit(base)
     host, port = parts.hostname or "", parts.port
@@ -45,7 +72,7 @@ def read_lines(
             raise Interrupted(_detail(answer))
         if answer.status != 200:
             fail(_detail(answer))
-        yield from _lines(answer)
+        yield answer
     except (OSError, http.client.HTTPException) as error:
         raise Interrupted(
             unreachable(f"{base}: {str(error) or type(error).__name__}", place())
@@ -57,7 +84,7 @@ def read_lines(
 def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     """The lines as they arrive. ``readline`` costs 10 us each where an answer is chunked."""
     parts: list[bytes] = []  # of a line that is not complete
-    while block := answer.read1(BLOCK):
+    for block in _blocks(answer):
         complete, end, rest = block.rpartition(b"\n")
         if not end:
             parts.append(block)
@@ -65,11 +92,16 @@ def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
         for line in b"".join((*parts, complete)).split(b"\n"):
             yield line.removesuffix(b"\r")
         parts = [rest] if rest else []
+    if parts:
+        yield b"".join(parts).rstrip(b"\r")
+
+
+def _blocks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    while block := answer.read1(BLOCK):
+        yield block
     # http.client ends an answer that was cut off without an error in some cases.
     if answer.length or (answer.chunked and answer.chunk_left is not None):
         raise Interrupted("the answer is not complete")
-    if parts:
-        yield b"".join(parts).rstrip(b"\r")
 
 
 def _detail(answer: http.client.HTTPResponse) -> str:

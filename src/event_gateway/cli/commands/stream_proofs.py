@@ -12,7 +12,7 @@ import typer
 from event_gateway.cli.client.completion import complete_streams
 from event_gateway.cli.client.confirmation import YesOption, confirm
 from event_gateway.cli.client.exports import check_export, write_export
-from event_gateway.cli.client.lines import read_lines
+from event_gateway.cli.client.lines import read_export, read_lines
 from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, LimitOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer
@@ -62,7 +62,8 @@ def verify(
     outside = [] if anchors is None else list(_anchors_in(anchors))
     check = Verification(now=time.time(), keys=keys, outside=outside)
     check_export(
-        file or read_lines(url, key, f"/v1/streams/{quoted(stream)}/export", {}), check.add,
+        file or read_export(url, key, f"/v1/streams/{quoted(stream)}/export"),
+        check.add if file else check.add_piece,
         what="verified", counted=lambda: check.messages, total=total, quiet=as_json,
     )  # fmt: skip
     report = check.finish()

@@ -20,10 +20,10 @@ from typing import Annotated
 import msgspec
 
 DIGEST = 32  # bytes
-_MESSAGE = struct.Struct(">QQIII")
+MESSAGE = struct.Struct(">QQIII")  # what is hashed before subject, headers and payload
 _LINK = struct.Struct(">QI")
 _sha256 = hashlib.sha256
-_pack = _MESSAGE.pack
+_pack = MESSAGE.pack
 
 
 class StoredMessage(msgspec.Struct, gc=False):
@@ -60,16 +60,25 @@ class ChainRecord(msgspec.Struct, frozen=True, gc=False, tag="record"):
 def stored_size(message: StoredMessage) -> int:
     """The bytes that JetStream counts for a message against ``max_bytes`` (its file store: 30 for
     lengths, sequence, time and checksum, and 4 for the length of headers)."""
-    headers = message.headers
-    size = 30 + len(message.subject) + len(message.data)
-    return size + 4 + len(headers) if headers else size
+    return size_of(len(message.subject), len(message.headers), len(message.data))
+
+
+def size_of(subject: int, headers: int, data: int) -> int:
+    """As :func:`stored_size`, by the sizes of a message's parts."""
+    size = 30 + subject + data
+    return size + 4 + headers if headers else size
+
+
+def hashed(message: StoredMessage) -> bytes:
+    """What the digest of a message covers."""
+    subject, headers, data = message.subject, message.headers, message.data
+    head = _pack(message.seq, message.time, len(subject), len(headers), len(data))
+    return b"".join((head, subject, headers, data))
 
 
 def digest(message: StoredMessage) -> bytes:
     """The digest of a message."""
-    subject, headers, data = message.subject, message.headers, message.data
-    head = _pack(message.seq, message.time, len(subject), len(headers), len(data))
-    return _sha256(b"".join((head, subject, headers, data))).digest()
+    return _sha256(hashed(message)).digest()
 
 
 def link(previous: bytes, first: int, digests: bytes) -> bytes:

@@ -4,7 +4,9 @@ It needs nothing but the lines, and the public keys that the caller trusts: so i
 who wrote the export, or where it was kept.
 """
 
+import hashlib
 import math
+import struct
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -13,13 +15,16 @@ import msgspec
 from event_gateway.core.compliance.anchor import Anchor, Stamp, Statement
 from event_gateway.core.compliance.chain import (
     DIGEST,
+    MESSAGE,
     ChainRecord,
     StoredMessage,
-    digest,
     genesis,
+    hashed,
+    size_of,
     stored_size,
 )
 from event_gateway.core.compliance.export import Begin, End, Line, MessageLine, decode_line
+from event_gateway.core.compliance.packed_export import LINE, MESSAGES
 from event_gateway.core.text.times import LATEST, parse_time, rfc3339
 
 MAX_PROBLEMS = 100  # that are told; all are counted
@@ -119,9 +124,33 @@ class Verification:
 
     def message(self, message: StoredMessage) -> None:
         """Takes the next message."""
+        self._message(message.seq, stored_size(message), hashed(message))
+
+    def add_piece(self, piece: bytes) -> None:
+        """Takes the next piece of an export in the compact form."""
+        if piece.startswith(MESSAGES):
+            self._messages(piece, len(MESSAGES))
+        else:
+            self.add(piece.removeprefix(LINE))
+
+    def _messages(self, content: bytes, at: int) -> None:
+        end = len(content)
+        while at < end:
+            try:
+                seq, _, *sizes = MESSAGE.unpack_from(content, at)
+            except struct.error:
+                self._problem("export", 0, 0, "a message is not complete")
+                return
+            begin, at = at, at + MESSAGE.size + sum(sizes)
+            if at > end:
+                self._problem("export", seq, seq, "a message is not complete")
+                return
+            self._message(seq, size_of(*sizes), content[begin:at])
+
+    def _message(self, seq: int, size: int, content: bytes) -> None:
         self.messages += 1
-        self._bytes += stored_size(message)
-        seq, record = message.seq, self._record
+        self._bytes += size
+        record = self._record
         if seq <= self._seen:
             self._problem("reordered", seq, seq, f"it stands behind the message {self._seen}")
             return
@@ -140,7 +169,7 @@ class Verification:
             self._missing(self._expected, seq - 1)
         self._expected = seq + 1
         at = DIGEST * (seq - record.first)
-        if record.digests[at : at + DIGEST] != digest(message):
+        if record.digests[at : at + DIGEST] != hashlib.sha256(content).digest():
             self._problem("altered", seq, seq, "it is not the message that was chained")
 
     def finish(self) -> dict[str, Any]:
