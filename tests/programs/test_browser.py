@@ -17,7 +17,7 @@ from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
-from support.tcp_server import tcp_server
+from support.tcp_server import pass_on, tcp_connection, tcp_server
 
 pytestmark = pytest.mark.browser
 PAGE = Path(__file__).parents[2] / "examples" / "live.html"
@@ -42,28 +42,17 @@ class Wire:
         if not self.whole:
             writer.transport.abort()
             return
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, back}
         with contextlib.suppress(OSError):
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
-        self._writers -= {writer, back}
+            async with tcp_connection("127.0.0.1", self.port) as (there, back):
+                self._writers |= {writer, back}
+                await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+                self._writers -= {writer, back}
 
     def cut(self) -> None:
         """Aborts all connections, as a lost network does, and refuses new ones."""
         self.whole = False
         for writer in self._writers:
             writer.transport.abort()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 async def _give_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,11 @@
 """The ledger on a real Valkey: what it writes, refuses, takes and looks up."""
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
@@ -21,7 +21,7 @@ from event_gateway.state.queues import Queues
 from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.state.scripts import parts
 from event_gateway.tasks import Supervisor
-from support.answer_loss import losing_answers
+from support.answer_loss import AnswerLoss, losing_answers
 from support.patience import PATIENCE
 
 REQUEST = LeaseRequest("w", 5, 10_000, 20_000)
@@ -264,71 +264,63 @@ async def test_a_new_lease_is_not_overwritten_by_the_previous_process(
     assert (record.status, heard) == (Status.SUCCEEDED, [True])
 
 
+@contextlib.asynccontextmanager
+async def _losing_answers(url: str) -> AsyncIterator[tuple[AnswerLoss, Ledger]]:
+    """A ledger whose Redis loses answers when it is told to."""
+    async with losing_answers(url) as (relay, client):
+        through = Ledger(client, 60.0, Supervisor())
+        try:
+            await through.start()
+            yield relay, through
+        finally:
+            await through.stop()
+
+
 async def test_a_write_whose_answer_was_lost_is_done_once(
     ledger: Ledger, redis: Redis, servers: tuple[str, str]
 ) -> None:
     """Redis has written and counted; the gateway does not know, and sends the same write again."""
-    address = urlsplit(servers[1])
-    assert address.port
-    async with losing_answers(address.port) as relay:
-        credentials = address.netloc.rpartition("@")[0]
-        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
-        through = Ledger(client, 60.0, Supervisor())
-        try:
-            await through.start()
-            tried, first_answer_lost = delivery(through), []
-            through.submit(tried, Status.IN_PROGRESS, wait=25, fresh=True)
-            await written(through)
-            relay.to_lose = 2
-            tried.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 500, "ServerError")]
-            through.submit(
-                tried, Status.FAILED, wait=10, succeeded=False, written=first_answer_lost.append
-            )
-            async with asyncio.timeout(PATIENCE):
-                while relay.lost < 2:
-                    await asyncio.sleep(0.001)
-            # What comes meanwhile is written after it, and wins.
-            assert not through.reachable
-            tried.attempts = [*tried.attempts, Attempt(2, "2026-01-01T00:00:01Z", 5, 200)]
-            through.submit(tried, Status.SUCCEEDED, wait=None, succeeded=True)
-            assert through.is_pending("w", Event("e", "s", "t"))
-            await written(through)
-            counts = await redis.hgetall("stats:w")
-            assert (counts[b"attempts"], counts[b"succeeded"]) == (b"2", b"1")
-            assert counts[b"delivered"] == b"1"
-            record = await ledger.read("w", "e", "s")
-            assert record is not None
-            assert (record.status, len(record.attempts)) == (Status.SUCCEEDED, 2)
-            assert relay.lost == 2
-        finally:
-            await through.stop()
-            await client.aclose()
+    async with _losing_answers(servers[1]) as (relay, through):
+        tried, first_answer_lost = delivery(through), []
+        through.submit(tried, Status.IN_PROGRESS, wait=25, fresh=True)
+        await written(through)
+        relay.to_lose = 2
+        tried.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 500, "ServerError")]
+        through.submit(
+            tried, Status.FAILED, wait=10, succeeded=False, written=first_answer_lost.append
+        )
+        async with asyncio.timeout(PATIENCE):
+            while relay.lost < 2:
+                await asyncio.sleep(0.001)
+        # What comes meanwhile is written after it, and wins.
+        assert not through.reachable
+        tried.attempts = [*tried.attempts, Attempt(2, "2026-01-01T00:00:01Z", 5, 200)]
+        through.submit(tried, Status.SUCCEEDED, wait=None, succeeded=True)
+        assert through.is_pending("w", Event("e", "s", "t"))
+        await written(through)
+        counts = await redis.hgetall("stats:w")
+        assert (counts[b"attempts"], counts[b"succeeded"]) == (b"2", b"1")
+        assert counts[b"delivered"] == b"1"
+        record = await ledger.read("w", "e", "s")
+        assert record is not None
+        assert (record.status, len(record.attempts)) == (Status.SUCCEEDED, 2)
+        assert relay.lost == 2
 
 
 async def test_a_refused_change_is_refused_again_when_the_answer_was_lost(
     ledger: Ledger, redis: Redis, servers: tuple[str, str]
 ) -> None:
-    address = urlsplit(servers[1])
-    assert address.port
-    async with losing_answers(address.port) as relay:
-        credentials = address.netloc.rpartition("@")[0]
-        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
-        through = Ledger(client, 60.0, Supervisor())
-        try:
-            await through.start()
-            ours = delivery(ledger)
-            ledger.submit(ours, Status.IN_PROGRESS, wait=25, fresh=True)
-            await written(ledger)
-            answers: list[bool] = []
-            late, other = delivery(through), delivery(through, "other")
-            relay.to_lose = 1
-            through.submit(other, Status.FAILED, wait=10, fresh=True, written=answers.append)
-            through.submit(late, Status.FAILED, wait=10, written=answers.append)
-            await written(through)
-            assert (answers, relay.lost) == ([True, False], 1)
-        finally:
-            await through.stop()
-            await client.aclose()
+    async with _losing_answers(servers[1]) as (relay, through):
+        ours = delivery(ledger)
+        ledger.submit(ours, Status.IN_PROGRESS, wait=25, fresh=True)
+        await written(ledger)
+        answers: list[bool] = []
+        late, other = delivery(through), delivery(through, "other")
+        relay.to_lose = 1
+        through.submit(other, Status.FAILED, wait=10, fresh=True, written=answers.append)
+        through.submit(late, Status.FAILED, wait=10, written=answers.append)
+        await written(through)
+        assert (answers, relay.lost) == ([True, False], 1)
 
 
 async def test_the_timestamp_of_a_record_is_iso_8601(ledger: Ledger, redis: Redis) -> None:

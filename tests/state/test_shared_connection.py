@@ -228,11 +228,7 @@ async def _until_answered(due: Run) -> None:
 async def test_a_lost_answer_is_an_error_and_no_answer_of_the_next_call(
     servers: tuple[str, str],
 ) -> None:
-    address = urlsplit(servers[1])
-    assert address.port
-    async with losing_answers(address.port) as relay:
-        credentials = address.netloc.rpartition("@")[0]
-        client = await connect(f"redis://{credentials}@127.0.0.1:{relay.port}")
+    async with losing_answers(servers[1]) as (relay, client):
         due = script(client, "queues/due.lua")
         await due("0", 10)
         relay.to_lose = 1
@@ -240,4 +236,3 @@ async def test_a_lost_answer_is_an_error_and_no_answer_of_the_next_call(
             await due("0", 10)
         webhooks, until, *_ = await due("0", 10)
         assert (webhooks, until > 0) == ([], True)
-        await client.aclose()

@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from support.tcp_server import tcp_server
+from redis.asyncio import Redis
+
+from event_gateway.state.connection import close, connect
+from support.tcp_server import tcp_connection, tcp_server
 
 
 @dataclass
@@ -14,15 +18,14 @@ class AnswerLoss:
     those that were."""
 
     target: int
-    port: int = 0
     to_lose: int = 0
     lost: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes one connection on."""
-        there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        with contextlib.suppress(ConnectionError):
-            await asyncio.gather(self._requests(reader, back), self._answers(there, writer))
+        async with tcp_connection("127.0.0.1", self.target) as (there, back):
+            with contextlib.suppress(ConnectionError):
+                await asyncio.gather(self._requests(reader, back), self._answers(there, writer))
 
     async def _requests(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 20):
@@ -40,8 +43,15 @@ class AnswerLoss:
 
 
 @contextlib.asynccontextmanager
-async def losing_answers(port: int) -> AsyncIterator[AnswerLoss]:
-    """A relay to a port of the loopback."""
-    relay = AnswerLoss(port)
-    async with tcp_server(relay.serve) as relay.port:
-        yield relay
+async def losing_answers(url: str) -> AsyncIterator[tuple[AnswerLoss, Redis]]:
+    """A relay to the Redis at ``url`` on the loopback, and a client through it."""
+    address = urlsplit(url)
+    assert address.port
+    relay = AnswerLoss(address.port)
+    async with tcp_server(relay.serve) as port:
+        credentials = address.netloc.rpartition("@")[0]
+        client = await connect(f"redis://{credentials}@127.0.0.1:{port}")
+        try:
+            yield relay, client
+        finally:
+            await close(client)

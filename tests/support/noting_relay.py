@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from support.tcp_server import tcp_server
+from support.tcp_server import tcp_connection, tcp_server
 
 
 @dataclass
@@ -22,8 +22,12 @@ class NotingRelay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relays one connection."""
         address = urlsplit(self.target)
-        there, back = await asyncio.open_connection(address.hostname, address.port)
-        await asyncio.gather(self._pass_on(reader, back, True), self._pass_on(there, writer, False))
+        assert address.hostname
+        assert address.port
+        async with tcp_connection(address.hostname, address.port) as (there, back):
+            await asyncio.gather(
+                self._pass_on(reader, back, True), self._pass_on(there, writer, False)
+            )
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: bool

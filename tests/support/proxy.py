@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from support.tcp_server import tcp_server
+from support.tcp_server import pass_on, tcp_server
 
 
 @dataclass
@@ -70,14 +70,6 @@ class ConnectProxy:
         # The length means nothing here (RFC 9110 §9.3.6).
         writer.write(b"HTTP/1.1 200 Connection established\r\ncontent-length: 5\r\n\r\n")
         try:
-            await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+            await asyncio.gather(pass_on(reader, there_writer), pass_on(there_reader, writer))
         finally:
             there_writer.transport.abort()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()

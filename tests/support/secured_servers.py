@@ -12,7 +12,7 @@ from pathlib import Path
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import nats_binary, usable_port, valkey_binary
 from support.patience import PATIENCE
-from support.tcp_server import tcp_server
+from support.tcp_server import pass_on, tcp_connection, tcp_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations" / "permissions.md"
 
@@ -105,15 +105,8 @@ async def behind_tls(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
     """Ends TLS in front of a server on the loopback; yields the port of it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        async with tcp_connection("127.0.0.1", port) as (there, back):
+            await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
 
     async with tcp_server(serve, tls=context) as front:
         yield front
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-    writer.close()

@@ -1,4 +1,4 @@
-"""A TCP server for tests that ends all its connections and tasks."""
+"""A TCP server for tests that ends all its connections and tasks, and what relays need."""
 
 import asyncio
 import contextlib
@@ -42,3 +42,28 @@ async def tcp_server(
                 writer.transport.abort()
                 task.cancel()
             await asyncio.wait(list(running), timeout=1)
+
+
+@contextlib.asynccontextmanager
+async def tcp_connection(
+    host: str, port: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the server behind a relay. It is closed at the end, and aborted if the
+    handler was cancelled: an open one would outlive its test, and warn in a later one."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        yield reader, writer
+    except BaseException:
+        writer.transport.abort()
+        raise
+    finally:
+        writer.close()
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Writes to one connection what comes from another, and closes it at the end."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
