@@ -2,9 +2,9 @@
 
 import shlex
 
+from event_gateway.cli.command_reference import all_commands
 from event_gateway.cli.examples import EXAMPLES
 from event_gateway.core.access.scope import SCOPES
-from support.all_commands import all_commands
 
 
 def test_the_help_of_a_command_names_its_scope() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.cli.command_reference import all_commands
 from event_gateway.config.near_misses import COMMANDS_READ, ONE_COMMAND_READS, near_misses
-from support.all_commands import all_commands
 from support.in_process import check
 
 PREFIX = "EVENT_GATEWAY_SECRET_"

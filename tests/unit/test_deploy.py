@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import yaml
 
+from event_gateway.cli.command_reference import all_commands
 from event_gateway.config.load import load
 from event_gateway.request.transformations import compile_definition
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.transport.egress_guard import url_rule
 from package.dockerfile import stages
-from support.all_commands import all_commands
 from support.service_file import service_file
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from event_gateway.cli.command_reference import all_commands
 from event_gateway.config.model import Config
 from event_gateway.config.reference import _inner
-from support.all_commands import all_commands
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "security.md").read_text()

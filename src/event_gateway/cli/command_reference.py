@@ -20,13 +20,14 @@ COMMON = {"--url", "--key", "--key-file", "--ca", "--context", "--data-dir", "--
 
 def reference() -> str:
     """The page as Markdown."""
+    return HEAD + "".join(_section(words, command) for words, command in all_commands())
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    """Each command with the words that call it, such as ``webhooks list``."""
     root: Any = typer.main.get_command(app)
-    commands = [
-        pair
-        for name in root.list_commands(None)
-        for pair in _of(root.get_command(None, name), name)
-    ]
-    return HEAD + "".join(_section(words, command) for words, command in commands)
+    for name in root.list_commands(None):
+        yield from _of(root.get_command(None, name), name)
 
 
 def _of(command: Any, words: str) -> Iterator[tuple[str, Any]]:
