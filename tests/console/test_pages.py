@@ -28,6 +28,7 @@ PATHS = (
     "/deliveries?webhook=orders",
     "/events",
     "/streams",
+    "/new-stream",
     "/streams/users",
     "/streams/users/tail",
     "/streams/records/compliance",

@@ -1,5 +1,6 @@
 """Streams in a real browser: what they hold, who reads them, and what comes in now."""
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from support.client import connected, event
-from support.console import gateway_and_console, gateway_with_console, tab
+from support.console import Console, Tab, gateway_and_console, gateway_with_console, tab
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -93,6 +95,91 @@ async def test_subscribers_are_shown_and_disconnected(tmp_path: Path, chromium: 
         await shown.until("The subscription has ended.")
         await shown.until("Nobody is subscribed now.")
         shown.check_faultless()
+
+
+async def test_a_stream_is_created_changed_and_deleted(
+    chromium: Browser, console: Console, shown: Tab
+) -> None:
+    page, client = shown.page, console.client
+    shown.expected = ("422",)  # of a form that is refused
+    await shown.sign_in(console.key)
+    await shown.open("/streams")
+    await shown.until("There is no stream yet.")
+    await page.get_by_role("link", name="Create a stream").first.click()
+    await shown.check_accessible()
+    # What the gateway refuses stands beside its field.
+    await page.get_by_label("Name", exact=False).first.fill("made here")
+    await page.get_by_label("Subjects").fill("user.*, user.>")
+    await page.get_by_label("Most messages").fill("many")
+    await page.get_by_role("button", name="Create the stream").click()
+    await shown.until("The stream is not saved yet")
+    await expect(page.locator("#max_messages-error")).not_to_be_empty()
+    await page.get_by_label("Most messages").fill("100")
+    await page.get_by_role("button", name="Create the stream").click()
+    await expect(page.locator("#name-error")).not_to_be_empty()
+    await page.get_by_label("Name", exact=False).first.fill("made")
+    await page.get_by_label("Subjects").fill("user.*")
+    await page.get_by_label("Most bytes").fill("1GiB")
+    await page.get_by_role("button", name="Create the stream").click()
+    await shown.until("made is there, with the events that the log has for it.")
+    await client.send([event("user.made") for _ in range(5)])
+
+    # A change that drops events is made when the user says so.
+    await shown.reloaded_until("user.made")
+    await page.get_by_role("link", name="Change", exact=True).click()
+    await expect(page.get_by_label("Most bytes")).to_have_value("1GiB")
+    await page.get_by_label("Most messages").fill("2")
+    await page.get_by_label("Retention").fill("30d")
+    async with asyncio.timeout(PATIENCE):  # all of them are in the stream
+        while (await client.http.get("/v1/streams/made")).json()["state"]["messages"] < 5:
+            await asyncio.sleep(0.05)
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("it would drop events: max_messages 2 is less than the 5 that it has")
+    await shown.check_accessible()
+    await page.get_by_label("Drop the oldest events").check()
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("made is changed.")
+    stream = (await client.http.get("/v1/streams/made")).json()
+    assert (stream["max_messages"], stream["retention"], stream["max_bytes"]) == (2, "30d", 2**30)
+
+    # An empty field removes a limit; a change of somebody else meanwhile is not lost.
+    await page.get_by_role("link", name="Change", exact=True).click()
+    await page.get_by_label("Most messages").fill("")
+    await client.http.patch("/v1/streams/made", json={"retention": "60d"})
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("The stream is not saved yet")
+    await shown.open("/streams/made/edit")
+    await page.get_by_label("Most messages").fill("")
+    await page.get_by_label("It stores records for compliance").check()
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("made is changed.")
+    stream = (await client.http.get("/v1/streams/made")).json()
+    assert (stream["max_messages"], stream["retention"]) == (None, "60d")
+    assert stream["compliance"]
+    await expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    await page.get_by_role("link", name="Change", exact=True).click()
+    await shown.until("no limit can be lowered")
+    await page.get_by_label("Retention").fill("1d")
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("retention cannot be lowered")
+
+    await client.http.post("/v1/streams", json={"name": "other", "subjects": ["user.>"]})
+    await shown.open("/streams/other")
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("button", name="Delete the stream").click()
+    await shown.until("other is deleted, with its events.")
+
+    # Who may only read sees no button that changes anything.
+    made = await client.http.post("/v1/keys", json={"name": "r", "scopes": ["streams:read"]})
+    async with tab(chromium, console.url) as other:
+        await other.sign_in(made.json()["key"])
+        for path in ("/streams", "/streams/made"):
+            await other.open(path)
+            await other.until("made")
+            for label in ("Create a stream", "Change", "Delete"):
+                await expect(other.page.get_by_text(label, exact=True)).to_have_count(0)
+        other.check_faultless()
+    shown.check_faultless()
 
 
 async def test_a_tail_goes_on_after_the_gateway_was_restarted(

@@ -1,7 +1,8 @@
-"""Streams: the list, a page for each with its subscribers, a live tail, and what proves them."""
+"""Streams: the list, a page for each with its subscribers, their form, a live tail, and what proves
+them."""
 
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.pages.streams import compliance, look, tail
+from event_gateway.console.pages.streams import change, compliance, look, tail
 
 PAGES = PageGroup(
     name="streams",
@@ -11,7 +12,12 @@ PAGES = PageGroup(
     scope="streams:read",
     routes=[
         page("/streams", look.list_streams),
+        page("/new-stream", change.new),
+        action("/new-stream", change.create),
         page("/streams/{name}", look.show_stream),
+        page("/streams/{name}/edit", change.edit),
+        action("/streams/{name}/edit", change.save),
+        action("/streams/{name}/delete", change.delete),
         page("/streams/{name}/tail", tail.show),
         page("/streams/{name}/tail/events", tail.events),
         action("/streams/{name}/disconnect", look.disconnect),
