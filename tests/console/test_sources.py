@@ -1,5 +1,6 @@
 """Sources in a real browser: one is made, its provider's requests come in, and one is refused."""
 
+import base64
 import hmac
 import re
 
@@ -76,12 +77,32 @@ async def test_a_source_is_made_tried_and_changed(
     await page.get_by_text("With a request that you have captured").click()
     captured = "\n".join(f"{name}: {value}" for name, value in signed(first, "d-3").items())
     await page.get_by_label("Headers").fill(captured)
-    await page.get_by_label("Body").fill(PUSH.decode())
+    await page.get_by_label("Body", exact=True).fill(PUSH.decode())
     await page.get_by_role("button", name="Try it").click()
     await shown.until("It is the provider's, and would become:")
-    await page.get_by_label("Body").fill("{}")
+    await page.get_by_label("Body", exact=True).fill("{}")
     await page.get_by_role("button", name="Try it").click()
     await shown.until("refused")
+    # Line breaks are those that the user says, as a signature covers them.
+    lines = PUSH.replace(b"{", b"{\r\n")
+    proof = signed(first, "d-3") | {
+        "X-Hub-Signature-256": f"sha256={hmac.new(first.encode(), lines, 'sha256').hexdigest()}"
+    }
+    captured = "\n".join(f"{name}: {value}" for name, value in proof.items())
+    await page.get_by_label("Headers").fill(captured)
+    await page.get_by_label("Body", exact=True).fill(lines.decode())
+    await page.get_by_role("button", name="Try it").click()
+    await shown.until("were they LF or CRLF?")
+    for kind, text in (("crlf", lines.decode()), ("base64", base64.b64encode(lines).decode())):
+        await page.get_by_label("The body is").select_option(kind)
+        await page.get_by_label("Body", exact=True).fill(text)
+        async with page.expect_response("**/test"):
+            await page.get_by_role("button", name="Try it").click()
+        await shown.until("It is the provider's, and would become:")
+    await page.get_by_label("Body", exact=True).fill("{}}")  # no base64
+    await page.get_by_role("button", name="Try it").click()
+    await shown.until("body_base64 is not base64")
+    await page.get_by_label("The body is").select_option("lf")
     await page.get_by_label("Headers").fill('{"a":' * 2000)
     await page.get_by_role("button", name="Try it").click()
     await shown.until("The headers are not JSON")
@@ -146,13 +167,22 @@ async def test_a_source_is_made_tried_and_changed(
     await shown.until("lines is changed.")
     saved = (await client.http.get("/v1/sources/lines")).json()
     assert (saved["signed"], saved["description"]) == (lines["signed"], "By lines")
+    crlf = {"signed": "{target}\r\n{body}\r\n"}
+    assert (await client.http.patch("/v1/sources/lines", json=crlf)).status_code == 200
+    await shown.open("/sources/lines/edit")
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("lines is changed.")
+    assert (await client.http.get("/v1/sources/lines")).json()["signed"] == crlf["signed"]
+    assert (
+        await client.http.patch("/v1/sources/lines", json={"signed": lines["signed"]})
+    ).status_code == 200
 
     # A trial of a request whose path is signed, then of one to a source that is there no more.
     path = "/v1/sources/lines?a=1"
     proof = hmac.new(b"another-value-of-some-length", f"{path}\n{{}}\n".encode(), "sha256")
     await page.get_by_text("With a request that you have captured").click()
     await page.get_by_label("Headers").fill(f"x-sig: {proof.hexdigest()}")
-    await page.get_by_label("Body").fill("{}")
+    await page.get_by_label("Body", exact=True).fill("{}")
     await page.get_by_label("Path").fill(path)
     await page.get_by_role("button", name="Try it").click()
     await shown.until("It is the provider's, and would become:")

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.failures import faults, keyed_faults
 from event_gateway.console.new_secrets import random_secret, standard_webhooks_key
+from event_gateway.console.pages.sources.captured import body_of, breaks_in_doubt
 from event_gateway.console.visit import Visit
 
 
@@ -38,11 +39,11 @@ async def test(visit: Visit) -> Response:
     """Says what would come of a request: a part of the page."""
     body: Any = None
     headers, problem = _headers(visit.field("headers"))
-    content = visit.form.get("body", [""])[0]
+    content = body_of(visit)
     if problem:
         return await visit.render("sources/tested.html", tried=None, problem=problem)
-    if headers or content:
-        body = {"headers": headers, "body": content}
+    if headers or any(content.values()):
+        body = {"headers": headers, **content}
         body |= {name: text for name in ("path", "received_at") if (text := visit.field(name))}
     try:
         tried = await visit.gateway.try_source(visit.path("name"), body)
@@ -50,7 +51,9 @@ async def test(visit: Visit) -> Response:
         if error.status == 401:
             raise
         return await visit.render("sources/tested.html", tried=None, problem=keyed_faults(error))
-    return await visit.render("sources/tested.html", tried=tried, problem="")
+    return await visit.render(
+        "sources/tested.html", tried=tried, problem="", doubt=breaks_in_doubt(visit)
+    )
 
 
 async def set_secret(visit: Visit) -> Response:

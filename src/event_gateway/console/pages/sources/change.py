@@ -99,7 +99,8 @@ def _definition(visit: Visit) -> dict[str, Any]:
 
 def _signed(visit: Visit) -> str:
     """What is signed, character for character: a line break at its end counts."""
-    return visit.form.get("signed", [""])[0]
+    text = visit.form.get("signed", [""])[0]
+    return text.replace("\n", "\r\n") if visit.field("crlf") else text
 
 
 async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Response:

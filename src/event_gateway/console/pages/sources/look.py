@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from event_gateway.console.pages.sources.captured import KINDS
 from event_gateway.console.pages.sources.texts import address, as_yaml
 from event_gateway.console.visit import PAGE, Visit
 
@@ -56,6 +57,7 @@ async def show_source(visit: Visit) -> Response:
         address=address(source),
         refused_last=_refused_last(source.get("requests")),
         outcomes=OUTCOMES,
+        body_kinds=KINDS,
         yaml=as_yaml(source),
     )
 

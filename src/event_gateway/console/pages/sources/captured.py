@@ -1,0 +1,26 @@
+"""The body of a request that somebody has captured, as a form has it.
+
+A browser does not keep which line breaks a text has, and signatures cover them: so users say it.
+"""
+
+from event_gateway.console.visit import Visit
+
+LF, CRLF, BASE64 = "lf", "crlf", "base64"
+KINDS = (
+    (LF, "text, lines end with LF"),
+    (CRLF, "text, lines end with CRLF"),
+    (BASE64, "base64 of its bytes"),
+)
+
+
+def body_of(visit: Visit) -> dict[str, str]:
+    """The body for a trial, as the member of the API that takes it."""
+    text, kind = visit.form.get("body", [""])[0], visit.field("body_kind")
+    if kind == BASE64:
+        return {"body_base64": "".join(text.split())}
+    return {"body": text.replace("\n", "\r\n") if kind == CRLF else text}
+
+
+def breaks_in_doubt(visit: Visit) -> bool:
+    """Whether the body has line breaks that may have been others."""
+    return visit.field("body_kind") != BASE64 and "\n" in visit.form.get("body", [""])[0]
