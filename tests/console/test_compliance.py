@@ -10,9 +10,13 @@ import pytest
 from playwright.async_api import Browser
 
 from event_gateway.console.pages.streams.compliance import MAX_OF_A_USER
-from support.client import event
+from event_gateway.console.settings import ConsoleSettings
+from support.client import connected, event
 from support.console import gateway_and_console, tab
 from support.patience import PATIENCE
+from support.program import Program
+from support.relay import Relay
+from support.served_console import served_console
 
 pytestmark = pytest.mark.browser
 CONFIG = {
@@ -95,3 +99,39 @@ async def test_nobody_takes_all_connections_to_the_gateway_by_exports(tmp_path: 
             async with asyncio.timeout(PATIENCE):  # those that broke off make room
                 while (await http.get(path)).status_code == 429:
                     await asyncio.sleep(0.05)
+
+
+async def test_an_export_that_breaks_off_is_a_failed_download(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    program = Program(tmp_path, CONFIG)
+    at = await program.start()
+    relay = Relay(int(at["http"].rpartition(":")[2]))
+    relay.delay = 0.02  # so that the export is under way when the gateway is killed
+    try:
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            large = event("audit.login", {"user": "u-4711", "text": "x" * 10_000})
+            for batch in range(6):
+                many = [large | {"id": f"{batch}-{number}"} for number in range(90)]
+                await client.send(many)
+        async with (
+            relay.running(),
+            served_console(
+                ConsoleSettings(
+                    gateway_url=f"http://127.0.0.1:{relay.port}", directory=str(tmp_path / "c")
+                )
+            ) as url,
+            tab(chromium, url) as shown,
+        ):
+            await shown.sign_in(at["key"])
+            await shown.open("/streams/records/compliance")
+            async with shown.page.expect_download() as begun:
+                await shown.page.get_by_role("link", name="Export with its chain").click()
+            download = await begun.value
+            program.kill()
+            assert await download.failure() is not None
+            # The page stays, and the next attempt says why there is no file.
+            await shown.page.get_by_role("link", name="Export with its chain").click()
+            await shown.until("The gateway does not answer")
+    finally:
+        await program.stop()

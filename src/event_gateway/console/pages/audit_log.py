@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from event_gateway.client import GatewayError
+from event_gateway.client import GatewayError, GatewayUnreachable
 from event_gateway.console.downloads import Download
 from event_gateway.console.failures import keyed_faults
 from event_gateway.console.page_group import PageGroup, page
@@ -58,14 +58,25 @@ async def export(visit: Visit) -> Response:
             if page["next"] is None:
                 return
             if count >= MAX_EXPORTED:
-                cut = f"the export ends after {MAX_EXPORTED} calls: narrow it by since and until"
-                yield f"{json.dumps({'incomplete': cut})}\n".encode()
+                yield _incomplete(
+                    f"the export ends after {MAX_EXPORTED} calls: narrow it by since and until"
+                )
                 return
-            page = await visit.gateway.list_audit_log(
-                limit=EXPORTED, cursor=page["next"], **filters
-            )
+            try:
+                page = await visit.gateway.list_audit_log(
+                    limit=EXPORTED, cursor=page["next"], **filters
+                )
+            except (GatewayError, GatewayUnreachable):
+                # Some programs keep what they have of a download that failed.
+                yield _incomplete("the gateway did not answer: export again")
+                raise
 
     return Download(lines(), "audit-log.jsonl", "application/jsonl")
+
+
+def _incomplete(why: str) -> bytes:
+    """The last line of an export that does not have all calls."""
+    return f"{json.dumps({'incomplete': why})}\n".encode()
 
 
 def _shown(call: Any) -> tuple[Any, list[tuple[str, Any, Any]], Any]:
