@@ -20,6 +20,7 @@ from support.receiver import Receiver
 FOLDER = os.environ.get("CONSOLE_PICTURES")
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(1800),  # on a busy machine, several minutes for all pages
     pytest.mark.skipif(FOLDER is None, reason="make console-pictures sets CONSOLE_PICTURES"),
 ]
 CHOSEN = os.environ.get("CONSOLE_PAGES", "").split()
@@ -36,6 +37,7 @@ PAGES = {
     "event": "/events/e-49",
     "streams": "/streams",
     "stream": "/streams/audit_stream",
+    "stream-form": "/streams/real_time_schema_changes/edit",
     "tail": "/streams/audit_stream/tail?from=first",
     "compliance": "/streams/audit_stream/compliance",
     "sources": "/sources",
