@@ -84,16 +84,16 @@ async def test_a_source_is_made_tried_and_changed(
     await page.get_by_role("button", name="Try it").click()
     await shown.until("refused")
     # Line breaks are those that the user says, as a signature covers them.
-    lines = PUSH.replace(b"{", b"{\r\n")
-    proof = signed(first, "d-3") | {
-        "X-Hub-Signature-256": f"sha256={hmac.new(first.encode(), lines, 'sha256').hexdigest()}"
+    broken = PUSH.replace(b"{", b"{\r\n")
+    headers = signed(first, "d-3") | {
+        "X-Hub-Signature-256": f"sha256={hmac.new(first.encode(), broken, 'sha256').hexdigest()}"
     }
-    captured = "\n".join(f"{name}: {value}" for name, value in proof.items())
+    captured = "\n".join(f"{name}: {value}" for name, value in headers.items())
     await page.get_by_label("Headers").fill(captured)
-    await page.get_by_label("Body", exact=True).fill(lines.decode())
+    await page.get_by_label("Body", exact=True).fill(broken.decode())
     await page.get_by_role("button", name="Try it").click()
     await shown.until("were they LF or CRLF?")
-    for kind, text in (("crlf", lines.decode()), ("base64", base64.b64encode(lines).decode())):
+    for kind, text in (("crlf", broken.decode()), ("base64", base64.b64encode(broken).decode())):
         await page.get_by_label("The body is").select_option(kind)
         await page.get_by_label("Body", exact=True).fill(text)
         async with page.expect_response("**/test"):
