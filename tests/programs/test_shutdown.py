@@ -4,13 +4,20 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from structlog.testing import capture_logs
 
+from event_gateway.app import gateway as app
+from event_gateway.app.stages.routing import Routing
+from event_gateway.cli.process.serve import Running
 from support.client import connected, event
+from support.fixtures import Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -150,3 +157,41 @@ async def test_the_gateway_ends_while_both_servers_are_down(
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
+
+
+async def test_a_process_whose_event_loop_does_not_go_on_ends_all_the_same(tmp_path: Path) -> None:
+    script = tmp_path / "stuck.py"
+    script.write_text(
+        "import asyncio, os, signal, time\n"
+        "from event_gateway.cli.process import signals\n"
+        "signals.END_MARGIN = 0.3\n"
+        "async def main():\n"
+        "    ending = signals.Ending(0.2)\n"
+        "    ending.started()\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await ending.wait()\n"
+        "    time.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        _, said = await process.communicate()
+    assert (process.returncode, b"has not ended in time" in said) == (1, True), said
+
+
+async def test_a_drain_ends_although_something_keeps_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "DRAIN_MARGIN", 0.2)
+    running: Running = await start({"server": {"drain_timeout": "100ms"}})
+
+    async def never(_self: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Routing, "stop_taking", never)
+    with capture_logs() as logged:
+        async with asyncio.timeout(PATIENCE):
+            await running.gateway.drain()
+    assert "the drain took too long" in str(logged)

@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import structlog
+
 from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.api.server.application import Application
 from event_gateway.app.gauges import Gauges
@@ -27,6 +29,9 @@ from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.state.connection import StateError, servers_of
 from event_gateway.tasks import Supervisor, TaskGroup
 
+log = structlog.get_logger(__name__)
+
+DRAIN_MARGIN = 8.0  # seconds for all of a drain but the attempts
 CLOSE_TIMEOUT = 2.0  # seconds for the last records of the audit log
 
 
@@ -156,7 +161,16 @@ class Gateway:
         """Takes nothing more, and finishes and records what has started.
 
         Attempts that take longer than ``server.drain_timeout`` stay in progress under their leases.
+        DRAIN_MARGIN seconds later the drain ends as it is, if NATS or Redis keeps it from its end:
+        what is not recorded is delivered again after the next start.
         """
+        try:
+            async with asyncio.timeout(self._config.server.drain_timeout + DRAIN_MARGIN):
+                await self._drain()
+        except TimeoutError:
+            log.warning("the drain took too long; what is not recorded will be delivered again")
+
+    async def _drain(self) -> None:
         stages = self.stages
         await self.api.go_away()
         await stages.routing.stop_taking()

@@ -138,7 +138,7 @@ async def _serve(
     watched: bool,
     console: bool,
 ) -> int:
-    ending = Ending()
+    ending = Ending(config.server.drain_timeout)
     signals = hangups()
     figures = SharedFolder((data_dir / "metrics").absolute())
     metrics = Metrics(None if forks is None else Exchange(figures.path, "serve"))

@@ -47,7 +47,7 @@ def _tell(settings: dict[str, Any]) -> None:
 async def _work(
     config: Config, source: Source, settings: dict[str, Any], ready: int, listeners: Sequence[int]
 ) -> int:
-    ending = Ending()
+    ending = Ending(config.server.drain_timeout)
     metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
     signals = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
