@@ -28,7 +28,7 @@ from event_gateway.transport.tls_files import Identity, Trust
 
 __all__ = ["Failure", "HttpClient", "JudgedAddresses", "Response", "Target", "parse_target"]
 
-SWEEP = 0.05  # seconds between two checks for requests past their deadline
+SWEEP = 0.05  # seconds between two checks for requests past their deadline, at the least
 EXPIRED_PER_TURN = 4  # requests ended in one turn of the event loop, which must not be blocked
 BODY_LIMIT = 16 * 1024
 MAX_IDLE = 1024  # open connections without a request; beyond it the oldest are closed
@@ -76,8 +76,9 @@ class HttpClient:
         self._busy: set[HttpConnection] = set()
         # The event loop, once it runs: to ask for it costs a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._body_timeout = body_timeout
         self._sweeper: asyncio.TimerHandle | None = None
-        self._resting = False  # no request is in flight: the sweep only closes idle connections
+        self._sweep_at = math.inf  # in the event loop's time
         self._closed = False
         self._generation = 0
 
@@ -112,11 +113,6 @@ class HttpClient:
         if identity is None and self._trust.file is not None:
             identity = self._trust.identity()
         exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
-        if self._sweeper is None or self._resting:
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-            self._resting = False
-            self._sweeper = loop.call_later(SWEEP, self._sweep)
         idle = self._idle.get(exchange.origin)
         while idle:
             connection = idle.pop()
@@ -124,8 +120,7 @@ class HttpClient:
             if connection.reusable:
                 exchange.deadline = loop.time() + timeout
                 exchange.may_retry = True
-                self._busy.add(connection)
-                connection.send(exchange)
+                self._begin(connection, exchange)
                 return
         self._dialer.dial(exchange)
 
@@ -160,7 +155,12 @@ class HttpClient:
     def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
         connection.generation = exchange.generation
         connection.opened_at = asyncio.get_running_loop().time()
+        self._begin(connection, exchange)
+
+    def _begin(self, connection: HttpConnection, exchange: Exchange) -> None:
         self._busy.add(connection)
+        if exchange.deadline < self._sweep_at:
+            self._sweep_by(exchange.deadline)
         connection.send(exchange)
 
     def _finished(
@@ -195,6 +195,8 @@ class HttpClient:
         connection.idle_since = now
         idle.append(connection)
         self._oldest[connection] = None
+        if now + self._idle_timeout < self._sweep_at:
+            self._sweep_by(now + self._idle_timeout)
         if len(self._oldest) > self._max_idle:
             self._drop(next(iter(self._oldest)))
 
@@ -212,18 +214,40 @@ class HttpClient:
             if not idle:
                 del self._idle[connection.origin]
 
+    def _sweep_by(self, at: float) -> None:
+        """Sweeps at a time that is before the next sweep."""
+        assert self._loop is not None
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweep_at = at
+        self._sweeper = self._loop.call_at(at, self._sweep)
+
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        while self._oldest and now - next(iter(self._oldest)).idle_since > self._idle_timeout:
+        """Ends requests whose deadline has passed, and closes connections that were idle for long.
+
+        The next sweep is at the next such moment. With a sweep at fixed times, a gateway with few
+        events would wake up for it more often than for them.
+        """
+        assert self._loop is not None
+        now = self._loop.time()
+        self._sweep_at = math.inf
+        while self._oldest and now - next(iter(self._oldest)).idle_since >= self._idle_timeout:
             self._drop(next(iter(self._oldest)))
-        expired = [c for c in self._busy if c.exchange and c.exchange.deadline < now]
+        expired, following = [], math.inf
+        for connection in self._busy:
+            if connection.exchange is not None:
+                if connection.exchange.deadline <= now:
+                    expired.append(connection)
+                else:
+                    following = min(following, connection.exchange.deadline)
         for connection in expired[:EXPIRED_PER_TURN]:
             connection.expire()
-        self._resting = not (self._busy or len(self._dialer))
+        if self._busy:  # the head of a response moves its deadline forward
+            following = max(min(following, now + self._body_timeout), now + SWEEP)
+        if self._oldest:
+            idle_until = next(iter(self._oldest)).idle_since + self._idle_timeout
+            following = min(following, max(idle_until, now + SWEEP))
         if len(expired) > EXPIRED_PER_TURN:
-            self._sweeper = loop.call_later(0.001, self._sweep)
-        elif not self._resting or self._oldest:
-            self._sweeper = loop.call_later(1.0 if self._resting else SWEEP, self._sweep)
-        else:
-            self._sweeper = None
+            following = now + 0.001
+        if following < self._sweep_at:
+            self._sweep_by(following)
