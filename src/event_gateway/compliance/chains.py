@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from event_gateway.beats import beat
 from event_gateway.broker.append_only import allowed_changes, wrong_settings
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import UnknownStream, bounds, stream_name
@@ -151,7 +152,7 @@ class Chains:
         try:
             while True:
                 await self._look()
-                await asyncio.sleep(INTERVAL)
+                await beat(INTERVAL)
         finally:
             await end(task for running in self._running.values() for task in running.tasks)
             self._running.clear()

@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import uvicorn
 
@@ -20,23 +19,16 @@ from event_gateway.console.application import Console
 from event_gateway.console.connections import BoundedConnection
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.observability.logs import LogSettings, configure_logs, log_uncaught
+from event_gateway.quiet_server import QuietServer
 
 END_TIMEOUT = 5.0  # seconds that a process may take to end
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to whoever runs it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def serve(settings: ConsoleSettings, listener: socket.socket, end: asyncio.Event) -> None:
     """Answers on a socket until ``end`` is set. Raises OSError if a file of the settings cannot be
     used."""
     console = Console(settings, listener.getsockname()[1])
-    server = _Server(
+    server = QuietServer(
         uvicorn.Config(
             console.asgi, log_config=None, access_log=False, lifespan="off", proxy_headers=False,
             http=BoundedConnection, ws="none", server_header=False, timeout_graceful_shutdown=1,
@@ -46,7 +38,7 @@ async def serve(settings: ConsoleSettings, listener: socket.socket, end: asyncio
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="console")
     ending = asyncio.create_task(end.wait(), name="console-end")
     await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+    server.finish()
     ending.cancel()
     await serving
     await console.close()

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from event_gateway.cli.process.gateway_process import QuietServer
+from event_gateway.quiet_server import QuietServer
 
 HEALTH = {"external_crm": "healthy", "analytics_platform": "flaky", "security_siem": "dead"}
 
@@ -60,5 +60,6 @@ async def receiving() -> AsyncIterator[Receivers]:
         try:
             yield receivers
         finally:
-            server.should_exit = server.force_exit = True
+            server.force_exit = True
+            server.finish()
             await serving

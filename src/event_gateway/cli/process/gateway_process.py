@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import uvicorn
 
@@ -24,17 +24,10 @@ from event_gateway.config.model import Config
 from event_gateway.config.problems import Source
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.observability.metrics import Metrics
+from event_gateway.quiet_server import QuietServer
 from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Policy, Supervisor, end
-
-
-class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handling: the gateway drains before its API ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _serve_admin(
@@ -57,7 +50,7 @@ def _serve_admin(
             await end([serving])
             return
         supervisor.let_return(serving)
-        server.should_exit = True
+        server.finish()
         await asyncio.wait([serving])
 
     return finish
@@ -144,7 +137,7 @@ async def working(
             if supervisor.fatal is None:
                 await gateway.drain()
                 supervisor.let_return(serving)
-                server.should_exit = True
+                server.finish()
                 await asyncio.wait([serving])
             else:
                 await end([serving])
