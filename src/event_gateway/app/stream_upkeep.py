@@ -24,6 +24,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import OWN, ProvisionError, has_leader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import (
     JETSTREAM,
@@ -38,7 +39,6 @@ from event_gateway.state.connection import StateError
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
-PAGE = 256  # streams in an answer of NATS, at most
 UNANSWERED_LOOKS = 2  # in a row, after which the health is degraded
 NEARLY_FULL = 0.9  # of the bytes that the events log may have
 AT_ONCE = 64  # streams that are asked for by name
@@ -82,6 +82,7 @@ class StreamUpkeep:
         recreated: Callable[[str], None],
     ) -> None:
         self._broker = broker
+        self._list = StreamList(broker)
         self._peers = peers
         self._registry = registry
         self._adoption = adoption
@@ -170,7 +171,7 @@ class StreamUpkeep:
             if not definition.deleting
         }
         own = (*OWN, BUCKET_STREAM, *named)
-        infos = await self._infos()
+        infos = await self._list.read()
         self.sizes = {name: _size(infos[name]) for name in (*own, *self._external) if name in infos}
         # A named stream that was never seen is just being created.
         absent, silent = await self._confirmed(infos, [
@@ -287,17 +288,6 @@ class StreamUpkeep:
                 await self._create_own()
         except (*BrokerError, *StateError, APIError, ProvisionError) as error:
             self._missing[stream] = str(error) or type(error).__name__
-
-    async def _infos(self) -> dict[str, StreamInfo]:
-        infos: dict[str, StreamInfo] = {}
-        offset = 0
-        full = True
-        while full:
-            page = await self._broker.js.streams_info(offset)
-            offset += len(page)
-            infos |= {info.config.name: info for info in page if info.config.name}
-            full = len(page) >= PAGE
-        return infos
 
 
 def _size(info: StreamInfo) -> StreamSize:

@@ -1,0 +1,60 @@
+"""All streams of JetStream, as it lists them: read again and again, decoded where they changed."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+from nats.errors import NoRespondersError
+from nats.js.api import StreamInfo
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker
+
+SUBJECT = "$JS.API.STREAM.LIST"
+PAGE = 256  # streams in one answer
+# When the server looked, the last member of each stream: nothing but this changes in an idle one.
+_LOOKED_AT = re.compile(rb',"ts":"[^"]*"\}$')
+
+
+class _Page(msgspec.Struct):
+    streams: list[msgspec.Raw] | None = None
+    error: dict[str, Any] | None = None
+
+
+_decode = msgspec.json.Decoder(_Page).decode
+
+
+class StreamList:
+    """Reads the list. The client decodes each stream anew into nested objects, which once a second
+    was a third of what an idle gateway did; one that is as it was has the object that it had."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._known: dict[bytes, StreamInfo] = {}  # by what the server said, but for when
+
+    async def read(self) -> dict[str, StreamInfo]:
+        """The streams by name. Raises the exceptions in BrokerError, and APIError."""
+        known: dict[bytes, StreamInfo] = {}
+        offset = 0
+        while True:
+            page = await self._page(offset)
+            for raw in map(bytes, page):
+                said = _LOOKED_AT.sub(b"}", raw)
+                known[said] = self._known.get(said) or StreamInfo.from_response(json.loads(raw))
+            offset += len(page)
+            if len(page) < PAGE:
+                break
+        self._known = known
+        return {info.config.name: info for info in known.values() if info.config.name}
+
+    async def _page(self, offset: int) -> list[msgspec.Raw]:
+        request = json.dumps({"offset": offset}).encode()
+        try:
+            answer = await self._broker.nc.request(SUBJECT, request, timeout=REQUEST_TIMEOUT)
+        except NoRespondersError:
+            raise ServiceUnavailableError from None
+        page = _decode(answer.data)
+        if page.error is not None:
+            raise APIError.from_error(page.error)
+        return page.streams or []
