@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from nats.aio.msg import Msg
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.core.text.times import parse_time
@@ -61,23 +60,21 @@ async def get_batch(
     open_ranges = len(requested)
     arrived = asyncio.Event()
 
-    async def receive(message: Msg) -> None:
+    def receive(
+        _subject: bytes, _reply: bytes, data: bytes, headers: Mapping[str, str] | None
+    ) -> None:
         nonlocal open_ranges
-        headers = message.headers or {}
-        if "Nats-Sequence" in headers:
+        if headers is not None and "Nats-Sequence" in headers:
             seq = int(headers["Nats-Sequence"])
             missing.discard(seq)
             messages[seq] = StoredMessage(
-                headers["Nats-Subject"], headers, message.data,
-                parse_time(headers["Nats-Time-Stamp"]),
-            )  # fmt: skip
+                headers["Nats-Subject"], headers, data, parse_time(headers["Nats-Time-Stamp"])
+            )
         else:  # the end of a range, or a range without messages
             open_ranges -= 1
         arrived.set()
 
-    subscription = await broker.nc.subscribe(
-        inbox, cb=receive, pending_msgs_limit=0, pending_bytes_limit=0
-    )
+    subscription = await broker.nc.take(inbox, receive)
     try:
         max_bytes = MAX_BYTES // len(requested)
         for first, last in requested:
@@ -93,5 +90,5 @@ async def get_batch(
         return messages, False
     finally:
         with contextlib.suppress(*BrokerError):
-            await subscription.unsubscribe()
+            await broker.nc.end(subscription)
     return messages, True

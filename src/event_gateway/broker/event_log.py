@@ -282,14 +282,19 @@ class EventLog:
                 log.debug("a batched read failed, reading message by message", stream=stream,
                           error=str(error))  # fmt: skip
 
-        async def event_at(seq: int) -> Received | Exception | None:
+        async def read_alone(seq: int) -> Received | Exception | None:
             try:
-                message = messages.get(seq) or await self._message(stream, seq)
+                message = await self._message(stream, seq)
             except Exception as error:  # of one event, which is no reason to fail the others
                 return error
             return None if message is None else _event(message, stream, seq)
 
-        return await asyncio.gather(*(event_at(seq) for seq in seqs))
+        # A task for each would cost more than to decode the message.
+        missing = [seq for seq in seqs if seq not in messages]
+        alone = dict(zip(missing, await asyncio.gather(*map(read_alone, missing)), strict=True))
+        return [
+            _event(messages[seq], stream, seq) if seq in messages else alone[seq] for seq in seqs
+        ]
 
     async def _message(self, stream: str, seq: int) -> StoredMessage | None:
         try:
