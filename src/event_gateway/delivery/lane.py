@@ -17,6 +17,9 @@ from event_gateway.request.builder import RequestBuilder
 # lane is failing; more wait in the queue in Redis.
 BACKLOG_PER_SLOT = 64
 FAILING_AFTER = 2  # failures in a row, of a receiver that has succeeded before
+# The backlog of lanes that have never had one, which are most of many: an empty one takes as much
+# memory as all else of a lane.
+_NO_BACKLOG: deque[Job] = deque()
 
 
 class Lane:
@@ -30,14 +33,14 @@ class Lane:
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
     starts. ``tally`` counts its attempts for the alerts. ``disable_pending``: this process has
     requested that the webhook is disabled, and starts nothing until the registry says so.
-    ``deleted``: the webhook is. ``slot_freed`` is set when an attempt may start that could not
-    before. ``moved`` is set when the webhook gets another endpoint URL, and a new event object
-    takes its place, for the next time.
+    ``deleted``: the webhook is.
     """
 
     __slots__ = (
+        "_moved",
         "_overflows",
         "_proven",
+        "_slot_freed",
         "_unrecorded",
         "active",
         "backlog",
@@ -53,9 +56,7 @@ class Lane:
         "limit",
         "limits",
         "metrics",
-        "moved",
         "share",
-        "slot_freed",
         "tally",
         "throttled",
         "tripped",
@@ -74,7 +75,7 @@ class Lane:
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
-        self.backlog: deque[Job] = deque()
+        self.backlog = _NO_BACKLOG
         self.backlog_bytes = 0  # of event data, for batch mode
         self.has_queued = False
         self.failures = 0
@@ -82,12 +83,33 @@ class Lane:
         self.tripped = False
         self.throttled = False
         self.deleted = False
-        self.slot_freed = asyncio.Event()
-        self.moved = asyncio.Event()
+        # Made for who waits: each takes as much memory as a backlog.
+        self._slot_freed: asyncio.Event | None = None
+        self._moved: asyncio.Event | None = None
         self._overflows = 0  # deliveries that this process has put into the queue
         self._unrecorded = 0  # those of them that the ledger has yet to confirm
         self._proven = False  # whether an attempt has ever succeeded
         self.configure(webhook, builder)
+
+    @property
+    def slot_freed(self) -> asyncio.Event:
+        """Set when an attempt may start that could not before."""
+        if self._slot_freed is None:
+            self._slot_freed = asyncio.Event()
+        return self._slot_freed
+
+    @property
+    def moved(self) -> asyncio.Event:
+        """Set when the webhook gets another endpoint URL; a new one takes its place, for the next
+        time."""
+        if self._moved is None:
+            self._moved = asyncio.Event()
+        return self._moved
+
+    def wake(self) -> None:
+        """An attempt may start that could not before."""
+        if self._slot_freed is not None:
+            self._slot_freed.set()
 
     # What the registry changes
 
@@ -122,7 +144,8 @@ class Lane:
     def attempt_ended(self) -> None:
         """Counts a request that is over, and wakes who waits for its slot."""
         self.in_flight -= 1
-        self.slot_freed.set()
+        if self._slot_freed is not None:
+            self._slot_freed.set()
 
     def record_success(self) -> None:
         """The receiver took a request: the limit grows by one."""
@@ -146,8 +169,9 @@ class Lane:
 
     def mark_moved(self) -> None:
         """The webhook has another endpoint URL: retries need not wait for the former receiver."""
-        self.moved.set()
-        self.moved = asyncio.Event()
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     def reset(self) -> None:
         """The circuit breaker has closed, or the receiver is another one."""
@@ -168,12 +192,14 @@ class Lane:
         """Attempts may start again; deliveries may have piled up in the queue meanwhile."""
         self.throttled = False
         self.has_queued = True
-        self.slot_freed.set()
+        self.wake()
 
     # The backlog
 
     def push(self, job: Job) -> None:
         """Puts a job at the end of the backlog."""
+        if self.backlog is _NO_BACKLOG:
+            self.backlog = deque()
         self.backlog_bytes += len(job.received.event.data)
         self.backlog.append(job)
 

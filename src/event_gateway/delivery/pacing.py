@@ -77,7 +77,7 @@ class Pacing:
                 break
             lane = next(iter(waiting))
             del waiting[lane]
-            lane.slot_freed.set()
+            lane.wake()
             self._start(lane)
         # A lane that waits again goes behind those that have not had their turn yet.
         self._waiting = waiting | self._waiting

@@ -1,6 +1,7 @@
 """A copy of each webhook in Redis, for people and tools. The registry in NATS has the original."""
 
 import asyncio
+from itertools import islice
 
 import msgspec
 import structlog
@@ -11,6 +12,8 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.keys import WEBHOOK
 
 log = structlog.get_logger(__name__)
+
+AT_ONCE = 256  # copies that are written in one call: at the start there is one of each webhook
 
 
 class WebhookCopies:
@@ -30,8 +33,10 @@ class WebhookCopies:
         """Writes the submitted changes. It never returns."""
         while True:
             await self._changed.wait()
-            self._changed.clear()
-            changes, self._changes = self._changes, {}
+            first = list(islice(self._changes, AT_ONCE))
+            changes = {webhook_id: self._changes.pop(webhook_id) for webhook_id in first}
+            if not self._changes:
+                self._changed.clear()
             try:
                 async with self._client.pipeline(transaction=False) as pipe:
                     for webhook_id, webhook in changes.items():
