@@ -39,6 +39,8 @@ Take = Callable[[bytes, bytes, bytes, Mapping[str, str] | None], None]
 # As Take, with the block of headers as it came: none if it is empty.
 TakeRaw = Callable[[bytes, bytes, bytes, bytes], None]
 
+MAX_BUFFERED = 64 * 1024  # bytes in the connection's buffer, beyond which sending waits
+
 # Errors of one call, after which the server keeps the connection.
 _OF_A_CALL = ("permissions violation", "invalid subject", "invalid publish subject")
 
@@ -81,6 +83,20 @@ class NatsClient(Client):
         queue = self._flush_queue
         if queue is not None and queue.empty():
             queue.put_nowait(asyncio.get_running_loop().create_future())  # wakes what writes
+
+    def send_now(self, commands: bytes) -> None:
+        """Sends commands in a write of their own, without the task that writes what several send.
+
+        That task is woken in another turn of the event loop, which costs as much as all else here.
+        It is left to it to wait for a connection that is away, or does not take what is sent.
+        """
+        writer = self._writer
+        if writer is not None and not self._pending and self.is_connected:
+            transport = writer.transport
+            if not transport.is_closing() and transport.get_write_buffer_size() < MAX_BUFFERED:
+                transport.write(commands)
+                return
+        self.send(commands)
 
     def give(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None

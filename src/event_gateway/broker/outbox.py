@@ -103,7 +103,7 @@ class Outbox:
             # An acknowledgement is sent again after the redelivery; a lifecycle event is lost.
             self.dropped += len(payloads)
         else:
-            client.send(commands)
+            client.send_now(commands)
 
     def _encodable(self, batch: list[tuple[str, Payload]]) -> list[tuple[str, bytes]]:
         """The messages of a batch whose payload can be made: one must not take the others along."""

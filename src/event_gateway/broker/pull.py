@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import msgspec
 from nats.aio.subscription import Subscription
 
+from event_gateway.beats import at_beat
 from event_gateway.broker.connection import Broker
 
 EXPIRES = 20.0  # seconds after which the server ends a pull request
@@ -66,6 +67,7 @@ class Puller:
         self._arrived: deque[Pulled] = deque()
         self.arrived_bytes = 0  # of the data of messages that arrived and are not taken yet
         self._signal = asyncio.Event()
+        self._waits_for_beat = False
         self._outstanding = 0
         self._active_at = 0.0  # monotonic time of the last request or response
         self._gone = False
@@ -135,6 +137,17 @@ class Puller:
     def interrupt(self) -> None:
         """Lets a waiting :meth:`take` return early."""
         self._signal.set()
+
+    def interrupt_at_beat(self, seconds: float) -> None:
+        """Does so at the next beat of so many seconds (see :mod:`event_gateway.beats`). To say so
+        before each :meth:`take` costs nothing until that beat."""
+        if not self._waits_for_beat:
+            self._waits_for_beat = True
+            at_beat(seconds, self._beat)
+
+    def _beat(self) -> None:
+        self._waits_for_beat = False
+        self.interrupt()
 
     def _forget_requests(self) -> None:
         self._outstanding = 0

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from event_gateway.beats import at_beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BYTES, ConsumerGone, Pulled, Puller
 from event_gateway.broker.stream_page import LATEST
@@ -58,7 +57,7 @@ async def follow_stream(
         try:
             while True:
                 await puller.request(read_ahead)
-                at_beat(LOOK, puller.interrupt)
+                puller.interrupt_at_beat(LOOK)
                 batch = await puller.take(read_ahead)
                 in_sequence = 0
                 for pulled in batch:

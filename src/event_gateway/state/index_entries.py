@@ -53,7 +53,7 @@ def packed(events: Iterable[Received]) -> list[str | bytes]:
     by its entries."""
     arguments: list[str | bytes] = []
     for day, group in groupby(events, lambda received: int(received.time) // DAY):
-        slots: list[bytes] = [b""] * PARTS
+        slots: dict[int, bytes] = {}
         texts: tuple[dict[str, list[int]], ...] = ({}, {}, {}, {})
         sources, subjects, causations, correlations = texts
         for received in group:
@@ -61,7 +61,8 @@ def packed(events: Iterable[Received]) -> list[str | bytes]:
             if not 0 < seq < _SPANS:
                 continue
             made = _blake(ID + event.id.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-            slots[made[0] % PARTS] += made[1:] + seq.to_bytes(5)
+            part = made[0] % PARTS
+            slots[part] = slots.get(part, b"") + made[1:] + seq.to_bytes(5)
             _note(sources, event.source, seq)
             if event.subject:
                 _note(subjects, event.subject, seq)
@@ -72,10 +73,9 @@ def packed(events: Iterable[Received]) -> list[str | bytes]:
             for text, seqs in gathered.items():
                 if text:
                     made = digest_of(text)
-                    slots[made[0]] += _entries(made, seqs)
-        for part, entries in enumerate(slots):
-            if entries:
-                arguments += (f"{day}:{part}", entries)
+                    slots[made[0]] = slots.get(made[0], b"") + _entries(made, seqs)
+        for part, entries in slots.items():
+            arguments += (f"{day}:{part}", entries)
     return arguments
 
 
