@@ -15,7 +15,7 @@ from event_gateway.core.access.narrowing import (
     owner_of,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import AlreadyExists, InvalidDefinition
+from event_gateway.core.errors import AlreadyExists, InvalidDefinition, Unknown
 from event_gateway.core.text.units import parse_duration
 from event_gateway.registration.visible import webhooks_of
 from event_gateway.secrets.named import Secrets
@@ -82,6 +82,12 @@ def may_know(parts: SecretParts, caller: Principal, name: str) -> bool:
     if parts.secrets.proves_callers(name):  # whoever has it could act as those callers
         return False
     return is_within(parts.secrets.namespaces(name), caller.namespaces)
+
+
+def check_known(parts: SecretParts, caller: Principal, name: str) -> None:
+    """Raises Unknown if a caller may not know of a secret that it wants to change."""
+    if not may_know(parts, caller, name):
+        raise Unknown(f"there is no sealed secret {name}")
 
 
 def check_free(parts: SecretParts, caller: Principal, name: str) -> None:

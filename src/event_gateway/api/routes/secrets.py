@@ -19,6 +19,7 @@ from event_gateway.api.routes.secret_rules import (
     all_users,
     check_changeable,
     check_free,
+    check_known,
     check_not_external,
     may_know,
     namespaces_of,
@@ -155,8 +156,7 @@ async def change_secret(
 
     Webhooks that may not use it any more wait with the reason ``SecretMissing``.
     """
-    if not may_know(parts, caller, name):
-        raise Unknown(f"there is no sealed secret {name}")
+    check_known(parts, caller, name)
     if not body.keys() <= {"namespaces"}:  # the message must not repeat the keys
         raise InvalidDefinition("", "unknown key; the key is: namespaces (PUT sets the value, and "
                                     "rotate replaces it)")  # fmt: skip
@@ -189,8 +189,7 @@ async def rotate_secret(
     During the overlap requests carry signatures of both values; all other uses take the new value
     at once.
     """
-    if not may_know(parts, caller, name):
-        raise Unknown(f"there is no sealed secret {name}")
+    check_known(parts, caller, name)
     check_changeable(parts, caller, name)
     before = _sealed(parts, name)
     condition.check(before and _definition(before))
@@ -208,8 +207,7 @@ async def delete_secret(
     name: str,
 ) -> None:
     """Deletes a secret. 409 if a webhook or a source names it."""
-    if not may_know(parts, caller, name):
-        raise Unknown(f"there is no sealed secret {name}")
+    check_known(parts, caller, name)
     check_changeable(parts, caller, name)
     before = _sealed(parts, name)
     condition.check(before and _definition(before))
