@@ -5,17 +5,15 @@ them, so a search of the position with enough of them behind it takes a few call
 stream is.
 """
 
-import contextlib
-import secrets
 from collections.abc import Sequence
 
 import msgspec
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import copied_from, stream_name
 from event_gateway.broker.pull import MAX_BATCH, Pulled
+from event_gateway.broker.reading_consumers import ASKED_ONCE, asked_once, reading
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.matching.pattern import covers, overlaps
 
@@ -128,16 +126,8 @@ async def _begin(
 async def count_from(broker: Broker, stream: str, seq: int, subjects: Sequence[str] = ()) -> int:
     """How many messages a stream has from a sequence on, of some subjects. Raises the exceptions
     in BrokerError, and APIError."""
-    name = f"count-{secrets.token_hex(6)}"
-    config = ConsumerConfig(
-        name=name, ack_policy=AckPolicy.NONE, inactive_threshold=30.0, mem_storage=True,
-        num_replicas=1, deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=max(seq, 1), filter_subjects=list(subjects) or None,
-    )  # fmt: skip
-    counted = (await broker.js.add_consumer(stream, config)).num_pending or 0
-    with contextlib.suppress(NotFoundError, *BrokerError):  # else the server deletes it
-        await broker.js.delete_consumer(stream, name)
-    return counted
+    consumer = reading("count", ASKED_ONCE, from_seq=seq, subjects=subjects)
+    return (await asked_once(broker, stream, consumer)).num_pending or 0
 
 
 def filters_for(patterns: Sequence[str]) -> list[str]:

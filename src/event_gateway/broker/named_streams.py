@@ -4,16 +4,12 @@ A change of subjects neither skips a message nor copies one twice.
 """
 
 import contextlib
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
     DiscardPolicy,
     StorageType,
     StoreCompression,
@@ -23,10 +19,11 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.connection import Broker
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.provision import ensure, ensure_same, existing
-from event_gateway.broker.stream_page import LATEST, read_page
+from event_gateway.broker.reading_consumers import ASKED_ONCE, asked_once, reading
+from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.type_subject import log_subjects, spellings
 from event_gateway.core.streams.definition import (
     EVENTS,
@@ -193,18 +190,11 @@ async def bounds(broker: Broker, source: str) -> Bounds:
 async def seq_before(broker: Broker, source: str, at: float) -> int:
     """The last sequence of a JetStream stream that was stored before a time, in seconds since the
     epoch. Raises UnknownStream, and the exceptions in BrokerError."""
-    consumer = f"time-{secrets.token_hex(6)}"
-    config = ConsumerConfig(
-        name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
-        num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
-        opt_start_time=datetime.fromtimestamp(min(max(at, 0.0), LATEST), UTC),
-    )  # fmt: skip
+    consumer = reading("time", ASKED_ONCE, from_time=at)
     try:
-        delivered = (await broker.js.add_consumer(source, config)).delivered
+        delivered = (await asked_once(broker, source, consumer)).delivered
     except NotFoundError:
         raise UnknownStream(source) from None
-    with contextlib.suppress(NotFoundError, *BrokerError):  # else the server deletes it
-        await broker.js.delete_consumer(source, consumer)
     return 0 if delivered is None else delivered.stream_seq
 
 

@@ -8,9 +8,10 @@ of Redis, an ordered webhook goes on from there, and not from its registration.
 import re
 
 import msgspec
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError
+from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
+from event_gateway.broker.buckets import opened_bucket
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.core.streams.known_log import KnownLog
 
@@ -72,13 +73,7 @@ class PositionCopies:
     async def _opened(self) -> KeyValue:
         """The bucket, which is created when the first ordered webhook needs it."""
         if self._bucket is None:
-            js = self._broker.js
-            try:
-                self._bucket = await js.key_value(BUCKET)
-            except BucketNotFoundError:
-                self._bucket = await js.create_key_value(
-                    bucket=BUCKET, history=1, direct=True, replicas=self._broker.replicas or 1
-                )
+            self._bucket = await opened_bucket(self._broker, BUCKET)
         return self._bucket
 
 

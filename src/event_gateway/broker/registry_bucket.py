@@ -11,7 +11,6 @@ import structlog
 from nats.js.api import Header, StreamConfig
 from nats.js.errors import (
     APIError,
-    BucketNotFoundError,
     KeyNotFoundError,
     KeyWrongLastSequenceError,
     NoStreamResponseError,
@@ -20,6 +19,7 @@ from nats.js.errors import (
 from nats.js.kv import KV_DEL, KV_OP, KeyValue
 
 from event_gateway.beats import beat
+from event_gateway.broker.buckets import opened_bucket
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure, is_full
 from event_gateway.broker.named_streams import stream_name
@@ -79,13 +79,7 @@ class RegistryBucket:
     async def open(self) -> bytes:
         """Opens the bucket, or creates it; returns the installation's own key, created on first
         use."""
-        js = self._broker.js
-        try:
-            self._bucket = await js.key_value(BUCKET)
-        except BucketNotFoundError:
-            self._bucket = await js.create_key_value(
-                bucket=BUCKET, history=1, direct=True, replicas=self._broker.replicas or 1
-            )
+        self._bucket = await opened_bucket(self._broker, BUCKET)
         stream = await existing(self._broker, f"KV_{BUCKET}")
         if stream is not None and self._broker.replicas not in (None, stream.num_replicas):
             stream.num_replicas = self._broker.replicas

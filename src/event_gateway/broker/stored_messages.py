@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import json
-import secrets
 from collections.abc import AsyncGenerator
 
 import structlog
 from nats.aio.subscription import Subscription
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import ConsumerConfig
 from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import LogUnavailable
 from event_gateway.broker.headers import read_headers
 from event_gateway.broker.pull import SILENCE, TIMES
+from event_gateway.broker.reading_consumers import reading
 from event_gateway.core.compliance.chain import StoredMessage
 
 log = structlog.get_logger(__name__)
@@ -46,10 +46,12 @@ async def stored_messages(
     """
     position = max(from_seq, 1)
     while True:
-        name = f"stored-{secrets.token_hex(6)}"
-        reader = _Reader(broker, stream, name)
+        consumer = reading(
+            "stored", IDLE_LIMIT, from_seq=position, subject=subject, max_waiting=16
+        )  # fmt: skip
+        reader = _Reader(broker, stream, consumer)
         try:
-            await reader.start(position, subject)
+            await reader.start()
             while True:
                 batch = await reader.take(read_ahead)
                 if batch is None:
@@ -89,8 +91,9 @@ async def unsilenced(
 class _Reader:
     """One consumer, and the messages that have arrived from it."""
 
-    def __init__(self, broker: Broker, stream: str, name: str) -> None:
-        self._broker, self._stream, self._name = broker, stream, name
+    def __init__(self, broker: Broker, stream: str, consumer: ConsumerConfig) -> None:
+        self._broker, self._stream, self._consumer = broker, stream, consumer
+        self._name = consumer.name or ""
         self._inbox = broker.nc.new_inbox()
         self._arrived: list[tuple[bytes, bytes, bytes, bytes]] = []  # as they came
         self._signal = asyncio.Event()
@@ -103,16 +106,8 @@ class _Reader:
         self._too_large = False  # the next message is larger than a request allows
         self._subscription: Subscription | None = None
 
-    async def start(self, position: int, subject: str | None) -> None:
-        await self._broker.js.add_consumer(
-            self._stream,
-            ConsumerConfig(
-                name=self._name, ack_policy=AckPolicy.NONE, inactive_threshold=IDLE_LIMIT,
-                mem_storage=True, num_replicas=1, max_waiting=16,
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=position,
-                filter_subject=subject,
-            ),
-        )  # fmt: skip
+    async def start(self) -> None:
+        await self._broker.js.add_consumer(self._stream, self._consumer)
         self._subscription = await self._broker.nc.take_raw(self._inbox, self._on_message)
         self._broker.add_reconnect_listener(self._on_reconnect)
 

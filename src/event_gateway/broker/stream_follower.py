@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
 
 import structlog
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import DeliverPolicy
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BYTES, ConsumerGone, Pulled, Puller
-from event_gateway.broker.stream_page import LATEST
+from event_gateway.broker.reading_consumers import reading
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +39,15 @@ async def follow_stream(
     """
     position = from_seq
     while True:
-        name = f"follow-{secrets.token_hex(6)}"
+        consumer = reading(
+            "follow", IDLE_LIMIT, from_seq=position, from_time=from_time,
+            subjects=filter_subjects, max_waiting=16,
+        )  # fmt: skip
+        if last_per_subject:
+            consumer.deliver_policy = DeliverPolicy.LAST_PER_SUBJECT
+            consumer.filter_subject = ">"
         try:
-            await _create(
-                broker, stream, name, position, from_time, last_per_subject, filter_subjects
-            )
+            name = (await broker.js.add_consumer(stream, consumer)).name
         except BrokerError as error:
             log.debug("the stream cannot be read yet", stream=stream, error=str(error))
             yield []
@@ -83,35 +85,3 @@ async def follow_stream(
                 if broker.connected:
                     await broker.js.delete_consumer(stream, name)
         await asyncio.sleep(0.1)
-
-
-async def _create(
-    broker: Broker,
-    stream: str,
-    name: str,
-    position: int | None,
-    from_time: float | None,
-    last_per_subject: bool,
-    filter_subjects: Sequence[str],
-) -> None:
-    config = ConsumerConfig(
-        name=name,
-        ack_policy=AckPolicy.NONE,
-        inactive_threshold=IDLE_LIMIT,
-        mem_storage=True,
-        num_replicas=1,
-        max_waiting=16,
-        filter_subjects=list(filter_subjects) or None,
-    )
-    if position is not None:
-        config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
-        config.opt_start_seq = max(position, 1)
-    elif from_time is not None:
-        config.deliver_policy = DeliverPolicy.BY_START_TIME
-        config.opt_start_time = datetime.fromtimestamp(min(max(from_time, 0.0), LATEST), UTC)
-    elif last_per_subject:
-        config.deliver_policy = DeliverPolicy.LAST_PER_SUBJECT
-        config.filter_subject = ">"
-    else:
-        config.deliver_policy = DeliverPolicy.ALL
-    await broker.js.add_consumer(stream, config)

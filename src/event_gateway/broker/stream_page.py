@@ -1,18 +1,15 @@
 """Reads one page of a stream."""
 
 import contextlib
-import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.pull import MAX_BATCH, ConsumerGone, Pulled, Puller
+from event_gateway.broker.reading_consumers import reading
 
 RESPONSE_TIMEOUT = 5.0  # seconds without a message after which NATS counts as away
-LATEST = 9.2e9  # seconds since the epoch; the server counts nanoseconds in 63 bits
 MAX_REQUESTS = 3  # further requests without a message before reading fails
 IDLE_LIMIT = 30.0  # seconds without requests after which the server deletes the consumer
 
@@ -40,23 +37,12 @@ async def read_page(
     reads only messages on these.
     A page of large messages has fewer of them. Raises the exceptions in BrokerError, and APIError.
     """
-    name = f"page-{secrets.token_hex(6)}"
-    config = ConsumerConfig(
-        name=name,
-        ack_policy=AckPolicy.NONE,
-        inactive_threshold=IDLE_LIMIT,
-        mem_storage=True,
-        num_replicas=1,
-        filter_subject=subject,
-        filter_subjects=list(subjects) or None,
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=max(from_seq, 1),
-    )
-    if from_time is not None:
-        config.deliver_policy = DeliverPolicy.BY_START_TIME
-        config.opt_start_seq = None
-        config.opt_start_time = datetime.fromtimestamp(min(max(from_time, 0), LATEST), UTC)
-    pending = (await broker.js.add_consumer(stream, config)).num_pending or 0
+    config = reading(
+        "page", IDLE_LIMIT, from_seq=from_seq, from_time=from_time, subject=subject,
+        subjects=subjects,
+    )  # fmt: skip
+    info = await broker.js.add_consumer(stream, config)
+    name, pending = info.name, info.num_pending or 0
     expected = min(limit, pending)
     puller = Puller(broker, stream, name)
     await puller.start()

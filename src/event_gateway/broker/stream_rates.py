@@ -1,17 +1,15 @@
 """How many messages a second named streams receive."""
 
 import asyncio
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import stream_name
+from event_gateway.broker.reading_consumers import ASKED_ONCE, asked_once, reading
 
 MINUTE = 60.0  # seconds over which a rate is
 STEP = 10.0  # seconds between two sequences that are kept
@@ -52,16 +50,9 @@ class MessageRates:
             return await self._counted(name)
 
     async def _counted(self, name: str) -> float:
-        consumer = f"rate-{secrets.token_hex(6)}"
-        config = ConsumerConfig(
-            name=consumer, ack_policy=AckPolicy.NONE, inactive_threshold=MINUTE, mem_storage=True,
-            num_replicas=1, deliver_policy=DeliverPolicy.BY_START_TIME,
-            opt_start_time=datetime.fromtimestamp(time.time() - MINUTE, UTC),
-        )  # fmt: skip
-        js = self._broker.js
+        consumer = reading("rate", ASKED_ONCE, from_time=time.time() - MINUTE)
         try:
-            pending = (await js.add_consumer(stream_name(name), config)).num_pending or 0
-            await js.delete_consumer(stream_name(name), consumer)
+            info = await asked_once(self._broker, stream_name(name), consumer)
         except NotFoundError:
             return 0.0
-        return round(pending / MINUTE, 3)
+        return round((info.num_pending or 0) / MINUTE, 3)
