@@ -23,8 +23,9 @@ def packed_line(line: bytes) -> bytes:
 
 def packed_messages(messages: Sequence[StoredMessage]) -> bytes:
     """Messages, as a piece behind its length."""
-    content = b"".join([MESSAGES, *map(hashed, messages)])
-    return _LENGTH.pack(len(content)) + content
+    parts = [b"", MESSAGES, *map(hashed, messages)]
+    parts[0] = _LENGTH.pack(sum(map(len, parts)))
+    return b"".join(parts)
 
 
 class Pieces:
