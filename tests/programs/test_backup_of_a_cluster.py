@@ -34,7 +34,7 @@ async def test_a_gateway_goes_on_from_a_backup_of_a_cluster(
             words = ["-c", str(tmp_path / "gateway.yaml"), "--data-dir", str(program.data)]
             made = await command("backup", str(tmp_path / "copy"), *words)
             assert made.status == 0, made.err
-        await (await servers.primary()).ask("FLUSHALL")
+        await (await servers.primary()).tell("FLUSHALL")
         receiver.requests.clear()
         receiver.answers["/down"] = [200]
         (tmp_path / "other").mkdir()

@@ -6,9 +6,6 @@ Each can be killed, paused and started again, and parted from the others by the 
 import asyncio
 import contextlib
 import json
-import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,25 +13,25 @@ import nats
 from nats.js import JetStreamContext
 
 from event_gateway.broker.connection import BrokerError
-from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import nats_binary, usable_port
+from support.killable_server import KillableServer
 from support.patience import PATIENCE
 from support.relay import Relay
 
 SIZE = 3
 
 
-class NatsServer:
+class NatsServer(KillableServer):
     """One server. ``url`` is that for clients; ``relays``: to it, and between it and the others."""
 
     def __init__(self, directory: Path, number: int) -> None:
+        super().__init__(directory / f"nats-{number}.log")
         self.name = f"n{number}"
         self.port, self.route = usable_port(), usable_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.relays: list[Relay] = []
         self._file = directory / f"nats-{number}.conf"
         self._store = directory / f"js-{number}"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, routes: list[int], *, advertises: bool) -> None:
         """``routes``: ports that lead to the others. ``advertises``: it tells others how to reach
@@ -48,29 +45,8 @@ class NatsServer:
             f'cluster {{name: c, listen: "127.0.0.1:{self.route}", {hidden} routes: {peers}}}\n'
         )
 
-    def start(self) -> None:
-        """Starts it, unless it runs."""
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [nats_binary(), "-c", str(self._file), "-l", f"{self._file}.log"],
-                stderr=subprocess.DEVNULL, preexec_fn=killed_with_parent,
-            )  # fmt: skip
-
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def pause(self) -> None:
-        """Stops it until :meth:`go_on`: its connections stay open, and nothing is answered."""
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.kill(self._process.pid, number)
+    def command(self) -> list[str]:
+        return [nats_binary(), "-c", str(self._file)]
 
 
 class NatsCluster:

@@ -5,9 +5,6 @@ Each server can be killed, paused and started again.
 
 import asyncio
 import contextlib
-import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import usable_port, valkey_binary
+from support.killable_server import KillableServer
 from support.patience import PATIENCE
 from support.relay import Relay
 
@@ -24,7 +21,7 @@ MASTER = "gateway"
 PEERS = "127.0.0.2"  # where the connections of servers and Sentinels to each other come from
 
 
-class Server:
+class Server(KillableServer):
     """A server on a port of its own, with its data in a directory.
 
     ``seen`` is the port that others use, and ``bus`` that of the nodes of a cluster among each
@@ -34,15 +31,15 @@ class Server:
     def __init__(
         self, directory: Path, name: str, *settings: str, address: str = "127.0.0.1"
     ) -> None:
+        self._directory = directory / name
+        self._directory.mkdir()
+        super().__init__(self._directory / "log")
         self.name = name
         self.port = self.seen = usable_port()
         self._own_bus = self.bus = usable_port()
         self.address = address
         self.relays: list[Relay] = []
-        self._directory = directory / name
-        self._directory.mkdir()
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
 
     async def put_behind_relays(self, stack: contextlib.AsyncExitStack) -> None:
         """Has others reach it through relays, which run until ``stack`` is closed."""
@@ -52,10 +49,7 @@ class Server:
         ]
         self.seen, self.bus = (relay.port for relay in self.relays)
 
-    def start(self) -> None:
-        """Starts it, unless it runs."""
-        if self.runs:
-            return
+    def command(self) -> list[str]:
         command = [
             valkey_binary(), self._file(), "--bind", "127.0.0.1", "--port", str(self.port),
             "--bind-source-addr", self.address, "--dir", str(self._directory), *self._settings,
@@ -70,10 +64,7 @@ class Server:
             command += [
                 "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", str(self.seen),
             ]  # fmt: skip
-        with (self._directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=killed_with_parent
-            )
+        return command
 
     def write(self, text: str) -> None:
         """Writes its configuration file, into which it writes itself what it learns."""
@@ -84,35 +75,15 @@ class Server:
         file.touch()
         return str(file)
 
-    @property
-    def runs(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def log(self) -> str:
-        return (self._directory / "log").read_text()
-
-    def kill(self) -> None:
-        """Kills it with SIGKILL."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def pause(self) -> None:
-        """Stops it until :meth:`go_on`: its connections stay open, and nothing is answered."""
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.kill(self._process.pid, number)
-
-    async def ask(self, *command: Any) -> Any:
-        """The answer to a command. Raises what the client raises."""
-        async with Redis(host="127.0.0.1", port=self.port, socket_timeout=1) as client:
+    async def ask(self, *command: Any, within: float = 1.0) -> Any:
+        """The answer to a command, if it comes within so many seconds: a paused server does not
+        answer. Raises what the client raises."""
+        async with Redis(host="127.0.0.1", port=self.port, socket_timeout=within) as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def tell(self, *command: Any) -> Any:
+        """Waits for the answer to a command that must not be given twice."""
+        return await self.ask(*command, within=PATIENCE)
 
 
 async def until(condition: Any, what: str) -> None:
@@ -231,12 +202,12 @@ class Cluster:
             await until(lambda server=server: server.ask("PING"), f"{server.name} does not answer")
         for number, server in enumerate(primaries):
             begin, end = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
-            await server.ask("CLUSTER", "ADDSLOTSRANGE", str(begin), str(end))
-            await server.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
+            await server.tell("CLUSTER", "ADDSLOTSRANGE", str(begin), str(end))
+            await server.tell("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
         for server in self.servers[1:]:
-            await server.ask("CLUSTER", "MEET", "127.0.0.1", first.seen, first.bus)
+            await server.tell("CLUSTER", "MEET", "127.0.0.1", first.seen, first.bus)
         for primary, replica in zip(primaries, self.servers[3:], strict=True):
-            name = (await primary.ask("CLUSTER", "MYID")).decode()
+            name = (await primary.tell("CLUSTER", "MYID")).decode()
 
             async def follows(replica: Server = replica, name: str = name) -> bool:
                 await replica.ask("CLUSTER", "REPLICATE", name)

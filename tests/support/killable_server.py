@@ -1,0 +1,54 @@
+"""A server as a child process that can be killed, paused and started again."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from event_gateway.embedded.process import killed_with_parent
+
+
+class KillableServer:
+    """What it prints goes to the file ``output``."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Starts it, unless it runs."""
+        if self.runs:
+            return
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command(), stdout=output, stderr=output, preexec_fn=killed_with_parent
+            )
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self._output.read_text()
+
+    def kill(self) -> None:
+        """Kills it with SIGKILL."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Stops it until :meth:`go_on`: its connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, number)
