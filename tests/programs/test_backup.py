@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from event_gateway.state.keys import CHECKPOINT, DUE, QUEUE
+from event_gateway.state.keys import DUE, QUEUE
+from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.command import command
 from support.patience import PATIENCE
@@ -23,22 +24,6 @@ STUBBORN = {
     "circuit_breaker": {"failure_threshold": 10000},
 }
 STREAM = {"streams": {"work": {"subjects": ["user.*"], "retention": "1d"}}}
-
-
-async def _until_settled(at: dict[str, Any], client: Client) -> int:
-    """Waits until the checkpoint is at the end of the log, and returns that sequence."""
-    state = redis.asyncio.from_url(at["redis"])
-    js = client.nats.jetstream()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                last = (await js.stream_info("GATEWAY_EVENTS")).state.last_seq
-                stored = await state.hget(CHECKPOINT.key(), "GATEWAY_EVENTS")
-                if last and stored == b"%d" % last:
-                    return int(last)
-                await asyncio.sleep(0.05)
-    finally:
-        await state.aclose()
 
 
 class Traffic:
@@ -88,7 +73,7 @@ async def test_a_restored_gateway_goes_on_where_the_backup_was_made(
         await client.send(early)
         for path in ("/up", "/ordered"):
             await receiver.until(len(early), path)
-        await _until_settled(at, client)
+        await until_checkpointed(at["redis"], client.nats)
 
         traffic = Traffic(client)
         sending = asyncio.create_task(traffic.run())

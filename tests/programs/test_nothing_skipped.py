@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, running
@@ -66,7 +67,7 @@ async def test_a_log_deleted_while_the_gateway_is_down_begins_behind_registratio
             for _ in range(20):
                 await client.send(event("load.made"))
             await client.webhook(id="w", url=f"{receiver.url}/w", events=["load.*"])
-            await asyncio.sleep(2.5)  # a checkpoint is written every second
+            await until_checkpointed(at["redis"], client.nats)
             await client.nats.jetstream().delete_stream("GATEWAY_EVENTS")
             program.kill()
         at = await program.start()

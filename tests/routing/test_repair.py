@@ -14,6 +14,7 @@ import pytest
 import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
+from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -67,12 +68,12 @@ async def test_redis_loses_recent_writes_while_the_gateway_runs(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             before = await _send(client, 20)
             await _came(receiver, before)
-            await asyncio.sleep(2.5)  # a checkpoint is written
+            await until_checkpointed(at["redis"], client.nats)
             shutil.copytree(store, tmp_path / "copy")
             receiver.answers["/two"] = [500]  # these are pending when the copy is restored
             lost = await _send(client, 40)
             await _came(receiver, lost, "/one")
-            await asyncio.sleep(2.5)  # and another checkpoint
+            await until_checkpointed(at["redis"], client.nats)
             pid = int((program.data / "valkey.pid").read_text())
             os.kill(pid, signal.SIGSTOP)
             shutil.rmtree(store)
@@ -102,12 +103,12 @@ async def test_redis_loses_recent_writes_while_the_gateway_is_down(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             before = await _send(client, 20)
             await _came(receiver, before)
-            await asyncio.sleep(2.5)
+            await until_checkpointed(at["redis"], client.nats)
             shutil.copytree(store, tmp_path / "copy")
             receiver.answers["/two"] = [500]
             lost = await _send(client, 40)
             await _came(receiver, lost, "/one")
-            await asyncio.sleep(2.5)
+            await until_checkpointed(at["redis"], client.nats)
         program.kill()
         await asyncio.sleep(2)  # the servers end with it
         shutil.rmtree(store)
@@ -136,7 +137,7 @@ async def test_redis_loses_everything(gateway: Running, client: Client, receiver
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/one/stats")).json()["queue_depth"] < 300:
             await asyncio.sleep(0.05)
-    await asyncio.sleep(2.5)  # all are acknowledged, and a checkpoint says so
+    await until_checkpointed(gateway.redis_url, client.nats)
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         await store.flushall()
         async with asyncio.timeout(PATIENCE):
@@ -171,7 +172,7 @@ async def test_manual_repair_waits_for_a_request(
             assert nothing.status_code == 409
             sent = await _send(client, 20)
             await _came(receiver, sent)
-            await asyncio.sleep(2.5)
+            await until_checkpointed(at["redis"], client.nats)
             async with redis.asyncio.from_url(at["redis"]) as store:
                 await store.flushall()
             async with asyncio.timeout(PATIENCE):
