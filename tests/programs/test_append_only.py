@@ -110,15 +110,15 @@ async def _cannot_change(port: int) -> None:
 
     nc = await nats_py.connect(f"nats://gateway:gw@127.0.0.1:{port}", error_cb=ignore)
     try:
-        js = nc.jetstream(timeout=0.5)
+        js, denied = nc.jetstream(timeout=PATIENCE), nc.jetstream(timeout=0.5)
         config = (await js.stream_info("GATEWAY_STREAM_audit_stream")).config
         config.max_age = 1
         for attempt in (
-            js.update_stream(config),
-            js.delete_stream("GATEWAY_STREAM_audit_stream"),
-            js.purge_stream("GATEWAY_STREAM_audit_stream"),
-            js.delete_msg("GATEWAY_STREAM_audit_stream", 1),
-            js.delete_stream("GATEWAY_CHAIN_audit_stream"),
+            denied.update_stream(config),
+            denied.delete_stream("GATEWAY_STREAM_audit_stream"),
+            denied.purge_stream("GATEWAY_STREAM_audit_stream"),
+            denied.delete_msg("GATEWAY_STREAM_audit_stream", 1),
+            denied.delete_stream("GATEWAY_CHAIN_audit_stream"),
         ):
             with pytest.raises((NatsTimeout, TimeoutError, APIError)):
                 await attempt

@@ -147,7 +147,7 @@ async def _recorded(at: dict[str, Any], places: Recorded) -> Any:
         headers = {"Authorization": f"Bearer {at['key']}"}
         recorded = Recorded()
         async with httpx.AsyncClient(
-            base_url=at["http"], headers=headers, timeout=20, transport=recorded
+            base_url=at["http"], headers=headers, timeout=PATIENCE, transport=recorded
         ) as http:
             client.http = http
             yield client
@@ -218,7 +218,7 @@ async def _wait_for_any(
 ) -> None:
     """Waits until the delivery of one of the events has this status."""
     waiting = [asyncio.create_task(client.until(webhook, event["id"], status)) for event in sent]
-    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=15)
+    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
     for task in rest:
         task.cancel()
     assert done, f"{webhook}: none {status}"

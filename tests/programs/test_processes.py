@@ -52,7 +52,7 @@ async def test_the_answer_to_a_change_waits_for_a_slow_process(
     first, _ = await peers.start(stack, {}, {})
     behind = peers.programs[1].pid
     result: dict[str, float] = {}
-    for name, pause in (("soon", 0.5), ("late", 30.0)):
+    for name, pause in (("soon", 0.5), ("late", PATIENCE)):
         os.kill(behind, signal.SIGSTOP)
         try:
             asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
@@ -63,7 +63,7 @@ async def test_the_answer_to_a_change_waits_for_a_slow_process(
             os.kill(behind, signal.SIGCONT)
     # The answer waits until the other process has applied the change, but not for ever.
     assert result["soon"] > 0.45, result
-    assert 1.9 < result["late"] < 25, result
+    assert 1.9 < result["late"] < PATIENCE - 5, result
     assert "have not applied a change" in peers.programs[0].output
 
 
@@ -78,9 +78,8 @@ async def test_two_processes_with_the_same_file_and_a_dead_process(
     assert len(events) == len({entry["subject"] for entry in events})
     peers.programs[1].kill()
     # The gateway waits for the process as long as it may be alive, and no longer.
-    began = time.monotonic()
-    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    assert time.monotonic() - began < 25
+    async with asyncio.timeout(PATIENCE):
+        await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     await asyncio.sleep(4)
     waited = peers.programs[0].output.count("have not applied a change")
     await first.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])

@@ -122,7 +122,7 @@ async def test_live_subscribers_go_on_while_redis_hangs(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGSTOP)
                 began = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
-                    for _ in range(8):
+                    for _ in range(16):
                         sent = event("load.made")
                         await client.send(sent)
                         while True:
@@ -130,8 +130,8 @@ async def test_live_subscribers_go_on_while_redis_hangs(tmp_path: Path) -> None:
                             if line.startswith("data:") and sent["id"] in line:
                                 assert '"incomplete":true' in line
                                 break
-                # With a wait for Redis before each it would be 40 s.
-                assert time.monotonic() - began < 20
+                # With a wait for Redis before each it would be 80 s.
+                assert time.monotonic() - began < 60
     finally:
         os.kill(pid, signal.SIGCONT)
         await program.stop()

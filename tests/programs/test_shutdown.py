@@ -35,8 +35,10 @@ def _config(receiver: Receiver, **server: Any) -> dict[str, Any]:
 
 
 async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) -> None:
-    receiver.delays["/slow"] = [2.0]
-    program = Program(tmp_path, _config(receiver))
+    receiver.holds["/slow"] = responds = asyncio.Event()
+    config = _config(receiver, drain_timeout="1m")
+    config["webhooks"]["slow"]["timeout"] = "1m"
+    program = Program(tmp_path, config)
     at = await program.start()
     sent = event("load.made")
     try:
@@ -45,7 +47,6 @@ async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) 
                 await socket.request(action="subscribe", stream="live")
                 await client.send(sent)
                 await receiver.until(2)
-                began = time.monotonic()
                 os.kill(program.pid, signal.SIGTERM)
                 connection = socket.connection
                 async with asyncio.timeout(PATIENCE):
@@ -58,9 +59,8 @@ async def test_the_gateway_drains_in_phases(tmp_path: Path, receiver: Receiver) 
                 refused = await client.send(event("load.made"), status=503)
                 assert "shutting down" in refused["detail"]
                 assert (await client.http.get("/healthz")).status_code == 200
+            responds.set()
             assert await program.ended() == 0
-            took = time.monotonic() - began
-            assert took > 1.5, "the slow attempt was not waited for"
         # The running attempt was finished and recorded: it is not repeated.
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
@@ -124,7 +124,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) 
             began = time.monotonic()
             os.kill(program.pid, signal.SIGTERM)
             assert await program.ended() == 130
-            assert time.monotonic() - began < 15, "it waited for the attempt"
+            assert time.monotonic() - began < 45, "it waited for the attempt"
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output

@@ -119,7 +119,7 @@ async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
         os.kill(pid, signal.SIGSTOP)
         try:
             await client.send(event("user.b", {"n": 1}, causationid=root["id"], subject="user/1"))
-            data = (await socket.next(timeout=20))["event"]["data"]
+            data = (await socket.next())["event"]["data"]
             assert not receiver.requests
         finally:
             os.kill(pid, signal.SIGCONT)

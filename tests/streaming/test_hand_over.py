@@ -14,6 +14,7 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.servers import EmbeddedServers
 from support.client import Client, Socket, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 
 EVENTS = 1_500
@@ -161,7 +162,7 @@ async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) 
                 await embedded.stop()
                 await asyncio.sleep(1)
                 await embedded.start()
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE):
                 await publishing
                 await asyncio.gather(*running)
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import time
 from typing import Any
 
 import pytest
@@ -356,6 +355,5 @@ async def test_idle_sockets_are_pinged(client: Client) -> None:
     # And the real one answers.
     async with client.websocket() as socket:
         await socket.request(action="ping")
-        began = time.monotonic()
-        await (await socket.connection.ping())
-        assert time.monotonic() - began < 20
+        async with asyncio.timeout(PATIENCE):
+            await (await socket.connection.ping())

@@ -59,11 +59,10 @@ async def test_invalid_responses(
     sender: HttpClient, script: list[bytes | float | None], error: ErrorType
 ) -> None:
     async with ScriptedServer(script).running() as url:
-        began = asyncio.get_running_loop().time()
-        result = await post(sender, url, timeout=0.5)
+        limit = 0.5 if error == ErrorType.RESPONSE_TIMEOUT else PATIENCE
+        result = await post(sender, url, timeout=limit)
         assert isinstance(result, Failure), result
         assert result.error_type == error
-        assert asyncio.get_running_loop().time() - began < 5
         assert sender.open_connections == 0
 
 
@@ -105,7 +104,9 @@ async def test_a_status_counts_whatever_follows_it(
     first = b"HTTP/1.1 %d Status\r\n" % status
     script = [first + rest[0] if isinstance(rest[0], bytes) else first, *rest[1:]]
     async with ScriptedServer(script).running() as url:
-        result = await post(sender, url, timeout=0.5)
+        # Only a body that does not end is cut by the timeout.
+        waits = any(isinstance(piece, float) for piece in script)
+        result = await post(sender, url, timeout=0.5 if waits else PATIENCE)
         assert isinstance(result, Response), result
         assert (result.status, result.truncated) == (status, True)
         assert result.body.startswith(body)
@@ -189,7 +190,7 @@ async def test_endless_responses_are_cut_in_limited_memory(
     async with ScriptedServer([first, *[more] * 5000], reads=False).running() as url:
         tracemalloc.start()
         try:
-            result = await post(sender, url, timeout=10)
+            result = await post(sender, url, timeout=PATIENCE)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -10,6 +10,7 @@ import msgspec
 
 from event_gateway.core.compliance.export import encode
 from support.exports import DAY, lines_of, message
+from support.patience import PATIENCE
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "compliance.md"
 
@@ -24,7 +25,7 @@ def _verified(directory: Path, lines: list[bytes]) -> subprocess.CompletedProces
     program.write_text(_block(r"```python\n(.*?)```"))
     file.write_bytes(b"\n".join(lines) + b"\n")
     return subprocess.run([sys.executable, "-I", "-S", str(program), str(file)], text=True,
-                          capture_output=True, check=False, timeout=60)  # fmt: skip
+                          capture_output=True, check=False, timeout=PATIENCE)  # fmt: skip
 
 
 def test_the_program_verifies_an_export_and_finds_changes(tmp_path: Path) -> None:
@@ -61,5 +62,5 @@ def test_openssl_checks_the_signature_of_an_anchor(tmp_path: Path) -> None:
             lines = [line.replace(b"retention: 3", b"retention: 4") for line in lines]
         (tmp_path / "audit.ndjson").write_bytes(b"\n".join(lines) + b"\n")
         result = subprocess.run(["bash", "-c", commands], cwd=tmp_path, text=True,
-                                capture_output=True, check=False, timeout=60)  # fmt: skip
+                                capture_output=True, check=False, timeout=PATIENCE)  # fmt: skip
         assert (result.returncode == 0) is right, result.stdout + result.stderr

@@ -6,6 +6,7 @@ from typing import Any, cast
 from event_gateway.streaming.feed import Feed
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.subscriber import Subscriber
+from support.patience import PATIENCE
 
 
 class _Lagging:
@@ -46,11 +47,11 @@ async def test_a_subscriber_that_falls_behind_while_its_reader_closes_gets_anoth
         await asyncio.sleep(0)
     del feed.live[subscriber.id]  # the feed has found its buffer full again
     hub._on_behind(feed, subscriber)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not feed.live:
             await asyncio.sleep(0)
     readers.closing.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while hub._readers:
             await asyncio.sleep(0)
     assert (readers.runs, list(feed.live)) == (2, [subscriber.id])

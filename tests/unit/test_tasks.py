@@ -9,6 +9,7 @@ from structlog.testing import LogCapture
 
 from event_gateway import tasks
 from event_gateway.tasks import Policy, Supervisor, TaskCrashed, TaskGroup, end, spawn
+from support.patience import PATIENCE
 
 
 class Work:
@@ -51,7 +52,7 @@ async def test_a_task_that_crashes_runs_again(error: BaseException | None, logs:
     supervisor = Supervisor(on_crash=crashes.append)
     work = Work(error, error)
     supervisor.start("sweep", work.run, about="here")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await work.works.wait()
     assert work.runs == 3
     assert crashes == ["sweep", "sweep"]
@@ -64,13 +65,13 @@ async def test_a_task_that_crashes_runs_again(error: BaseException | None, logs:
 
 
 async def test_a_task_is_healthy_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "STEADY", 0.2)
     supervisor = Supervisor()
     work = Work(ValueError("wrong"))
     supervisor.start("sweep", work.run)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not supervisor.degraded:
             await asyncio.sleep(0.001)
+        monkeypatch.setattr(tasks, "STEADY", 0.05)
         while supervisor.degraded:
             await asyncio.sleep(0.01)
     assert work.runs == 2
@@ -82,7 +83,7 @@ async def test_the_crash_of_a_required_task_ends_the_process() -> None:
     supervisor = Supervisor(on_fatal=fatal.append)
     work = Work(ValueError("wrong"))
     supervisor.start("writer", work.run, policy=Policy.END_PROCESS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not fatal:
             await asyncio.sleep(0.001)
     assert str(fatal[0]) == "the task writer crashed: ValueError('wrong')"
@@ -103,7 +104,7 @@ async def test_a_task_may_return_once_its_owner_allows_it() -> None:
     task = supervisor.start("router", work)
     supervisor.let_return(task)
     stopping.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await task
     assert not crashes
 
@@ -145,7 +146,7 @@ async def test_a_task_that_misses_a_cancellation_is_cancelled_again() -> None:
 
     task = Supervisor().start("stubborn", work)
     await works.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await end([task, None])
     assert missed == 3
     assert task.cancelled()
