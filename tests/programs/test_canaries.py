@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from standardwebhooks.webhooks import Webhook
@@ -51,6 +52,7 @@ def mutual(planted: PlantedSecrets) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.timeout(900)  # on a busy machine
 async def test_no_output_of_a_full_run_contains_a_secret(tmp_path: Path) -> None:
     planted = PlantedSecrets(tmp_path)
     canaries = planted.canaries
