@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from event_gateway.api.access.api_keys import ApiKeys
-from event_gateway.api.access.authenticator import Authenticator, AuthMethod
+from event_gateway.api.access.authenticator import Authenticator, CallerMethod
 from event_gateway.api.access.browser_tokens import BrowserTokens
 from event_gateway.api.access.caller_limits import CallerLimits
 from event_gateway.api.access.caller_request import CallerRequest, RawHeaders
@@ -70,7 +70,7 @@ def known_token() -> Callable[[], object]:
     return _check(_methods(tokens, new_value(new_id())), token, None)
 
 
-def _methods(tokens: JwtTokens, key: str) -> dict[str, AuthMethod]:
+def _methods(tokens: JwtTokens, key: str) -> dict[str, CallerMethod]:
     """The methods of a gateway in their order, up to the keys, of which there is one."""
     browser: Any = None  # the tokens that browsers use, of which there is none
     return {"browser_token": BrowserTokens(browser), "jwt": tokens, "api_key": ApiKeys(_ring(key))}
@@ -93,7 +93,7 @@ def _headers(credential: str) -> RawHeaders:
 
 
 def _check(
-    methods: dict[str, AuthMethod], credential: str, requests: int | None
+    methods: dict[str, CallerMethod], credential: str, requests: int | None
 ) -> Callable[[], object]:
     limits = CallerLimits(Metrics().http)
     limits.configure(failures=30, period=60.0, requests=requests, window=1.0)

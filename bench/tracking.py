@@ -35,7 +35,7 @@ from tracking_fill import ENDED, RUNNING, SHALLOW, fill, fill_dead_letters, fill
 from tracking_gateway import SLOW, Api, Gateway, Pinger
 
 from event_gateway.api.server.pages import cursor_of
-from event_gateway.lookup.deliveries import Position
+from event_gateway.lookup.deliveries import DeliveryPosition
 from event_gateway.state import scripts
 from event_gateway.state.keys import DEAD_LETTER_USERS, DEAD_LETTERS_IN_USE, DELIVERY, QUEUE
 
@@ -150,7 +150,9 @@ class Bench:
             rank = int(number * 0.8)
             ranked: Any = self.valkey.zrange(QUEUE.key(webhook), rank, rank, withscores=True)
             member, score = ranked[0]
-            far[webhook] = cursor_of(Position(True, f"{score:.0f}", webhook, member.decode()))
+            far[webhook] = cursor_of(
+                DeliveryPosition(True, f"{score:.0f}", webhook, member.decode())
+            )
 
         def listing(query: str) -> Call:
             return lambda w, n: ("GET", f"/v1/webhooks/{w}/deliveries{query}", None)
