@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.app.reload import FIXED
+
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCE = ROOT / "src" / "event_gateway"
@@ -69,6 +71,35 @@ def test_the_places_of_the_placeholder_are_listed() -> None:
     found = {path.relative_to(ROOT).as_posix() for path in texts
              if "your-org/" in path.read_text()}  # fmt: skip
     assert found == listed
+
+
+def test_the_page_of_background_tasks_has_all_of_them() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/reference/background-tasks.md").read_text(),
+                      re.MULTILINE)  # fmt: skip
+    listed = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    names = {name for path in SOURCE.rglob("*.py") for name in _tasks(path)}
+    names |= {"embedded-nats", "embedded-valkey"}  # whose names are put together
+    assert listed == names
+
+
+def test_the_page_of_reloads_names_what_needs_a_restart() -> None:
+    page = (ROOT / "docs/operations/reload.md").read_text()
+    row = next(line for line in page.splitlines() if "needs a restart;" in line)
+    assert set(re.findall(r"`([^`]+)`", row)) == {*FIXED, "server.tls"}
+
+
+def _tasks(path: Path) -> set[str]:
+    """The names of the tasks that a module gives to a supervisor."""
+    return {
+        call.args[0].value
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and (call.func.id if isinstance(call.func, ast.Name) else
+             call.func.attr if isinstance(call.func, ast.Attribute) else "") == "start"
+        and len(call.args) > 1
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }  # fmt: skip
 
 
 def _anchors(page: Path) -> set[str]:
