@@ -230,5 +230,5 @@ def _nats_url(given: str | None) -> str:
     directory = place().data_dir
     url = given or (directory and endpoints_in(directory).get("nats"))
     if not url:
-        fail("--nats: no gateway runs here: give --nats-url", 2)
+        fail("--nats: where is NATS? Give --nats-url, or the --data-dir of a gateway here", 2)
     return str(url)

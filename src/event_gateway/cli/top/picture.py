@@ -10,6 +10,7 @@ from rich.text import Text
 
 from event_gateway.cli.client.output import printable
 from event_gateway.cli.top.figures import Figures, StreamFigures, WebhookFigures
+from event_gateway.core.text.count import count_of
 
 BARS = "▁▂▃▄▅▆▇█"
 MAX_BOTTOM = 12  # rows of streams and alerts
@@ -92,7 +93,8 @@ def _line(*parts: str | Text | tuple[str, str]) -> Text:
 
 def _head(view: View, width: int, *, live: bool) -> list[Text]:
     figures = view.figures
-    processes = "" if figures.processes is None else f"{figures.processes} processes   "
+    count = figures.processes
+    processes = "" if count is None else f"{count_of(count, 'process')}   "
     right = f"{processes}{time.strftime('%H:%M:%S')}{'   q quits' if live else ''}"
     name = f" Event Gateway {figures.version}"
     room = width - len(name) - len(right) - 4
