@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
 
     # -- what an exchange calls
 
-    def wants_body(self, exchange: Exchange) -> None:
+    def wants_body(self) -> None:
         """The application waits for more of the body, or for the client to go away."""
         if not self._pipeline:
             self.wire.resume_reading()

@@ -42,7 +42,7 @@ class ExchangeOwner(Protocol):
 
     default_headers: list[Header]
 
-    def wants_body(self, exchange: "Exchange") -> None:
+    def wants_body(self) -> None:
         """The application waits for more of the body."""
 
     def finished(self, exchange: "Exchange") -> None:
@@ -187,7 +187,7 @@ class Exchange:
             if not self.received:
                 self._wire.write(_CONTINUE)
         while not (self._news or self.ended or self.disconnected):
-            self._connection.wants_body(self)
+            self._connection.wants_body()
             self._waiter = self._loop.create_future()
             await self._waiter
         if self.ended or self.disconnected:

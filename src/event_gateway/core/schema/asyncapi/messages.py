@@ -66,13 +66,13 @@ def _entries(document: Document) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
             except Skip as skip:
                 yield at, skip, ()
                 continue
-            yield from of_version(document, str(key), mapping(channel), at)
+            yield from of_version(str(key), mapping(channel), at)
     for key, value in mapping(components.get("messages")).items():
         yield f"/components/messages/{token(key)}", value, ()
 
 
 def _entries_in_v2(
-    document: Document, key: str, channel: dict[str, Any], at: str
+    key: str, channel: dict[str, Any], at: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for action in ("publish", "subscribe"):
         message = mapping(channel.get(action)).get("message")
@@ -85,7 +85,7 @@ def _entries_in_v2(
 
 
 def _entries_in_v3(
-    document: Document, key: str, channel: dict[str, Any], at: str
+    key: str, channel: dict[str, Any], at: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     by_name = mapping(channel.get("messages"))
     names = (text(channel.get("address")), key) if len(by_name) == 1 else ()
