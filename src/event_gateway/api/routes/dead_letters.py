@@ -1,4 +1,4 @@
-"""``/v1/dead-letters``: lists, replays and deletes dead letters."""
+"""``/v1/dead-letters``: lists and replays dead letters."""
 
 import itertools
 import time
@@ -17,12 +17,10 @@ from event_gateway.api.answers.common import Page
 from event_gateway.api.answers.deliveries import (
     DeadLetterAnswer,
     ListedDeadLetter,
-    Purged,
     ReplayAnswer,
 )
 from event_gateway.api.openapi.described import LOCATION, SchemaOf, answers
 from event_gateway.api.routes.dead_letter_selection import (
-    SCAN,
     DeadLetterFilter,
     DeadLetterSelection,
     checked_webhook,
@@ -52,7 +50,6 @@ from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
-from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.core.webhook.replay import Replay
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.replays import new_id
@@ -121,7 +118,7 @@ async def list_dead_letters(
     )
     replayed = await _replayed_at(parts, dead_letters)
     items = [
-        _shown(stored, replayed_at)
+        shown(stored, replayed_at)
         for stored, replayed_at in zip(dead_letters, replayed, strict=True)
     ]
     following = cursor_of(None if before is None else _Before(before))
@@ -139,13 +136,13 @@ async def show_dead_letter(parts: Parts, caller: ReadsDeliveries, letter_id: Seq
     if stored is None or not parts.selection.may_see(caller, stored):
         raise Problem(404, f"there is no dead letter {letter_id}")
     (replayed_at,) = await _replayed_at(parts, [stored])
-    shown = _shown(stored, replayed_at) | {
+    answer = shown(stored, replayed_at) | {
         "attempts": stored.body.attempts,
         "webhook": stored.body.webhook,
         # Raw: some JSON, such as huge numbers, does not survive decoding to Python values.
         "event": msgspec.Raw(to_structured(stored.event)),
     }
-    return Response(msgspec.json.encode(shown), media_type="application/json")
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @router.post(
@@ -195,82 +192,6 @@ async def replay_dead_letters(
     return await begin(parts.replays, caller, replay, response, call)
 
 
-@router.delete("/{letter_id:seq}", status_code=204, responses=answers(None, 204, 409))
-async def delete_dead_letter(
-    parts: Parts,
-    caller: ManagesDeliveries,
-    call: Annotated[Call, audited("dead-letters.delete", "dead-letter/{letter_id}")],
-    letter_id: SeqPath,
-) -> None:
-    """Deletes one dead letter. 409 while it is being replayed, as a delivery may still need it."""
-    stored = await parts.dead_letters.read(letter_id)
-    if is_narrowed(caller) and (stored is None or not parts.selection.may_see(caller, stored)):
-        raise Problem(404, f"there is no dead letter {letter_id}")
-    if stored is not None and await _needed(parts, stored):
-        raise Problem(409, f"the dead letter {letter_id} is being replayed")
-    if stored is not None:
-        call.about(before=_shown(stored, None))
-    if not await parts.dead_letters.delete(letter_id):
-        raise Problem(404, f"there is no dead letter {letter_id}")
-
-
-@router.delete("", responses=answers(Purged, 200, 409))
-async def purge_dead_letters(
-    parts: Parts,
-    caller: ManagesDeliveries,
-    call: Annotated[Call, audited("dead-letters.purge", "dead-letter")],
-    webhook: str | None = None,
-    type: str | None = Query(None, description="A pattern of the event's type."),
-    reason: str | None = None,
-    since: str | None = None,
-    until: str | None = Query(None, description="RFC 3339: dead-lettered before this time."),
-    all: bool = Query(False, description="All dead letters; needed if there is no filter."),
-    dry_run: bool = Query(False, description="Only count."),
-    cursor: str | None = None,
-) -> dict[str, Any]:
-    """Deletes dead letters by a filter. If ``next`` is not null, repeat the request with it as
-    ``cursor`` to go on.
-
-    409 while some of the webhook's dead letters are being replayed, as deliveries may still need
-    them.
-    """
-    filters = filter_of(webhook, type, reason, since, until)
-    if all != (filters == DeadLetterFilter(None, None, None, None, None)):
-        raise InvalidDefinition(
-            "all", "name a webhook, a type, a reason or a time, or give all=true"
-        )
-    from_id = read_cursor(cursor, LetterId)
-    narrowed = is_narrowed(caller)
-    if not dry_run and not narrowed:
-        await _check_unused(parts, webhook)
-    last = await parts.dead_letters.last_position()
-    if type is None and reason is None and since is None and not narrowed:
-        before = (
-            last + 1
-            if filters.until is None
-            else await parts.selection.first_since(filters.until, last)
-        )
-        count = await parts.selection.count_before(webhook, before)
-        if not dry_run:
-            count = await parts.dead_letters.purge(webhook_id=webhook, before=before)
-        _purged(call, filters, count, dry_run=dry_run)
-        return {"purged": count, "dry_run": dry_run, "next": None}
-    dead_letters, next_id = await parts.selection.select(
-        caller, filters, from_id=from_id, limit=SCAN
-    )
-    count = len(dead_letters)
-    if not dry_run:
-        for webhook_id in {_webhook_id(stored) for stored in dead_letters} if narrowed else ():
-            await _check_unused(parts, webhook_id)
-        count = await parts.dead_letters.delete_all([stored.position for stored in dead_letters])
-    _purged(call, filters, count, dry_run=dry_run)
-    return {"purged": count, "dry_run": dry_run, "next": cursor_of(next_id)}
-
-
-def _purged(call: Call, filters: DeadLetterFilter, count: int, *, dry_run: bool) -> None:
-    call.about(after=msgspec.to_builtins(filters) | {"purged": count, "dry_run": dry_run})
-
-
 async def _count(parts: DeadLetterParts, filters: DeadLetterFilter) -> Total:
     """How many dead letters pass a filter, where that is known without reading them."""
     if filters.type is not None or filters.reason is not None:
@@ -280,40 +201,25 @@ async def _count(parts: DeadLetterParts, filters: DeadLetterFilter) -> Total:
     return Total(await parts.selection.count(filters))
 
 
-async def _check_unused(parts: DeadLetterParts, webhook: str | None) -> None:
-    """Raises a Problem if dead letters (of a webhook) are being replayed."""
-    leased = await parts.runs.dead_letter_in_use(webhook)
-    if leased is not None:
-        raise Problem(409, f"dead letters are being replayed, {leased} among them: wait until they "
-                           "are delivered, or cancel these deliveries")  # fmt: skip
-
-
-async def _needed(parts: DeadLetterParts, stored: StoredDeadLetter) -> bool:
-    """Whether a delivery that has not ended replays this dead letter."""
-    event = stored.event
-    record = await parts.ledger.read(stored.body.webhook_id, event.id, event.source)
-    return (
-        record is not None and record.dead_letter == stored.position and record.status not in FINAL
-    )
-
-
 async def _replayed_at(
     parts: DeadLetterParts, dead_letters: Sequence[StoredDeadLetter]
 ) -> list[float | None]:
     """When each was replayed last, in seconds since the epoch; None if it was not."""
     replayed: dict[int, float | None] = {}
-    by_webhook = sorted(dead_letters, key=_webhook_id)
-    for webhook_id, group in itertools.groupby(by_webhook, key=_webhook_id):
+    by_webhook = sorted(dead_letters, key=webhook_id_of)
+    for webhook_id, group in itertools.groupby(by_webhook, key=webhook_id_of):
         ids = [stored.position for stored in group]
         replayed.update(zip(ids, await parts.runs.last_used(webhook_id, ids), strict=True))
     return [replayed[stored.position] for stored in dead_letters]
 
 
-def _webhook_id(stored: StoredDeadLetter) -> str:
+def webhook_id_of(stored: StoredDeadLetter) -> str:
+    """The webhook whose delivery it was."""
     return stored.body.webhook_id
 
 
-def _shown(stored: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
+def shown(stored: StoredDeadLetter, replayed_at: float | None) -> dict[str, Any]:
+    """A dead letter as a list has it."""
     body, event = stored.body, stored.event
     last = body.attempts[-1] if body.attempts else None
     return {

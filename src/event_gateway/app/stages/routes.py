@@ -11,6 +11,7 @@ from event_gateway.api.routes import (
     caller,
     compliance,
     configuration,
+    dead_letter_deletion,
     dead_letters,
     deliveries,
     event_lists,
@@ -216,7 +217,7 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
     repair_parts = repair.RepairParts(repair=stages.routing.repair)
     return [
         RouteGroup(delivery_parts, (bulk_deliveries.router, deliveries.router)),
-        RouteGroup(dead_letter_parts, (dead_letters.router,)),
+        RouteGroup(dead_letter_parts, (dead_letters.router, dead_letter_deletion.router)),
         RouteGroup(replay_parts, (replays.router,)),
         RouteGroup(repair_parts, (repair.router,)),
     ]
