@@ -144,7 +144,8 @@ def test_runbooks_exist() -> None:
     for board in FILES.values():
         urls += re.findall(r'"url": "(https://[^"]+)"', json.dumps(board.json()))
     for url in urls:
-        path = FOLDER.parents[2] / urlsplit(url).path.partition("/event-gateway/")[2]
+        inner = re.sub(r".*/event-gateway/(?:(?:blob|tree)/[^/]+/)?", "", urlsplit(url).path)
+        path = FOLDER.parents[2] / inner
         fragment = urlsplit(url).fragment
         assert not fragment or fragment in _anchors(path.read_text()), url
         assert path.exists(), url

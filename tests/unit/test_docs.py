@@ -70,7 +70,7 @@ def test_the_places_of_the_placeholder_are_listed() -> None:
               and not path.is_symlink() and not path.parent.is_symlink()]  # fmt: skip
     found = {path.relative_to(ROOT).as_posix() for path in texts
              if "your-org/" in path.read_text()}  # fmt: skip
-    assert found == listed
+    assert found in (listed, set())  # who has replaced it has replaced it everywhere
 
 
 def test_the_page_of_background_tasks_has_all_of_them() -> None:
