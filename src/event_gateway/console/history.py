@@ -19,6 +19,7 @@ RANGES = {
 # A webhook has points of five minutes, for a day.
 WEBHOOK_RANGES = {"1h": (3600, "5m"), "6h": (6 * 3600, "5m"), "24h": (86400, "15m")}
 BAD = ("failed_attempts", "dead_letters")  # series of what must not be
+LEAST = 12  # points of a chart of what has just begun
 HEIGHT, BAR, GAP = 28, 3, 1  # of a small chart
 
 
@@ -32,22 +33,32 @@ def as_chart(
     history: Mapping[str, Any], series: Mapping[str, str], *, rate: bool = False
 ) -> dict[str, Any]:
     """What ``charts.js`` draws. ``series``: members of the history by label; ``rate``: counts are
-    shown per second."""
+    shown per second. The chart begins with the history, so that a new gateway has more than a dot
+    at its edge."""
     start, step = datetime.fromisoformat(history["since"]).timestamp(), history["step_seconds"]
-    covered = history["covered_seconds"]
+    covered, first = history["covered_seconds"], _beginning(history["series"])
     return {
-        "time": [start + step * number for number in range(len(covered))],
+        "time": [start + step * number for number in range(first, len(covered))],
         "series": [
             {
                 "label": label,
                 "bad": name in BAD,
-                "values": _rates(history["series"][name], covered)
-                if rate
-                else history["series"][name],
+                "values": (
+                    _rates(history["series"][name], covered) if rate else history["series"][name]
+                )[first:],
             }
             for label, name in series.items()
         ],
     }
+
+
+def _beginning(series: Mapping[str, Sequence[float | None]]) -> int:
+    """The first point of which anything is known, or an earlier one where few would be left."""
+    points = list(zip(*series.values(), strict=True))
+    known = (
+        number for number, point in enumerate(points) if any(each is not None for each in point)
+    )
+    return max(0, min(next(known, 0), len(points) - LEAST))
 
 
 def _rates(counts: Sequence[float | None], covered: Sequence[int]) -> list[float | None]:
