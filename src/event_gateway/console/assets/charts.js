@@ -57,7 +57,7 @@ async function draw(figure) {
   const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
   const moment = (seconds, format) => format.format(new Date(seconds * 1000));
-  const times = (_, ticks, __, ___, step) => ticks.map((at) => moment(at, step >= 43200 ? day : hour));
+  const times = (_, ticks, __, ___, step) => ticks.map((at) => moment(at, step >= 43200 ? day : step < 60 ? clock : hour));
   const range = figure.dataset.unit === "percent" ? [0, 1.02] : null;
   const axis = { stroke: colour("--soft"), grid, ticks: { show: false }, font: "12px system-ui" };
   drawn.get(figure)?.destroy();
@@ -68,7 +68,7 @@ async function draw(figure) {
     cursor: { y: false, points: { size: 6 } },
     legend: { live: true, markers: { width: 0, fill: (_, index) => stroke(answer.series[index - 1], index - 1) } },
     scales: { y: { range: (_, low, high) => range ?? [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, size: 28, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, size: 28, space: 64, values: times }, { ...axis, size: 62, values: (_, ticks) => ticks.map(format) }],
     series: [
       {
         label: "",
