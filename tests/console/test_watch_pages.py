@@ -67,7 +67,7 @@ async def test_an_alert_is_silenced(tmp_path: Path, chromium: Browser, receiver:
         await page.get_by_role("button", name="Silence", exact=True).click()
         await shown.until("Alerts webhook down of down are silent.")
         await shown.until("It is being <b>moved</b>")
-        await row.get_by_text("silent until").wait_for()
+        await row.get_by_text("silent, ends").wait_for()
         await page.get_by_role("button", name="End it").click()
         await shown.until("The silence has ended.")
         await shown.until("No alert is silent.")
