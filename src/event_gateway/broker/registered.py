@@ -32,6 +32,7 @@ from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.core.webhook.renaming import MAX_FORMER
+from event_gateway.core.webhook.shared_parts import share_parts
 from event_gateway.core.webhook.webhook import Webhook
 
 T = TypeVar("T")
@@ -183,7 +184,9 @@ class Registered:
         """
         kind, _, name = key.partition(".")
         if kind == "webhook":
-            webhook = None if data is None else decode(key, data, StoredWebhook).webhook
+            webhook = None
+            if data is not None:
+                webhook = share_parts(decode(key, data, StoredWebhook).webhook)
             _check_name(name, None if webhook is None else webhook.id)
             self._set_webhook(name, None if webhook is None else webhook.counted_in(self.logs))
         elif kind == "stream":

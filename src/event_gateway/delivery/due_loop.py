@@ -158,7 +158,10 @@ class DueLoop:
             self._signal.due_in(GATHER)  # to learn when their rate limits allow more
         await self._handover.hand_over(deliveries)
         for lane, request in requests:
-            if leased[request.webhook_id] >= request.count and self._dispatcher.room(lane):
+            # A healthy lane has the next ones requested once half of its backlog is free, as each
+            # attempt that ends does: else a queue that drains is read a few at a time.
+            wants = self._dispatcher.room(lane) if lane.paced else lane.needs_refill
+            if leased[request.webhook_id] >= request.count and wants:
                 self._signal.request_deliveries(lane)
 
     def _requests(self) -> list[tuple[Lane, LeaseRequest]]:
