@@ -169,6 +169,43 @@ def test_the_path_of_a_url_is_sent_as_it_is_written(url: str, path: str) -> None
     assert parse_target(url).path == path
 
 
+async def test_nothing_wakes_up_for_requests_that_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sweeps = 0
+    sweep = HttpClient._sweep
+
+    def counted(client: HttpClient) -> None:
+        nonlocal sweeps
+        sweeps += 1
+        sweep(client)
+
+    monkeypatch.setattr(HttpClient, "_sweep", counted)
+    client = HttpClient(EgressGuard(["127.0.0.0/8"]), idle_timeout=60.0)
+    async with serving(answering(OK)) as url:
+        for _ in range(20):
+            assert isinstance(await post(client, url, timeout=60.0), Response)
+            await asyncio.sleep(0.01)
+    await client.close()
+    assert not sweeps
+
+
+async def test_an_idle_connection_is_closed_though_nothing_else_happens() -> None:
+    closed = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        closed.set()
+
+    client = HttpClient(EgressGuard(["127.0.0.0/8"]), idle_timeout=0.2)
+    async with serving(handler) as url:
+        assert isinstance(await post(client, url, timeout=60.0), Response)
+        async with asyncio.timeout(PATIENCE):
+            await closed.wait()
+    assert client.open_connections == 0
+    await client.close()
+
+
 async def test_a_silent_server_and_a_missing_one(sender: HttpClient) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
