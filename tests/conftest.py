@@ -35,6 +35,7 @@ from support.optional import check_required, leave_out, left_out
 from support.order import folder_of, mark_and_order
 from support.peers import Peers
 from support.receiver import Receiver, receiving
+from support.warm_workers import fork_workers
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
 configure_logs(LogSettings())
@@ -48,9 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Marks the run, before xdist starts its workers."""
     worker = hasattr(config, "workerinput")
     config.stash[_leftovers] = Leftovers(worker=worker)
-    if not worker:
+    if not (worker or config.option.collectonly):
         check_required()
         offer_interpreter()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Has the workers forked from one process that has imported the tests."""
+    fork_workers(config, specs)
 
 
 @pytest.hookimpl(wrapper=True)

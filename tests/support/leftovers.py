@@ -11,11 +11,13 @@ import signal
 import time
 from pathlib import Path
 
-from support import gateway_process
+from support import gateway_process, warm_workers
 
 RUN = "TEST_RUN_ID"  # in the environment of all processes that a run starts
 TEST = "PYTEST_CURRENT_TEST"  # pytest sets it while a test runs
 GRACE = 15.0  # seconds for processes to end
+# Parts of the command lines of the warm interpreter, and of xdist's workers.
+OF_THE_RUN = (str(gateway_process.SCRIPT), warm_workers.MODULE, "exec(eval(sys.stdin")
 
 
 class Leftovers:
@@ -64,13 +66,20 @@ class Leftovers:
 
 
 def _children() -> list[str]:
-    """The running children of this process, without the warm interpreter and xdist's workers."""
+    """The running children of this process, without those of the test run itself."""
     children = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
             command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            own = str(gateway_process.SCRIPT) in command or "exec(eval(sys.stdin" in command
+            own = any(
+                text in command
+                for text in (
+                    str(gateway_process.SCRIPT),
+                    warm_workers.MODULE,
+                    "exec(eval(sys.stdin",
+                )
+            )
             if int(parent) == os.getpid() and state != "Z" and not own:
                 children.append(f"{path.name} {command[:200]}")
     return children

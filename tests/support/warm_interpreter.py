@@ -36,8 +36,8 @@ PR_SET_PDEATHSIG = 1
 IMPORTED_LATE = ("client.gateway_client", "client.live_events", "process.serve")
 
 
-def _become(request: dict[str, Any], streams: list[int]) -> list[str]:
-    """Sets up the forked process as ``python -m event_gateway`` would be."""
+def become(request: dict[str, Any], streams: list[int]) -> list[str]:
+    """Sets up the forked process as a new one would be; returns its arguments."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -68,11 +68,11 @@ def _run(connections: socket.socket) -> None:
     for place in COMMANDS.values():
         importlib.import_module(f"event_gateway.cli.commands.{place.partition('.')[0]}")
     gc.freeze()
-    requests = _connection(connections)
+    requests = connection_of(connections)
     request = forked(requests)
     if request is not None:
         message, streams = request
-        argv = _become(json.loads(message), streams)
+        argv = become(json.loads(message), streams)
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(line_buffering=os.isatty(1))
         package = importlib.import_module("event_gateway")
@@ -84,7 +84,7 @@ def _run(connections: socket.socket) -> None:
             raise
 
 
-def _connection(connections: socket.socket) -> socket.socket:
+def connection_of(connections: socket.socket) -> socket.socket:
     """Forks a process for each connection, for ever; in such a process, returns its connection."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for these processes
     while True:
