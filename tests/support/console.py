@@ -97,9 +97,10 @@ class Tab:
 
     async def check_accessible(self) -> None:
         """Fails for what axe finds on the page, and for a page wider than the screen."""
+        if not await self.page.evaluate("'axe' in window"):  # loaded before, as another screen
+            await self.page.evaluate(f"() => {{ {AXE.read_text()} }}")
         found = await self.page.evaluate(
-            f"async () => {{ {AXE.read_text()}\n"
-            f"const rules = {json.dumps(_RULES)};"
+            f"async () => {{ const rules = {json.dumps(_RULES)};"
             "const result = await axe.run({runOnly: rules, resultTypes: ['violations']});"
             "return result.violations.map(v => ({id: v.id, help: v.help,"
             " nodes: v.nodes.map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)})); }"
