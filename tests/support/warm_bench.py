@@ -28,7 +28,9 @@ class Popen(subprocess.Popen[Any]):
                 nothing.fileno(), settings["stdout"].fileno(), settings["stderr"].fileno()
             )  # fmt: skip
             environ = dict(settings.get("env") or os.environ)
-            return GatewayProcess(command[len(GATEWAY) :], streams, environ=environ)
+            # The console, which is not measured, would be another interpreter.
+            words = [*command[len(GATEWAY) :], "--no-console"]
+            return GatewayProcess(words, streams, environ=environ)
 
 
 def main() -> None:
