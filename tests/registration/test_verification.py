@@ -18,7 +18,7 @@ from event_gateway.state.keys import GATES, RATE
 from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
-from support.peers import Peers
+from support.peers import Peers, until_acquainted
 from support.program import LOOPBACK, Program
 from support.receiver import OptionsAnswer, Receiver, allows
 
@@ -427,7 +427,7 @@ async def test_one_process_sends_handshakes_and_another_takes_over(
     peers: Peers, stack: contextlib.AsyncExitStack, receiver: Receiver
 ) -> None:
     single, other = await peers.start(stack, {}, {})
-    await asyncio.sleep(1.5)  # until both processes know each other
+    await until_acquainted(single, other)
     await single.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     await receiver.until_options(3)
     gaps = [

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from support.client import Client, connected
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 
 
@@ -33,3 +34,11 @@ class Peers:
             await stack.enter_async_context(connected(endpoint["http"], nats_url, endpoint["key"]))
             for endpoint in endpoints
         ]
+
+
+async def until_acquainted(*clients: Client) -> None:
+    """Returns once each of these gateways knows of all others."""
+    async with asyncio.timeout(PATIENCE):
+        for client in clients:
+            while (await client.http.get("/v1/overview")).json()["processes"] < len(clients):
+                await asyncio.sleep(0.05)
