@@ -330,16 +330,16 @@ WRONG_COMMANDS: list[tuple[list[str], int, str]] = [
     (["deliveries", "show", "none", "x"], 1, "no delivery of x to none"),
     (["deliveries", "retry", "none", "x"], 1, "none"),
     (["dead-letters", "list", "--since", "2026-05-04T03:02:01"], 2, "--since: "),
-    (["dead-letters", "list", "--type", "a..b"], 1, "type"),
-    (["dead-letters", "list", "--webhook", "a b"], 1, "webhook"),
+    (["dead-letters", "list", "--type", "a..b"], 2, "type"),
+    (["dead-letters", "list", "--webhook", "a b"], 2, "webhook"),
     (["dead-letters", "show", "1"], 1, "there is no dead letter 1"),
     (["dead-letters", "replay"], 2, "--webhook"),
     (["dead-letters", "replay", "1", "--all"], 2, "--all"),
     (["dead-letters", "replay", "--all", "--until", "1x"], 2, "--until: "),
-    (["dead-letters", "replay", "--type", "a..b", "--yes"], 1, "types[0]"),
+    (["dead-letters", "replay", "--type", "a..b", "--yes"], 2, "types[0]"),
     (["dead-letters", "purge", "--yes"], 2, "--all"),
     (["dead-letters", "purge", "1", "--since", "1h", "--yes"], 2, "--all"),
-    (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 1, "webhook"),
+    (["dead-letters", "purge", "--webhook", "a.>", "--yes"], 2, "webhook"),
 ]
 
 
