@@ -57,6 +57,7 @@ PATHS = (
 )
 
 
+@pytest.mark.timeout(900)  # on a busy machine
 async def test_every_page_is_accessible(
     tmp_path: Path, chromium: Browser, receiver: Receiver
 ) -> None:
