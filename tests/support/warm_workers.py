@@ -7,6 +7,7 @@ call of :mod:`support.forked_command`, with which xdist starts its workers.
 """
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import json
@@ -39,11 +40,12 @@ def fork_workers(config: "pytest.Config", specs: "list[execnet.XSpec]") -> None:
     listener.bind(f"\0{address}")
     listener.listen(64)
     arguments = [str(each) for each in config.invocation_params.args]
+    paths = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     with listener:
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(listener.fileno()), *arguments],
             pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": str(TESTS)}, cwd=config.invocation_params.dir,
+            env=os.environ | {"PYTHONPATH": paths}, cwd=config.invocation_params.dir,
         )  # fmt: skip
     atexit.register(_end, process)
     forked = TESTS / "support" / "forked_command.py"
@@ -62,8 +64,10 @@ def _run(connections: socket.socket, arguments: list[str]) -> None:
     from event_gateway.cli.process.forks import forked
     from support.warm_interpreter import become, connection_of
 
-    # What it prints, the workers print again.
-    pytest.main([*arguments, "-n0", "--collect-only", "-qq"])
+    # What is wrong with the arguments or the tests, the run itself tells. A worker imports whatever
+    # is missing afterwards.
+    with contextlib.suppress(Exception, SystemExit):
+        pytest.main([*arguments, "-n0", "--collect-only", "-qq"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the workers
     gc.disable()  # as the head of conftest.py does in a process of its own
     gc.freeze()
