@@ -4,7 +4,7 @@ import base64
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -17,8 +17,9 @@ from event_gateway.cli.client.listing import Columns, print_list
 from event_gateway.cli.client.options import JsonOption, KeyOption, LimitOption, UrlOption
 from event_gateway.cli.client.output import Line, fail, fields, print_answer
 from event_gateway.cli.client.requests import call, quoted
-from event_gateway.core.compliance.anchor import Anchor
-from event_gateway.core.compliance.verification import Verification
+
+if TYPE_CHECKING:
+    from event_gateway.core.compliance.anchor import Anchor
 
 NameArgument = Annotated[
     str, typer.Argument(help="The stream's name.", autocompletion=complete_streams)
@@ -53,6 +54,9 @@ def verify(
 ) -> None:  # fmt: skip
     """Check that no message of a compliance stream was changed, removed, inserted or moved, and
     that its chain was not written anew. Ends with 1 if something is wrong."""
+    # It loads what checks signatures, which the help of all commands does not need.
+    from event_gateway.core.compliance.verification import Verification
+
     keys, total, chain = list(public_key or ()), None, None
     if file is None:
         chain = call(url, key, "GET", f"/v1/streams/{quoted(stream)}/chain")
@@ -162,8 +166,10 @@ def redact(
     )
 
 
-def _anchors_in(file: Path) -> Iterator[Anchor]:
+def _anchors_in(file: Path) -> Iterator["Anchor"]:
     """The anchors in a file: a JSON array, or lines with an anchor or a stream.anchored event."""
+    from event_gateway.core.compliance.anchor import Anchor
+
     try:
         if file.stat().st_size > MAX_ANCHORS:
             fail(f"{file}: it is larger than 64 MiB", 2)
