@@ -33,7 +33,7 @@ MODULE = "support.warm_workers"
 def fork_workers(config: "pytest.Config", specs: "list[execnet.XSpec]") -> None:
     """Has the workers of these specifications forked, unless their coverage is measured, of which
     imports are a part."""
-    if config.getoption("cov_source", None) or "CORE_COVERAGE" in os.environ:
+    if config.getoption("cov_source", None):
         return
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     address = f"event-gateway-workers-{secrets.token_hex(8)}"
