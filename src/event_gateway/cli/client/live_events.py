@@ -96,7 +96,7 @@ async def _frames(gateway: FoundGateway, request: dict[str, Any]) -> AsyncIterat
                         typer.echo(_missed(frame), err=True)
                     elif kind in ("error", "unsubscribed"):
                         if frame.get("code") != "unavailable":
-                            fail(frame["detail"])
+                            fail(frame["detail"], 2 if frame.get("code") == "invalid" else 1)
                         break
         except websockets.ConnectionClosed as closed:
             if closed.rcvd is not None and closed.rcvd.code in FINAL_CODES:
