@@ -246,6 +246,7 @@ async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     # So has one that has been read for as long as it may.
     monkeypatch.setattr(stream_reader, "PASSAGE", 10)
     monkeypatch.setattr(listing, "LONGEST", 0.0)
+    monkeypatch.setattr(listing, "GRACE", PATIENCE)
     page = await get(client, "", limit=1000)
     assert (len(page["items"]), page["read"]) == (10, 10)
     assert "events that were received before" in page["note"]
@@ -284,6 +285,7 @@ async def test_several_streams_share_what_a_page_may_read(
         assert (whole["read"], whole["next"], len(whole["items"])) == (120, None, 120)
         # Each page reads a passage of each stream, and goes on.
         monkeypatch.setattr(listing, "LONGEST", 0.0)
+        monkeypatch.setattr(listing, "GRACE", PATIENCE)
         query: dict[str, Any] = {"limit": 1000}
         found: list[str] = []
         pages = 0

@@ -23,7 +23,7 @@ from event_gateway.state.event_index import EventIndex
 
 MAX_READ = 20_000  # messages that one page may read
 LONGEST = 2.0  # seconds for which a page is read
-GRACE = 1.0  # seconds more, in which a step that has begun may end
+GRACE = 3.0  # seconds more, in which a step that has begun may end: a busy machine is no failure
 COUNTING = 0.25  # seconds for the total of a page whose time is over
 MAX_BYTES = 8 * 1024 * 1024  # of the events on a page
 
