@@ -118,9 +118,10 @@ class HttpClient:
             connection = idle.pop()
             self._oldest.pop(connection, None)
             if connection.reusable:
-                exchange.deadline = loop.time() + timeout
+                now = loop.time()
+                exchange.deadline = now + timeout
                 exchange.may_retry = True
-                self._begin(connection, exchange)
+                self._begin(connection, exchange, now)
                 return
         self._dialer.dial(exchange)
 
@@ -154,13 +155,15 @@ class HttpClient:
 
     def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
         connection.generation = exchange.generation
-        connection.opened_at = asyncio.get_running_loop().time()
-        self._begin(connection, exchange)
+        connection.opened_at = now = asyncio.get_running_loop().time()
+        self._begin(connection, exchange, now)
 
-    def _begin(self, connection: HttpConnection, exchange: Exchange) -> None:
+    def _begin(self, connection: HttpConnection, exchange: Exchange, now: float) -> None:
         self._busy.add(connection)
-        if exchange.deadline < self._sweep_at:
-            self._sweep_by(exchange.deadline)
+        # The head of the response moves the deadline forward, at the most to here.
+        first = min(exchange.deadline, now + self._body_timeout)
+        if first < self._sweep_at:
+            self._sweep_by(first)
         connection.send(exchange)
 
     def _finished(
@@ -242,7 +245,7 @@ class HttpClient:
                     following = min(following, connection.exchange.deadline)
         for connection in expired[:EXPIRED_PER_TURN]:
             connection.expire()
-        if self._busy:  # the head of a response moves its deadline forward
+        if self._busy:  # see `_begin`
             following = max(min(following, now + self._body_timeout), now + SWEEP)
         if self._oldest:
             idle_until = next(iter(self._oldest)).idle_since + self._idle_timeout
