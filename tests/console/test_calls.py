@@ -40,7 +40,7 @@ CALLS = {
     "/rejected": 2,
     "/audit-log": 2,
     "/keys": 2,
-    "/secrets": 3,
+    "/secrets": 2,
     "/system": 2,
     "/system/configuration": 2,
 }
