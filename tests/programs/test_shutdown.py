@@ -7,15 +7,18 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from event_gateway.app import gateway as app
+from event_gateway.app.gateway import Gateway
 from event_gateway.app.stages.routing import Routing
+from event_gateway.cli.process.reload import Reloading
 from event_gateway.cli.process.serve import Running
+from event_gateway.cli.process.signals import Ending
 from support.client import connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -179,6 +182,46 @@ async def test_a_process_whose_event_loop_does_not_go_on_ends_all_the_same(tmp_p
     async with asyncio.timeout(PATIENCE):
         _, said = await process.communicate()
     assert (process.returncode, b"has not ended in time" in said) == (1, True), said
+
+
+async def test_a_reload_changes_how_long_a_process_may_take_to_end(tmp_path: Path) -> None:
+    class Reloaded:
+        async def reload(self, *_config: Any, **_options: Any) -> None: ...
+
+    file, ending = tmp_path / "gateway.yaml", Ending(20.0)
+    reloading = Reloading(file, cast(Gateway, Reloaded()), ending)
+    file.write_text("server: {drain_timeout: 90s}")
+    await reloading._reload(dry_run=True)
+    assert ending.drain_timeout == 20.0
+    await reloading._reload()
+    assert ending.drain_timeout == 90.0
+
+
+async def test_the_time_to_end_is_that_of_the_latest_reload(tmp_path: Path) -> None:
+    script = tmp_path / "reloaded.py"
+    script.write_text(
+        "import asyncio, os, signal\n"
+        "from event_gateway.cli.process import signals\n"
+        "class Timer:\n"
+        "    def __init__(self, seconds, _end):\n"
+        "        print(seconds)\n"
+        "    def start(self):\n"
+        "        pass\n"
+        "signals.threading.Timer = Timer\n"
+        "async def main():\n"
+        "    ending = signals.Ending(20.0)\n"
+        "    ending.started()\n"
+        "    ending.drain_timeout = 90.0\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await ending.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate()
+    assert said == b"120.0\n"
 
 
 async def test_a_drain_ends_although_something_keeps_it(

@@ -18,13 +18,17 @@ from event_gateway import tasks
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.reload import Hangups
+from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.workers import Workers
 from event_gateway.observability.metrics import SharedFolder
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.tasks import Supervisor
 from support.patience import PATIENCE
 
-READY = "import os, sys, time; os.write(int(sys.argv[1]), b'1'); time.sleep(600)"
+READY = (
+    "import os, signal, sys, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    "os.write(int(sys.argv[1]), b'1'); time.sleep(600)"
+)
 
 
 class Forks:
@@ -43,9 +47,15 @@ class Forks:
         return subprocess.Popen(command, pass_fds=descriptors)
 
 
-def _workers(forks: Forks, hosted: Hosted, supervisor: Supervisor, directory: Path) -> Workers:
+def _workers(
+    forks: Forks,
+    hosted: Hosted,
+    supervisor: Supervisor,
+    directory: Path,
+    config_path: Path | None = None,
+) -> Workers:
     figures = SharedFolder(directory / "figures")
-    return Workers(2, cast(ForkServer, forks), None, hosted, supervisor, figures, force=True)
+    return Workers(2, cast(ForkServer, forks), config_path, hosted, supervisor, figures, force=True)
 
 
 @pytest.fixture
@@ -83,7 +93,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
     before = len(_descriptors())
     async with _workers(forks, hosted, supervisor, tmp_path) as workers:
         open_pipes = len(_descriptors())
-        stored = workers.keep(Hangups(asyncio.Event(), asyncio.Event()))
+        stored = workers.keep(Hangups(asyncio.Event(), asyncio.Event()), Ending())
         forks.away = True
         dead = workers._workers[0].process
         dead.send_signal(signal.SIGKILL)
@@ -117,3 +127,27 @@ async def test_a_gateway_that_cannot_start_its_processes_leaves_nothing_open(
         async with _workers(forks, hosted, crashes[0], tmp_path):
             pass
     assert _descriptors() == before
+
+
+async def test_the_first_process_waits_as_long_as_the_longest_drain_of_the_others(
+    tmp_path: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
+) -> None:
+    supervisor, crashed = crashes
+    file, ending = tmp_path / "gateway.yaml", Ending(20.0)
+    signals = Hangups(asyncio.Event(), asyncio.Event())
+    async with _workers(Forks(), hosted, supervisor, tmp_path, file) as workers:
+        work = workers.keep(signals, ending)
+        file.write_text("server: {drain_timeout: 90s}")
+        signals.hangup.set()
+        async with asyncio.timeout(PATIENCE):
+            while ending.drain_timeout != 90.0:
+                await asyncio.sleep(0.005)
+        # One of the others may refuse the file, and keep the longer time.
+        file.write_text("server: {drain_timeout: 5s, host: 127.0.0.9}")
+        signals.hangup.set()
+        async with asyncio.timeout(PATIENCE):
+            while signals.hangup.is_set():
+                await asyncio.sleep(0.005)
+        await tasks.end(work)
+    assert ending.drain_timeout == 90.0
+    assert not crashed

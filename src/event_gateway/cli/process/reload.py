@@ -11,6 +11,7 @@ import structlog
 from event_gateway.app.gateway import Gateway
 from event_gateway.broker.connection import BrokerError
 from event_gateway.cli.process.configuration import read_config, warnings
+from event_gateway.cli.process.signals import Ending
 from event_gateway.config.plan import Plan
 from event_gateway.config.problems import ConfigError
 from event_gateway.registration.reloads import NotReloaded, Reload, ReloadRefused
@@ -43,14 +44,20 @@ def hangups() -> Hangups:
 
 
 class Reloading:
-    """Reloads the file at ``path`` into a gateway. ``tell_others`` has the other processes reload
-    it too, after a reload that a signal or a caller has requested."""
+    """Reloads the file at ``path`` into a gateway, and tells ``ending`` how long a drain may take.
+    ``tell_others`` has the other processes reload it too, after a reload that a signal or a caller
+    has requested."""
 
     def __init__(
-        self, path: Path | None, gateway: Gateway, tell_others: Callable[[], None] = lambda: None
+        self,
+        path: Path | None,
+        gateway: Gateway,
+        ending: Ending,
+        tell_others: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
         self._gateway = gateway
+        self._ending = ending
         self._tell_others = tell_others
         self._one_at_a_time = asyncio.Lock()
 
@@ -127,6 +134,8 @@ class Reloading:
             except ReloadRefused as refused:
                 problems = [source.problem(key, reason) for key, reason in refused.problems]
                 raise NotReloaded(problems, refused.plan) from None
+        if not dry_run:
+            self._ending.drain_timeout = config.server.drain_timeout
         if not (dry_run or followed):
             for warning in warnings(config, source):
                 log.warning("the configuration needs attention", problem=str(warning))

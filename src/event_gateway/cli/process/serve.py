@@ -155,7 +155,7 @@ async def _serve(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, source=source, force=force,
                 ) as gateway:  # fmt: skip
-                    work = Reloading(config_path, gateway).start(supervisor, signals)
+                    work = Reloading(config_path, gateway, ending).start(supervisor, signals)
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
@@ -164,7 +164,10 @@ async def _serve(
                 async with Workers(
                     workers, forks, config_path, hosted, supervisor, figures, force
                 ) as processes:
-                    work = [*processes.keep(signals), supervisor.start("metrics", metrics.share)]
+                    work = [
+                        *processes.keep(signals, ending),
+                        supervisor.start("metrics", metrics.share),
+                    ]
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))

@@ -83,7 +83,8 @@ async def _work(
                 os.write(ready, b"1")
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
-                work = Reloading(path, gateway, lambda: _tell(settings)).start(supervisor, signals)
+                reloading = Reloading(path, gateway, ending, lambda: _tell(settings))
+                work = reloading.start(supervisor, signals)
                 await ending.wait()
                 await end(work)
         except TaskCrashed as error:

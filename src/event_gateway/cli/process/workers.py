@@ -18,6 +18,7 @@ from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.reload import Hangups
+from event_gateway.cli.process.signals import Ending
 from event_gateway.config.problems import ConfigError
 from event_gateway.observability.logs import configure_logs
 from event_gateway.observability.metrics import SharedFolder
@@ -131,15 +132,14 @@ class Workers:
     ) -> None:
         await self._stop()
 
-    def keep(self, signals: Hangups) -> list[asyncio.Task[None]]:
-        """Starts the tasks that restart a process which ends by itself, and pass signals on."""
-        start = self._supervisor.start
+    def keep(self, signals: Hangups, ending: Ending) -> list[asyncio.Task[None]]:
+        """Starts the tasks that restart a process which ends by itself, and pass signals on.
+        ``ending`` is that of this process, which waits for the drains of all."""
+        start, pass_on = self._supervisor.start, functools.partial(self._pass_on, ending)
         return [
             start("fork-server", self._watch_forks, policy=Policy.END_PROCESS),
-            start("reload", functools.partial(self._pass_on, signals.hangup, signal.SIGHUP, 1)),
-            start(
-                "reload-followed", functools.partial(self._pass_on, signals.told, signal.SIGUSR1)
-            ),
+            start("reload", functools.partial(pass_on, signals.hangup, signal.SIGHUP, 1)),
+            start("reload-followed", functools.partial(pass_on, signals.told, signal.SIGUSR1)),
             *(
                 start("workers", functools.partial(self._keep, index), about=str(index))
                 for index in range(self._count)
@@ -158,7 +158,11 @@ class Workers:
         raise RuntimeError("the process that forks the others has ended, and they with it")
 
     async def _pass_on(
-        self, event: asyncio.Event, number: signal.Signals, most: int | None = None
+        self,
+        ending: Ending,
+        event: asyncio.Event,
+        number: signal.Signals,
+        most: int | None = None,
     ) -> None:
         """Passes a signal on to ``most`` processes (None: all). One is enough for SIGHUP: it logs
         what it does, once, and has the others follow if it has reloaded the file."""
@@ -170,6 +174,8 @@ class Workers:
             with contextlib.suppress(ConfigError):
                 config, _ = read_config(self._config_path)
                 configure_logs(log_settings(config))
+                # The longest of those that a process may have: some may refuse the file.
+                ending.drain_timeout = max(ending.drain_timeout, config.server.drain_timeout)
 
     async def _start(self, count: int) -> None:
         first = len(self._workers)
