@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from event_gateway.cli.process.serve import Running
@@ -384,6 +385,39 @@ async def test_an_older_definition_that_was_applied_last_is_replaced(
     finally:
         resumed.cancel()
         await asyncio.wait([resumed])
+
+
+async def test_a_hold_that_another_process_places_during_the_last_release_keeps_all(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway: Running = await start()
+    client: Client = await connect(gateway)
+    await _create(client, "s", "user.*", compliance=True, max_messages=3)
+    registry = gateway.gateway.stages.adapters.registry
+    placed = await client.http.post("/v1/streams/s/holds", json={"reason": "case 1"})
+    assert placed.status_code == 201, placed.text
+    await client.send([event("user.a") for _ in range(5)])
+    await _ids(client, "s", 5)
+    js = client.nats.jetstream()
+    bucket = await js.key_value("GATEWAY_REGISTRY")
+    put_stream, held = registry.put_stream, registry.stream("s")
+
+    async def followed(*definitions: Any) -> None:
+        await put_stream(*definitions)
+        entry = await bucket.get("stream.s")
+        stored = json.loads(entry.value or b"")
+        assert not stored["stream"].get("holds")
+        stored["stream"]["holds"] = msgspec.to_builtins(held.holds)
+        await bucket.update("stream.s", json.dumps(stored).encode(), last=entry.revision)
+        async with asyncio.timeout(PATIENCE):
+            while not registry.stream("s").holds:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(registry, "put_stream", followed)
+    released = await client.http.delete(f"/v1/streams/s/holds/{held.holds[0].id}")
+    assert released.is_success, released.text
+    info = await js.stream_info("GATEWAY_STREAM_s")
+    assert (info.config.max_msgs, info.state.messages) == (-1, 5)
 
 
 async def test_another_process_completes_a_change(client: Client) -> None:

@@ -230,9 +230,9 @@ class StreamRegistration:
         except RegistryConflict:
             await self._apply_registered(former.name)
             raise ChangedInBetween(f"the stream {former.name} was changed in between") from None
-        # After the last release the limits are in force. After the others, another process may
-        # just have applied what was registered before.
-        await self._ensure(changed)
+        # After the last release the limits are in force, unless another process has placed a hold
+        # since. After the others, another process may just have applied what was registered before.
+        await self._ensure(self._registry.stream(former.name))
         self._publish("updated", changed)
         return changed
 
