@@ -3,9 +3,10 @@
 How many keys or fields one call reads follows from how large the last ones were.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -87,16 +88,12 @@ async def copy_out(client: Redis) -> AsyncIterator[list[KeyCopy]]:
 
 
 async def _queued(client: Redis, queue: bytes) -> AsyncIterator[list[bytes]]:
-    """The keys of the records in a queue. A page overlaps the one before: what ends meanwhile moves
-    the others forward."""
+    """The keys of the records in a queue."""
     webhook = queue.removeprefix(f"{PREFIX}{QUEUE.literals[0]}".encode())
-    begin = 0
-    while True:
-        members = await cast(Any, client).zrange(queue, begin, begin + AT_ONCE - 1)
-        if not members:
-            return
-        yield [RECORD + webhook + b":" + member for member in members]
-        begin += AT_ONCE // 2
+    async for page in _from(client, queue, -math.inf):
+        members = [member for member, _ in page]
+        for start in range(0, len(members), AT_ONCE):
+            yield [RECORD + webhook + b":" + member for member in members[start : start + AT_ONCE]]
 
 
 class _Size:
