@@ -16,7 +16,8 @@ from support import gateway_process, warm_workers
 RUN = "TEST_RUN_ID"  # in the environment of all processes that a run starts
 TEST = "PYTEST_CURRENT_TEST"  # pytest sets it while a test runs
 GRACE = 15.0  # seconds for processes to end
-# Parts of the command lines of the warm interpreter, and of xdist's workers.
+# Parts of the command lines of the warm interpreter, of the process that forks workers, and of
+# xdist's workers.
 OF_THE_RUN = (str(gateway_process.SCRIPT), warm_workers.MODULE, "exec(eval(sys.stdin")
 
 
@@ -72,14 +73,7 @@ def _children() -> list[str]:
         with contextlib.suppress(OSError):
             state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
             command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            own = any(
-                text in command
-                for text in (
-                    str(gateway_process.SCRIPT),
-                    warm_workers.MODULE,
-                    "exec(eval(sys.stdin",
-                )
-            )
+            own = any(text in command for text in OF_THE_RUN)
             if int(parent) == os.getpid() and state != "Z" and not own:
                 children.append(f"{path.name} {command[:200]}")
     return children

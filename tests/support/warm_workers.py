@@ -40,17 +40,24 @@ def fork_workers(config: "pytest.Config", specs: "list[execnet.XSpec]") -> None:
     listener.bind(f"\0{address}")
     listener.listen(64)
     arguments = [str(each) for each in config.invocation_params.args]
-    paths = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     with listener:
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(listener.fileno()), *arguments],
             pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": paths}, cwd=config.invocation_params.dir,
+            env=environment(), cwd=config.invocation_params.dir,
         )  # fmt: skip
     atexit.register(_end, process)
     forked = TESTS / "support" / "forked_command.py"
     for spec in specs:
         spec.python = f"{sys.executable} -I -S {forked} {address}"
+
+
+def environment() -> dict[str, str]:
+    """The environment of the process that forks the workers. It serves all tests: the name of a
+    test in whose process this run is would make it a leftover of that test."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    paths = filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])
+    return environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
