@@ -143,6 +143,8 @@ async def test_what_waits_for_an_ordered_webhook_and_what_is_cancelled(
     await client.send([event("user.a") for _ in range(3)])
     await receiver.until(1, "/w")
     await _becomes(client, "queue_depth", {("ordered",): 3, ("queued",): 3})
+    # A webhook that is registered after the queues were looked at.
+    assert await gateway.gateway._gauges._with_ordered({}) == {"ordered": 3}
     enabled = await client.http.post("/v1/webhooks/queued/enable", params={"discard": "true"})
     assert enabled.status_code == 200
     await _becomes(client, "deliveries_total", {("queued", "cancelled"): 3})

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from event_gateway.cli.process.serve import Running
+from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.registration import streams
 from support.client import Client, connected, event
 from support.fixtures import Start
@@ -382,6 +383,37 @@ async def test_an_older_definition_that_was_applied_last_is_replaced(
         async with asyncio.timeout(PATIENCE):
             while (await js.stream_info("GATEWAY_STREAM_s")).config.max_msgs != -1:
                 await asyncio.sleep(0.02)
+    finally:
+        resumed.cancel()
+        await asyncio.wait([resumed])
+
+
+async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "INTERVAL", 3600.0)
+    gateway: Running = await start()
+    client: Client = await connect(gateway)
+    for name in ("a", "b"):
+        await _create(client, name, "user.*")
+    logs = gateway.gateway.stages.adapters.registry.logs
+    async with asyncio.timeout(PATIENCE):
+        while not logs.keys() >= {"GATEWAY_STREAM_a", "GATEWAY_STREAM_b"}:  # applied when seen
+            await asyncio.sleep(0.02)
+    applied = asyncio.Event()
+
+    async def ensure_named(_broker: Any, definition: StreamDefinition, *_more: Any) -> bool:
+        if definition.name == "a":
+            raise TimeoutError
+        applied.set()
+        return False
+
+    monkeypatch.setattr(streams, "ensure_named", ensure_named)
+    registration = gateway.gateway.stages.registrations.streams
+    resumed = asyncio.create_task(registration.resume_changes())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await applied.wait()
     finally:
         resumed.cancel()
         await asyncio.wait([resumed])

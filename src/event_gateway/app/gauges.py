@@ -171,7 +171,8 @@ class Gauges:
                 behind = await waiting.events_behind_each(chunk)
                 for webhook, events in zip(chunk, behind, strict=True):
                     label = self._metrics.label_of(webhook.id)
-                    queued = queues[label].depth if label != OTHER else 0
+                    # One that was registered in between is not measured yet.
+                    queued = queues.get(label, _EMPTY).depth if label != OTHER else 0
                     depths[label] = depths.get(label, 0) + queued + events
         except BrokerError as error:
             log.debug("ordered webhooks not measured", error=str(error))

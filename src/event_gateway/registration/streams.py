@@ -320,11 +320,14 @@ class StreamRegistration:
             try:
                 for name in deleting & before:
                     await self._complete_deletion(name)
-                for name, definition in registered.items():
-                    if name not in deleting and self._applied.get(name) != definition:
-                        await self._apply(name)
             except BrokerError as error:
-                log.debug("streams cannot be changed yet", error=str(error))
+                log.debug("streams cannot be deleted yet", error=str(error))
+            for name, definition in registered.items():
+                if name not in deleting and self._applied.get(name) != definition:
+                    try:
+                        await self._apply(name)
+                    except BrokerError as error:  # of this one, which may have no leader
+                        log.debug("a stream cannot be changed yet", stream=name, error=str(error))
             before = deleting
             await beat(INTERVAL)
 
