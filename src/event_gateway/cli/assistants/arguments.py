@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from pydantic import ValidationError
 
 from event_gateway.cli.assistants.bounds import MAX_ITEMS, clipped
@@ -38,10 +38,12 @@ class CheckedServer(MCPServer):  # type: ignore[misc]  # the SDK is an extra
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
-            if not isinstance(error.__cause__, ValidationError):
+            cause = error.__cause__
+            # A tool whose own code fails to validate something has crashed: no argument is wrong.
+            if isinstance(error, UnexpectedToolError) or not isinstance(cause, ValidationError):
                 raise
             wrong = []
-            for each in error.__cause__.errors():
+            for each in cause.errors():
                 path = tuple(str(part) for part in each["loc"])
                 wrong.append(f"{'.'.join(path)}: {reason_of(each, path, suggest=False)}")
             raise ToolError(_text(name, wrong)) from None
