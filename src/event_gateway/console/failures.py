@@ -53,6 +53,12 @@ def described(error: GatewayError | GatewayUnreachable) -> dict[str, Any]:
     }
 
 
+def detail_of(error: GatewayError) -> str:
+    """The one sentence on a form that was refused. Where somebody else has changed meanwhile what
+    the form changes, that of the gateway is about headers, which the user has not written."""
+    return _REMEDIES[412] if error.status == 412 else error.detail
+
+
 def faults(error: GatewayError) -> str:
     """What is wrong with a request, for a form that names its fields: all faults that the gateway
     found, or its one sentence where it lists none."""

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError, etag_of
+from event_gateway.console.failures import detail_of
 from event_gateway.console.visit import Visit
 
 # The settings of providers: their labels, and what they are for.
@@ -112,7 +113,7 @@ async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Res
         for each in error.problem.get("errors") or []
     }
     if not errors:
-        errors = {"name" if error.status == 409 and former is None else "": error.detail}
+        errors = {"name" if error.status == 409 and former is None else "": detail_of(error)}
     types = (await visit.gateway.list_source_types())["items"]
     fields = ("name", "type", "description", "tolerance", "etag", *CHECKS, *SETTINGS)
     values = {name: visit.field(name) for name in fields}

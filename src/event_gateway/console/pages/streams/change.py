@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError, etag_of
-from event_gateway.console.failures import faults_by_member
+from event_gateway.console.failures import detail_of, faults_by_member
 from event_gateway.console.formats import segment
 from event_gateway.console.visit import Visit
 from event_gateway.core.text.units import exact_size
@@ -95,7 +95,7 @@ async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Res
         name if name in FIELDS else "": text for name, text in faults_by_member(error).items()
     }
     if not errors:
-        errors = {"name" if error.status == 409 and former is None else "": error.detail}
+        errors = {"name" if error.status == 409 and former is None else "": detail_of(error)}
     values = {name: visit.field(name) for name in (*FIELDS, "etag")}
     return await _form(visit, values, errors, former, drops=DROPS in error.detail)
 

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.client import GatewayError, etag_of
+from event_gateway.console.failures import detail_of
 from event_gateway.console.pages.webhooks.definition import (
     AUTH_TYPES,
     FIELDS,
@@ -120,6 +121,8 @@ async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Res
     errors = field_errors(error.problem)
     if error.status == 409 and former is None:
         errors = {"id": error.detail}
+    elif error.status == 412:
+        errors = {"": detail_of(error)}
     return await _form(visit, _given(visit), errors, former=former)
 
 
