@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from event_gateway.cli.process.serve import Running
-from event_gateway.core.streams.definition import StreamDefinition
+from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.registration import streams
 from support.client import Client, connected, event
 from support.fixtures import Start
@@ -419,6 +419,50 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
         await asyncio.wait([resumed])
 
 
+async def _hold_elsewhere(client: Client, gateway: Running, hold: Hold) -> None:
+    """Writes a hold of the stream ``s`` as another process does, and returns once it is known."""
+    bucket = await client.nats.jetstream().key_value("GATEWAY_REGISTRY")
+    entry = await bucket.get("stream.s")
+    stored = json.loads(entry.value or b"")
+    assert not stored["stream"].get("holds")
+    stored["stream"]["holds"] = [msgspec.to_builtins(hold)]
+    await bucket.update("stream.s", json.dumps(stored).encode(), last=entry.revision)
+    registry = gateway.gateway.stages.adapters.registry
+    async with asyncio.timeout(PATIENCE):
+        while not registry.stream("s").holds:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_hold_that_another_process_places_during_a_change_keeps_all(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway: Running = await start()
+    client: Client = await connect(gateway)
+    await _create(client, "s", "user.*", compliance=True, max_messages=5)
+    await client.send([event("user.a") for _ in range(5)])
+    await _ids(client, "s", 5)
+    events = gateway.gateway.stages.adapters.events
+    capture_for = events.capture_for
+
+    async def capturing(subjects: Any) -> None:
+        await capture_for(subjects)
+        await _hold_elsewhere(client, gateway, Hold("h-1", "case 1", 0.0, "other"))
+        config = (await js.stream_info("GATEWAY_STREAM_s")).config
+        config.max_msgs = -1
+        await js.update_stream(config)
+        await client.send([event("user.a") for _ in range(2)])
+        await _ids(client, "s", 7)
+
+    js = client.nats.jetstream()
+    monkeypatch.setattr(events, "capture_for", capturing)
+    changed = await client.http.patch("/v1/streams/s", json={"max_messages": 6})
+    assert (changed.status_code, changed.json()["detail"]) == (
+        409, "the stream s was changed in between"
+    )  # fmt: skip
+    info = await js.stream_info("GATEWAY_STREAM_s")
+    assert (info.config.max_msgs, info.state.messages) == (-1, 7)
+
+
 async def test_a_hold_that_another_process_places_during_the_last_release_keeps_all(
     start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,22 +475,14 @@ async def test_a_hold_that_another_process_places_during_the_last_release_keeps_
     await client.send([event("user.a") for _ in range(5)])
     await _ids(client, "s", 5)
     js = client.nats.jetstream()
-    bucket = await js.key_value("GATEWAY_REGISTRY")
-    put_stream, held = registry.put_stream, registry.stream("s")
+    put_stream, held = registry.put_stream, registry.stream("s").holds[0]
 
     async def followed(*definitions: Any) -> None:
         await put_stream(*definitions)
-        entry = await bucket.get("stream.s")
-        stored = json.loads(entry.value or b"")
-        assert not stored["stream"].get("holds")
-        stored["stream"]["holds"] = msgspec.to_builtins(held.holds)
-        await bucket.update("stream.s", json.dumps(stored).encode(), last=entry.revision)
-        async with asyncio.timeout(PATIENCE):
-            while not registry.stream("s").holds:
-                await asyncio.sleep(0.01)
+        await _hold_elsewhere(client, gateway, held)
 
     monkeypatch.setattr(registry, "put_stream", followed)
-    released = await client.http.delete(f"/v1/streams/s/holds/{held.holds[0].id}")
+    released = await client.http.delete(f"/v1/streams/s/holds/{held.id}")
     assert released.is_success, released.text
     info = await js.stream_info("GATEWAY_STREAM_s")
     assert (info.config.max_msgs, info.state.messages) == (-1, 5)

@@ -125,6 +125,8 @@ class StreamRegistration:
         if refusal is not None:
             raise Conflict(f"the stream {former.name} is not changed: {refusal}")
         await self._events.capture_for(definition.subjects)
+        if self._registry.stream(former.name) != former:  # it may be held since
+            raise ChangedInBetween(f"the stream {former.name} was changed in between")
         await ensure_named(self._broker, definition, self._events.external)
         try:
             await self._registry.put_stream(definition, former)

@@ -28,7 +28,7 @@ N = TypeVar("N", bound=Note)
 
 class Notes(Generic[N]):
     """Gathers notes by their keys, and writes them. While Redis is away they are kept. A process
-    that crashes loses those of its last second, and a write whose answer is lost is repeated: for
+    that ends loses those that it has not written, and a write whose answer is lost is repeated: for
     counts on which nothing depends.
 
     ``subject``: of the log line; ``most``: keys, beyond which notes of other keys are dropped.
