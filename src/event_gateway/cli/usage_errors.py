@@ -37,6 +37,8 @@ def _told(error: Any) -> Exception:
         return shown
     text = " ".join(error.format_message().split()).rstrip(".")
     text = text[:1].lower() + text[1:]
-    help_of = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
-    typer.echo(printable(f"{text}{help_of}"), err=True)
+    if error.ctx is not None:
+        see = f"see {error.ctx.command_path} --help"
+        text += f" Or {see}" if text.endswith("?") else f"; {see}"
+    typer.echo(printable(text), err=True)
     return typer.Exit(2)
