@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from event_gateway.api.routes import dead_letters
+from event_gateway.api.routes import dead_letter_deletion
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.command import access, at_a_terminal
@@ -316,7 +316,7 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
                 int(line.split("limit=")[1].split("&")[0].split()[0]) for line in seen.lines
             ] == request
             seen.lines.clear()
-        monkeypatch.setattr(dead_letters, "SCAN", 400)
+        monkeypatch.setattr(dead_letter_deletion, "SCAN", 400)
         done = await run("dead-letters", "purge", "--type", "a", "--yes", "--url", seen.url)
         assert done.out == "1101 dead letters deleted\n"
         assert len(seen.lines) == 3, "it asks again as long as there is more"

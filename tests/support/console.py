@@ -124,6 +124,7 @@ async def tab(
     context: BrowserContext = await chromium.new_context(
         viewport=screen, color_scheme=theme, locale="en-GB", timezone_id="Europe/Berlin",
         has_touch=screen is PHONE, bypass_csp=False, ignore_https_errors=True,
+        reduced_motion="reduce",  # colours that still change have no contrast yet
     )  # fmt: skip
     context.set_default_timeout(PATIENCE * 1000)
     page = await context.new_page()

@@ -140,14 +140,16 @@ class Receiver:
         came = time.time()
         statuses = self.answers.get(path, [200])
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        # A test that has seen the request may change what the next one waits for.
+        hold = self.holds.get(path)
         self.requests.append(ReceivedRequest(path, headers, body, came, status, method))
         delays = self.delays.get(path, [0.0])
         self._at_once += 1
         self.max_concurrent = max(self.max_concurrent, self._at_once)
         try:
             await asyncio.sleep(delays.pop(0) if len(delays) > 1 else delays[0])
-            if path in self.holds:
-                await self.holds[path].wait()
+            if hold is not None:
+                await hold.wait()
         finally:
             self._at_once -= 1
         return status, f"answer {status}", self.headers.get(path, {})
