@@ -10,7 +10,7 @@ WRONG = [
     (("top", "--interval"), "requires an argument"),
     (("webhooks", "create", "w", "--endpont", "x"), "no such option: --endpont (Possible options:"),
     (("rejected", "show", "x"), "invalid value for 'seq'"),
-    (("keys", "creat", "x"), "no such command 'creat'. Did you mean 'create'? Or see root keys --help"),
+    (("keys", "creat", "x"), "Did you mean 'create'? Or see root keys --help"),
     (("evnts",), "no such command 'evnts'"),
     (("--nothing",), "no such option: --nothing; see root --help"),
 ]
