@@ -74,7 +74,7 @@ def _run(connections: socket.socket, arguments: list[str]) -> None:
     # What is wrong with the arguments or the tests, the run itself tells. A worker imports whatever
     # is missing afterwards.
     with contextlib.suppress(Exception, SystemExit):
-        pytest.main([*arguments, "-n0", "--collect-only", "-qq"])
+        pytest.main([*arguments, "-n0", "--collect-only", "-qq", "--capture=no"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the workers
     gc.disable()  # as the head of conftest.py does in a process of its own
     gc.freeze()
