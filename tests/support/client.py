@@ -167,7 +167,11 @@ async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Cli
         base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
     ) as http:
         bus = Bus()
-        await bus.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        await bus.connect(
+            nats_url,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,  # type: ignore[arg-type]
+        )
         client = Client(http, bus, key)
 
         async def keep(message: Any) -> None:
