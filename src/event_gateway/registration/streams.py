@@ -193,7 +193,8 @@ class StreamRegistration:
         """Suspends the limits of a compliance stream until the hold is released.
 
         Raises Unknown, Conflict, ProvisionError, and the exceptions in BrokerError: then NATS may
-        have got the change, and the registry not.
+        have got the change, and the registry not; or both have it, and only the last look at NATS
+        failed. The stream's definition shows which holds it has.
         """
         async with self._alone(name):
             former = self._held(name)
