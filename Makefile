@@ -82,6 +82,7 @@ docs: $(installed) ## Generate the reference pages
 	$(bin)/python -m event_gateway.api.server.problem_reference > docs/reference/problems.md
 	$(bin)/python -m event_gateway.cli.assistants.reference docs/reference/assistant-tools.md
 	$(bin)/python -m event_gateway.core.schema.lifecycle_reference > docs/reference/lifecycle-events.md
+	$(bin)/python -m event_gateway.cli.summaries_module src/event_gateway/cli/summaries.py
 	$(bin)/python -m event_gateway.cli.command_reference > docs/reference/commands.md
 	PYTHONPATH=tests $(bin)/python -m support.snippets
 

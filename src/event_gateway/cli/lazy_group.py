@@ -1,10 +1,12 @@
 """The group of all commands: it imports the module of a command only when that command is called.
 
-The import of all of them takes a second, which neither ``--version`` nor a completion may cost.
+The import of all of them takes a second, which neither ``--help`` nor a completion may cost: they
+only need names and summaries.
 """
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Literal
 
@@ -19,12 +21,14 @@ HELP_STYLE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 Prepare = Callable[[typer.Typer], None]
 
 
-def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
+def lazy_group(
+    places: Mapping[str, str], summaries: Mapping[str, str], prepare: Prepare
+) -> type[TyperGroup]:
     """A group with the commands ``{"name": "module"}`` or ``{"name": "module.function"}``, in this
-    order. A module holds its group as ``app``. ``prepare`` is called with the application of a
-    command before it is used."""
+    order. A module holds its group as ``app``. ``summaries`` has the first paragraph of each
+    command's help. ``prepare`` is called with the application of a command before it is used."""
 
-    completing: list[str] = []
+    only_listed = False  # while a list of the commands is made
     loaded: dict[str, Any] = {}  # prepared once, also where the group is made again
 
     class Lazy(OneLineErrors):
@@ -32,18 +36,28 @@ def lazy_group(places: Mapping[str, str], prepare: Prepare) -> type[TyperGroup]:
             return list(places)
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
-            if completing and cmd_name in places:
-                return TyperCommand(cmd_name)
+            if only_listed and cmd_name in places:
+                return TyperCommand(cmd_name, help=summaries.get(cmd_name))
             if cmd_name in places and cmd_name not in loaded:
                 loaded[cmd_name] = _load(cmd_name, places[cmd_name], prepare)
             return loaded.get(cmd_name)
 
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            with listing():
+                super().format_help(ctx, formatter)
+
         def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-            completing.append(incomplete)  # only the names are needed
-            try:
+            with listing():
                 return super().shell_complete(ctx, incomplete)
-            finally:
-                completing.clear()
+
+    @contextlib.contextmanager
+    def listing() -> Iterator[None]:
+        nonlocal only_listed
+        only_listed = True
+        try:
+            yield
+        finally:
+            only_listed = False
 
     return Lazy
 

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from event_gateway.cli.lazy_group import HELP_STYLE, lazy_group
+from event_gateway.cli.summaries import SUMMARIES
 
 # Where each command is, in the order of the help: a module of cli/commands with its group, or a
-# module and its function.
+# module and its function. What the help says of each is in the generated table of summaries.
 COMMANDS = {
     "serve": "serve.serve",
     "check": "check.check",
@@ -58,7 +59,7 @@ def _prepare(command: typer.Typer) -> None:
 
 
 app = typer.Typer(
-    cls=lazy_group(COMMANDS, _prepare),
+    cls=lazy_group(COMMANDS, SUMMARIES, _prepare),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=HELP_STYLE,
