@@ -167,9 +167,8 @@ async def test_a_process_whose_event_loop_does_not_go_on_ends_all_the_same(tmp_p
     script.write_text(
         "import asyncio, os, signal, time\n"
         "from event_gateway.cli.process import signals\n"
-        "signals.END_MARGIN = 0.3\n"
         "async def main():\n"
-        "    ending = signals.Ending(0.2)\n"
+        "    ending = signals.Ending(0.2, margin=0.3)\n"
         "    ending.started()\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    await ending.wait()\n"
@@ -188,7 +187,7 @@ async def test_a_reload_changes_how_long_a_process_may_take_to_end(tmp_path: Pat
     class Reloaded:
         async def reload(self, *_config: Any, **_options: Any) -> None: ...
 
-    file, ending = tmp_path / "gateway.yaml", Ending(20.0)
+    file, ending = tmp_path / "gateway.yaml", Ending(20.0, margin=0.0)
     reloading = Reloading(file, cast(Gateway, Reloaded()), ending)
     file.write_text("server: {drain_timeout: 90s}")
     await reloading._reload(dry_run=True)
@@ -209,7 +208,7 @@ async def test_the_time_to_end_is_that_of_the_latest_reload(tmp_path: Path) -> N
         "        pass\n"
         "signals.threading.Timer = Timer\n"
         "async def main():\n"
-        "    ending = signals.Ending(20.0)\n"
+        "    ending = signals.Ending(20.0, margin=30.0)\n"
         "    ending.started()\n"
         "    ending.drain_timeout = 90.0\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -93,7 +93,7 @@ async def test_a_dead_process_is_closed_once_however_often_no_other_can_be_start
     before = len(_descriptors())
     async with _workers(forks, hosted, supervisor, tmp_path) as workers:
         open_pipes = len(_descriptors())
-        stored = workers.keep(Hangups(asyncio.Event(), asyncio.Event()), Ending())
+        stored = workers.keep(Hangups(asyncio.Event(), asyncio.Event()), Ending(0.0, margin=0.0))
         forks.away = True
         dead = workers._workers[0].process
         dead.send_signal(signal.SIGKILL)
@@ -133,7 +133,7 @@ async def test_the_first_process_waits_as_long_as_the_longest_drain_of_the_other
     tmp_path: Path, hosted: Hosted, crashes: tuple[Supervisor, list[str]]
 ) -> None:
     supervisor, crashed = crashes
-    file, ending = tmp_path / "gateway.yaml", Ending(20.0)
+    file, ending = tmp_path / "gateway.yaml", Ending(20.0, margin=0.0)
     signals = Hangups(asyncio.Event(), asyncio.Event())
     async with _workers(Forks(), hosted, supervisor, tmp_path, file) as workers:
         work = workers.keep(signals, ending)

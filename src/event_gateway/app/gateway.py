@@ -19,7 +19,7 @@ from event_gateway.app.reload import apply_configuration, plan_reload
 from event_gateway.app.stages.api import Api, build_api
 from event_gateway.app.stages.stages import Settings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
-from event_gateway.broker.connection import BrokerError
+from event_gateway.broker.connection import CLOSE_TIMEOUT, BrokerError
 from event_gateway.broker.provision import AUDIT, STATUS
 from event_gateway.config.model import Config
 from event_gateway.config.plan import Plan
@@ -32,7 +32,8 @@ from event_gateway.tasks import Supervisor, TaskGroup
 log = structlog.get_logger(__name__)
 
 DRAIN_MARGIN = 8.0  # seconds for all of a drain but the attempts
-CLOSE_TIMEOUT = 2.0  # seconds for the last records of the audit log
+AUDIT_TIMEOUT = 2.0  # seconds for the last records of the audit log
+STOP_MARGIN = AUDIT_TIMEOUT + CLOSE_TIMEOUT  # seconds for a stop
 
 
 async def open_gateway(
@@ -192,7 +193,7 @@ class Gateway:
         async with self._connections:  # closed last
             # Without a drain the router may still take events, which nobody would record.
             await stages.routing.stop()
-            await stages.adapters.audit.finish(CLOSE_TIMEOUT)
+            await stages.adapters.audit.finish(AUDIT_TIMEOUT)
             await self._tasks.stop()
             await self.api.stop()
             await stages.deliveries.stop_taking()

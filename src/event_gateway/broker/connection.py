@@ -34,6 +34,7 @@ MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is aw
 SEQ_MARGIN = 1_000_000
 REQUEST_TIMEOUT = 5.0  # seconds
 DROP_AFTER = 0.5  # seconds for which a request is buffered while NATS is away, at most
+CLOSE_TIMEOUT = 4  # seconds for the messages that wait at the end, half of them for the outbox
 START_TIMEOUT = 30.0  # seconds for which the start waits for a server that does not respond
 MIN_SERVER_VERSION = (2, 10)
 # An event of 64 KiB can be six times as long in JSON, where control characters are escaped; and it
@@ -280,13 +281,13 @@ class Broker:
         return last + SEQ_MARGIN if last else None
 
     async def close(self) -> None:
-        """Sends the messages in the outbox for up to 2 s, then closes the connection."""
+        """Sends the messages in the outbox, then closes the connection, within CLOSE_TIMEOUT."""
         self._closing = True
         if self._started:
-            await self.outbox.close(2.0)
+            await self.outbox.close(CLOSE_TIMEOUT // 2)
         if self.connected:
             try:
-                await self.nc.flush(timeout=2)
+                await self.nc.flush(timeout=CLOSE_TIMEOUT // 2)
             except (*BrokerError, *_CUT):
                 log.warning("NATS went away during shutdown")
         try:

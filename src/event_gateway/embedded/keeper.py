@@ -18,7 +18,7 @@ FIRST_DELAY = 0.25  # seconds from the second failed start to the third
 STARTED = 1.0  # seconds after which a start has succeeded
 REPORTED = 3  # ends in a row that are logged
 MAX_DELAY = 10.0  # seconds between two starts of a server that does not stay alive
-STOP_TIMEOUT = 10.0
+STOP_TIMEOUT = 10.0  # seconds in which a server ends, then it is killed
 ROOM = 2 * WRITABLE  # bytes that a disk must have for a server that could not write
 # What nats-server logs when it cannot write. It stores nothing more in that stream until it is
 # started again, even if the disk has room again.

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from event_gateway.embedded.disk import Disk, store_limit
-from event_gateway.embedded.keeper import Keeper
+from event_gateway.embedded.keeper import STOP_TIMEOUT, Keeper
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
 from event_gateway.private_file import write_private
 from event_gateway.tasks import Supervisor, end
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 __all__ = ["EmbeddedServerError", "EmbeddedServers"]
 
 USER = "gateway"
+STOPPED_AFTER = 2 * STOP_TIMEOUT  # seconds in which both servers have stopped, at most
 LOADING = 30.0  # seconds without an answer that are allowed while a server loads its data
 STARTS = 5  # tries, if another process takes the port before the server does
 PORTS = range(20_000, 32_000)
@@ -80,11 +81,11 @@ class EmbeddedServers:
             supervisor.start(f"embedded-{name}", self._keeper(name).run) for name in self._names
         ]
 
-    async def stop(self, timeout: float = 10.0) -> None:
+    async def stop(self) -> None:
         """Stops both servers, Valkey last."""
         await end(self._keepers)
         for process in self._processes.values():
-            await process.stop(timeout)
+            await process.stop(STOP_TIMEOUT)
 
     def _keeper(self, name: str) -> Keeper:
         return Keeper(

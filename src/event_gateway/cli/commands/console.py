@@ -82,9 +82,10 @@ def console(
     )
 
     async def main() -> None:
+        from event_gateway.cli.process.console import CONSOLE_MARGIN
         from event_gateway.cli.process.signals import Ending
 
-        ending = Ending()
+        ending = Ending(0.0, margin=CONSOLE_MARGIN)
         listener = listen(host, port)
         address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
         typer.echo(f"console         {address}   (of {gateway.url})")

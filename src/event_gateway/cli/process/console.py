@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 INTERVAL = 0.5  # seconds between checks whether it lives
 STEADY = 60.0  # seconds after which it counts as healthy
 FIRST_DELAY, MAX_DELAY = 0.5, 60.0  # seconds between two starts of one that does not stay alive
-STOP_TIMEOUT = 3.0  # seconds
+CONSOLE_MARGIN = 3.0  # seconds for its end, then it is killed
 # What it may see of the environment: none of the gateway's secrets.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
               "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
@@ -166,7 +166,7 @@ class _ConsoleProcess:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        deadline = time.monotonic() + STOP_TIMEOUT
+        deadline = time.monotonic() + CONSOLE_MARGIN
         while process.poll() is None:
             if time.monotonic() > deadline:
                 process.kill()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import uvicorn
 
-from event_gateway.app.gateway import Gateway, open_gateway
+from event_gateway.app.gateway import DRAIN_MARGIN, STOP_MARGIN, Gateway, open_gateway
 from event_gateway.app.server_logins import login_files
 from event_gateway.app.stages.api import AdminPort
 from event_gateway.app.stages.stages import Settings
@@ -29,6 +29,11 @@ from event_gateway.secrets.private_files import PrivateFiles
 from event_gateway.state.connection import StateError
 from event_gateway.tasks import Policy, Supervisor, end
 
+HTTP_TIMEOUT = 5  # seconds for the responses that are left after the drain
+ADMIN_TIMEOUT = 1  # the same, of the admin port
+# Seconds in which :func:`working` ends beyond ``server.drain_timeout``.
+END_MARGIN = DRAIN_MARGIN + HTTP_TIMEOUT + ADMIN_TIMEOUT + STOP_MARGIN
+
 
 def _serve_admin(
     port: AdminPort, listener: socket.socket, supervisor: Supervisor
@@ -38,7 +43,7 @@ def _serve_admin(
         uvicorn.Config(
             port.asgi, log_config=None, access_log=False, lifespan="off", proxy_headers=False,
             http=port.http,  # type: ignore[arg-type]  # it only calls it
-            ws="none", timeout_graceful_shutdown=1, server_header=False,
+            ws="none", timeout_graceful_shutdown=ADMIN_TIMEOUT, server_header=False,
         )
     )  # fmt: skip
     serving = supervisor.start(
@@ -118,7 +123,7 @@ async def working(
                 lifespan="off", proxy_headers=False,
                 http=gateway.http,  # type: ignore[arg-type]  # it only calls it
                 ws=gateway.sockets,  # type: ignore[arg-type]
-                timeout_graceful_shutdown=5, server_header=False,
+                timeout_graceful_shutdown=HTTP_TIMEOUT, server_header=False,
             )
         )  # fmt: skip
         serving = supervisor.start(

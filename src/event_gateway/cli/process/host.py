@@ -11,10 +11,12 @@ from pathlib import Path
 from event_gateway.config.model import Config
 from event_gateway.core.access.sealing import new_key
 from event_gateway.embedded.lock import DirectoryInUse, DirectoryLock
-from event_gateway.embedded.servers import EmbeddedServerError, EmbeddedServers
+from event_gateway.embedded.servers import STOPPED_AFTER, EmbeddedServerError, EmbeddedServers
 from event_gateway.private_file import write_private
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import Supervisor
+
+HOST_MARGIN = STOPPED_AFTER  # seconds in which all that is opened here is closed, at most
 
 
 class StartFailed(Exception):

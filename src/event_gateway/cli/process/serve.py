@@ -17,10 +17,10 @@ from event_gateway.app.gateway import Gateway
 from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process import worker
 from event_gateway.cli.process.configuration import read_config, warnings
-from event_gateway.cli.process.console import console_running, console_settings
+from event_gateway.cli.process.console import CONSOLE_MARGIN, console_running, console_settings
 from event_gateway.cli.process.forks import ForkServer
-from event_gateway.cli.process.gateway_process import working
-from event_gateway.cli.process.host import Hosted, StartFailed, announced, hosting
+from event_gateway.cli.process.gateway_process import END_MARGIN, working
+from event_gateway.cli.process.host import HOST_MARGIN, Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
@@ -138,7 +138,9 @@ async def _serve(
     watched: bool,
     console: bool,
 ) -> int:
-    ending = Ending(config.server.drain_timeout)
+    # The worker processes, if there are any, end before what they share does.
+    margin = END_MARGIN + CONSOLE_MARGIN + HOST_MARGIN
+    ending = Ending(config.server.drain_timeout, margin=margin)
     signals = hangups()
     figures = SharedFolder((data_dir / "metrics").absolute())
     metrics = Metrics(None if forks is None else Exchange(figures.path, "serve"))

@@ -6,21 +6,20 @@ import signal
 import sys
 import threading
 
-# Seconds for all of an end but the attempts: embedded servers may take 20 of them.
-END_MARGIN = 30.0
-
 
 class Ending:
     """Handles SIGTERM and SIGINT: the first tells the process to end, the second ends it now.
 
-    ``drain_timeout``: seconds for which attempts may go on; a reload may change it. END_MARGIN
-    seconds later the process ends all the same, whatever keeps it.
+    ``drain_timeout``: seconds for which attempts may go on; a reload may change it. ``margin``
+    seconds later, those that all other steps of the end may take, the process ends all the same,
+    whatever keeps it.
     """
 
-    def __init__(self, drain_timeout: float = 0.0) -> None:
+    def __init__(self, drain_timeout: float, *, margin: float) -> None:
         self._end = asyncio.Event()
         self._starting = asyncio.current_task()
         self.drain_timeout = drain_timeout
+        self._margin = margin
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self._on_signal)
 
@@ -42,7 +41,7 @@ class Ending:
             os._exit(130)
         self._end.set()
         # A thread: the event loop may be what does not go on.
-        at_last = threading.Timer(self.drain_timeout + END_MARGIN, _end_now)
+        at_last = threading.Timer(self.drain_timeout + self._margin, _end_now)
         at_last.daemon = True
         at_last.start()
         if self._starting is not None:

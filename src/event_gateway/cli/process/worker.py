@@ -15,7 +15,7 @@ import typer
 
 from event_gateway.app.telemetry import log_settings
 from event_gateway.cli.process.configuration import read_config
-from event_gateway.cli.process.gateway_process import working
+from event_gateway.cli.process.gateway_process import END_MARGIN, working
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
@@ -47,7 +47,7 @@ def _tell(settings: dict[str, Any]) -> None:
 async def _work(
     config: Config, source: Source, settings: dict[str, Any], ready: int, listeners: Sequence[int]
 ) -> int:
-    ending = Ending(config.server.drain_timeout)
+    ending = Ending(config.server.drain_timeout, margin=END_MARGIN)
     metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
     signals = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
