@@ -89,6 +89,7 @@ class Router:
         self._puller = Puller(broker, stream, ROUTER)
         self._unsettled: dict[int, Settlement] = {}
         self._unsettled_bytes = 0  # of the data of these events
+        self._waits_for_room = False
         self._stopping = asyncio.Event()
         self._routed_before = RoutedBefore(stream, ledger, metrics)
         self._fault_log = FaultLog(stream)
@@ -132,6 +133,14 @@ class Router:
         if self._unsettled_bytes + self._puller.arrived_bytes >= MAX_UNSETTLED_BYTES:
             return 0
         return MAX_UNSETTLED - len(self._unsettled)
+
+    @property
+    def _is_half_empty(self) -> bool:
+        """Whether there is room for half of what may be unsettled: less makes small requests."""
+        return (
+            len(self._unsettled) <= MAX_UNSETTLED // 2
+            and self._unsettled_bytes <= MAX_UNSETTLED_BYTES // 2
+        )
 
     def start(self) -> None:
         """Starts to take events, also again after :meth:`stop` and :meth:`close`."""
@@ -177,6 +186,9 @@ class Router:
         if self._unsettled.get(settlement.seq) is settlement:
             del self._unsettled[settlement.seq]
             self._unsettled_bytes -= settlement.size
+            if self._waits_for_room and self._is_half_empty:
+                self._waits_for_room = False
+                self._puller.interrupt()
 
     async def _run(self) -> None:
         puller = self._puller = Puller(self._broker, self._stream, ROUTER)
@@ -191,7 +203,9 @@ class Router:
         while not self._stopping.is_set():
             try:
                 await self._ledger.wait_reachable()
-                await puller.request(self._room)
+                room = self._room
+                await puller.request(room)
+                self._waits_for_room = room <= 0
                 puller.interrupt_at_beat(LOOK)
                 batch = await puller.take(BATCH)
                 if batch:
