@@ -1,11 +1,12 @@
 """The long run."""
 
 import argparse
-import asyncio
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -18,21 +19,27 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument(
-        "--rate", type=float, default=25, help="events a second, each to 4 webhooks"
+        "--rate", type=float, default=25, help="events a second, half over HTTP, half over NATS"
     )
+    parser.add_argument(
+        "--fan-out", type=int, choices=(1, 2, 4, 5, 10, 20), default=4, help="webhooks of an event"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="events in a request over HTTP")
     parser.add_argument(
         "--losses", action="store_true", help="from time to time Redis loses its last seconds"
     )
     parser.add_argument("--only", default="", help="only actions with this text in their name")
     parser.add_argument("--nats", choices=("single", "cluster"), default="single")
-    parser.add_argument("--redis", choices=("single", "sentinel", "cluster"), default="single")
+    parser.add_argument(
+        "--redis", choices=("single", "sentinel", "cluster", "managed"), default="single"
+    )
     options = parser.parse_args()
     plan = Plan(
-        options.minutes * 60, options.seed, options.rate, options.losses, options.only,
-        options.nats, options.redis,
+        options.minutes * 60, options.seed, options.rate, options.fan_out, options.batch,
+        options.losses, options.only, options.nats, options.redis,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
-        report = asyncio.run(run(Path(directory), plan))
+        report = uvloop.run(run(Path(directory), plan))
     print(report)
     return 1 if report.lost else 0
 

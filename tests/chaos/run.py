@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chaos.load import Load
-from chaos.receivers import Receivers
+from chaos.receivers import TEMPERS, Receivers
 from chaos.shapes import Action, Nats, Valkeys
 from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.tasks import Supervisor
@@ -30,17 +30,30 @@ KEY = "chaos-admin-key-of-the-run"
 
 @dataclass(frozen=True)
 class Plan:
-    """``rate``: events a second. ``losses``: Redis loses its last seconds from time to time.
+    """``rate``: events a second. ``fan_out``: webhooks of an event, which divides 20. ``batch``:
+    events in a request over HTTP. ``losses``: Redis loses its last seconds from time to time.
     ``only``: only actions with this text in their name. ``nats`` is ``single`` or ``cluster``,
-    ``redis`` is ``single``, ``sentinel`` or ``cluster``."""
+    ``redis`` is ``single``, ``sentinel``, ``cluster`` or ``managed``."""
 
     seconds: float
     seed: int
     rate: float = 25.0
+    fan_out: int = 4
+    batch: int = 1
     losses: bool = False
     only: str = ""
     nats: str = "single"
     redis: str = "single"
+
+    @property
+    def groups(self) -> int:
+        """Groups of events: the events of one go to the same webhooks."""
+        return len(TEMPERS) // self.fan_out
+
+    @property
+    def faulty(self) -> float:
+        """Receivers have no more faults a second than they have at 100 deliveries a second."""
+        return min(1.0, 100 / (self.rate * self.fan_out))
 
 
 @dataclass
@@ -51,7 +64,7 @@ class Report:
     plan: Plan
     accepted: int = 0
     deliveries: int = 0
-    lost: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[tuple[str, int]] = field(default_factory=list)
     more: dict[str, int] = field(default_factory=dict)
     tempers: dict[str, str] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
@@ -59,10 +72,12 @@ class Report:
 
     def __str__(self) -> str:
         actions = ", ".join(f"{name} {count}" for name, count in sorted(self.done.items()))
+        per_second = self.deliveries / self.plan.seconds
         lines = [
             f"NATS {self.plan.nats}, Redis {self.plan.redis}, seed {self.plan.seed}, "
             f"{self.plan.seconds:.0f} s: {self.accepted} events accepted, "
-            f"{self.deliveries} deliveries due; all arrived {self.took:.0f} s after the last event",
+            f"{self.deliveries} deliveries due, {per_second:.0f} a second; "
+            f"all arrived {self.took:.0f} s after the last event",
             f"done meanwhile: {actions}",
             f"lost: {len(self.lost)} {self.lost[:5] or ''}",
             f"more than once: {sum(self.more.values())} "
@@ -76,7 +91,7 @@ class Report:
 
 
 def _config(
-    receivers: Receivers, nats: dict[str, Any], redis: Mapping[str, object]
+    plan: Plan, receivers: Receivers, nats: dict[str, Any], redis: Mapping[str, object]
 ) -> dict[str, Any]:
     policy = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "500ms"}
     return LOOPBACK | {
@@ -85,7 +100,7 @@ def _config(
         "webhooks": {
             name: {
                 "url": f"{receivers.url}/{name}",
-                "events": [f"load.g{number % 5}"],
+                "events": [f"load.g{number % plan.groups}"],
                 "timeout": "2s",
                 "retry_policy": policy,
                 "circuit_breaker": {"failure_threshold": 5, "open_for": "1s"},
@@ -211,7 +226,9 @@ async def run(directory: Path, plan: Plan) -> Report:
     dice = random.Random(plan.seed)
     report = Report(plan)
     async with contextlib.AsyncExitStack() as stack:
-        receivers = await stack.enter_async_context(Receivers(plan.seed).running())
+        receivers = await stack.enter_async_context(
+            Receivers(plan.seed, plan.groups, plan.faulty).running()
+        )
         report.tempers = receivers.tempers
         _warm_up()
         chaos = _Chaos(directory, dice, plan)
@@ -220,10 +237,12 @@ async def run(directory: Path, plan: Plan) -> Report:
             own = directory / f"gateway{number}"
             (own / "data").mkdir(parents=True)
             (own / "data" / "admin.key").write_text(KEY)
-            chaos.gateways.append(Program(own, _config(receivers, nats, redis)))
+            chaos.gateways.append(Program(own, _config(plan, receivers, nats, redis)))
             stack.push_async_callback(_stop, chaos.gateways[-1])
             await chaos.start_gateway(number)
-        load = Load(chaos.reachable, plan.rate, plan.seed)
+        load = Load(
+            chaos.reachable, rate=plan.rate, batch=plan.batch, groups=plan.groups, seed=plan.seed
+        )
         sending = asyncio.create_task(load.run(nats_url))
         end = time.monotonic() + plan.seconds
         order: list[str] = []
@@ -238,24 +257,16 @@ async def run(directory: Path, plan: Plan) -> Report:
         receivers.calm = True
         began = time.monotonic()
         report.accepted = len(load.accepted)
-        due = {
-            (name, event_id)
-            for event_id, group in load.accepted.items()
-            for name in receivers.webhooks_of(group)
-        }
-        report.deliveries = len(due)
-        while missing := {
-            (name, event_id) for name, event_id in due if not receivers.accepted[name][event_id]
-        }:
+        report.deliveries = len(load.accepted) * plan.fan_out
+        while missing := receivers.missing(load.accepted):
             if time.monotonic() - began > SETTLE:
                 break
             await asyncio.sleep(0.5)
         report.took = time.monotonic() - began
-        report.lost = sorted(missing)
+        report.lost = missing
         await asyncio.sleep(2)
         report.more = {
-            name: sum(count - 1 for event_id, count in counts.items() if event_id in load.accepted)
-            for name, counts in receivers.accepted.items()
+            name: counts.surplus(load.accepted) for name, counts in receivers.accepted.items()
         }
         for gateway in chaos.gateways:
             assert await gateway.stop(60) == 0, gateway.output[-2000:]

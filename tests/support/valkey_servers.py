@@ -5,7 +5,7 @@ Each server can be killed, paused and started again.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,15 @@ async def until(condition: Any, what: str) -> None:
 
 
 class Replicated:
-    """A primary, replicas of it, and three Sentinels."""
+    """A primary, replicas of it, and three Sentinels. ``settings``: further ones of each Valkey."""
 
-    def __init__(self, directory: Path, replicas: int, down_after: int) -> None:
+    def __init__(
+        self, directory: Path, replicas: int, down_after: int, settings: Iterable[str] = ()
+    ) -> None:
         common = (
             "--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0",
             "--min-replicas-to-write", "1", "--min-replicas-max-lag", "3",
+            *settings,
         )  # fmt: skip
         self.servers = [
             Server(directory, f"valkey-{i}", *common, address=PEERS) for i in range(1 + replicas)

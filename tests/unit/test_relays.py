@@ -68,6 +68,40 @@ async def test_a_relay_that_ends_closes_its_connections(front: Front) -> None:
     await _leave_open(front, None, b"hello")
 
 
+async def test_a_relay_keeps_the_order_of_what_it_holds_up() -> None:
+    """It passes on nothing while it holds, and nothing overtakes what was slowed."""
+    arrived = bytearray()
+    ended = asyncio.Event()
+
+    async def server(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            arrived.extend(data)
+        ended.set()
+
+    async with tcp_server(server) as port, Relay(port).running() as relay:
+        _, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        relay.hold()
+        sent = b""
+        for number in range(30):
+            if number == 10:
+                assert not arrived
+                relay.delay = 0.01
+                relay.release()
+            if number == 20:
+                relay.delay = 0.0
+            piece = b"%d," % number + bytes(1000 * number)
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+            sent += piece
+        async with asyncio.timeout(PATIENCE):
+            while len(arrived) < len(sent):
+                await asyncio.sleep(0.01)
+            assert arrived == sent
+            writer.close()
+            await ended.wait()
+
+
 async def test_a_relay_with_tls_that_ends_closes_its_connections(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     await _leave_open(

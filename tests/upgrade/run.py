@@ -48,7 +48,7 @@ class Report:
     accepted: int = 0
     due: int = 0
     refused: list[str] = field(default_factory=list)
-    lost: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[tuple[str, int]] = field(default_factory=list)
     more: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
@@ -112,12 +112,12 @@ class Gateway:
 
 class _Publisher:
     """Publishes each event once, half over HTTP to the gateways of ``balanced`` in turn, half over
-    NATS. ``accepted``: the group of each event."""
+    NATS. ``accepted``: the group of each event, by the number in its id."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self.balanced: list[Gateway] = []
-        self.accepted: dict[str, int] = {}
+        self.accepted: dict[int, int] = {}
         self.ended = False
 
     async def run(self, nats_url: str) -> None:
@@ -131,7 +131,7 @@ class _Publisher:
 
     async def _publish(self, turn: int, http: httpx.AsyncClient, bus: Any) -> None:
         group = turn // 2 % GROUPS
-        sent = event(f"load.g{group}", {"group": group})
+        sent = event(f"load.g{group}", {"group": group}, id=f"e-{turn}")
         body = json.dumps(sent).encode()
         if turn % 2:
             await bus.jetstream(timeout=PATIENCE).publish(
@@ -148,7 +148,7 @@ class _Publisher:
             if failed:
                 self._report.refused.append(f"{gateway.name}: {failed}")
                 return
-        self.accepted[sent["id"]] = group
+        self.accepted[turn] = group
 
 
 def _config(receivers: Receivers, nats_url: str, redis_url: str) -> dict[str, Any]:
@@ -213,18 +213,18 @@ def _steps(began: float) -> Callable[[str], None]:
     return step
 
 
-async def _account(report: Report, accepted: dict[str, int], receivers: Receivers) -> None:
+async def _account(report: Report, accepted: dict[int, int], receivers: Receivers) -> None:
     """Waits for what is due, and counts."""
     receivers.calm = True
-    due = {(name, one) for one, group in accepted.items() for name in receivers.webhooks_of(group)}
-    report.accepted, report.due = len(accepted), len(due)
+    report.accepted = len(accepted)
+    report.due = sum(len(receivers.webhooks_of(group)) for group in accepted.values())
     end = time.monotonic() + SETTLE
-    while missing := {(name, one) for name, one in due if not receivers.accepted[name][one]}:
+    while missing := receivers.missing(accepted):
         if time.monotonic() > end:
             break
         await asyncio.sleep(0.5)
-    report.lost = sorted(missing)
+    report.lost = missing
     await asyncio.sleep(2)  # what comes twice may come late
     for name, counts in receivers.accepted.items():
-        if surplus := sum(count - 1 for one, count in counts.items() if one in accepted):
+        if surplus := counts.surplus(accepted):
             report.more[receivers.tempers[name]] += surplus
