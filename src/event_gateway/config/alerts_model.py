@@ -33,20 +33,24 @@ def _up_to_a_day(value: float) -> float:
 
 Window = Annotated[Duration, AfterValidator(_window)]
 Span = Annotated[Duration, AfterValidator(_up_to_a_day)]
-_FOR = "For how long the condition must hold before the alert fires; until then it is pending."
-_KEEP = "For how long the condition must not hold before a firing alert is resolved."
+_FOR = "How long the condition must hold before the alert fires. Until then the alert is pending."
+_KEEP = "How long the condition must be over before a firing alert is resolved."
 
 
 class HighErrorRateModel(Section):
     """Too many attempts fail."""
 
-    enabled: bool = Field(True, description="Whether there is this alert.")
+    enabled: bool = Field(True, description="Whether the gateway has this alert.")
     threshold: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.05, description="It fires if more than this share of the attempts fail."
+        0.05, description="The fraction of failed attempts above which the alert fires."
     )
-    window: Window = Field(300.0, description="Over which time; 5s to 1d.")
+    window: Window = Field(
+        300.0, description="The time over which the attempts are counted; 5s to 1d."
+    )
     min_attempts: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        20, description="It does not fire with fewer attempts in the window."
+        20,
+        description="The minimum number of attempts in the window. With fewer, the alert does "
+        "not fire.",
     )
     hold: Span = Field(10.0, alias="for", description=_FOR)
     keep_firing_for: Span = Field(60.0, description=_KEEP)
@@ -55,32 +59,33 @@ class HighErrorRateModel(Section):
 class DeliveryLagModel(Section):
     """Events wait too long for their delivery."""
 
-    enabled: bool = Field(True, description="Whether there is this alert.")
+    enabled: bool = Field(True, description="Whether the gateway has this alert.")
     threshold: Annotated[Duration, Field(ge=1)] = Field(
-        30.0, description="It fires if an event waits longer; at least 1s."
+        30.0, description="The waiting time above which the alert fires."
     )
     hold: Span = Field(10.0, alias="for", description=_FOR)
     keep_firing_for: Span = Field(60.0, description=_KEEP)
 
 
 class WebhookDownModel(Section):
-    """Every attempt fails."""
+    """Every attempt to a receiver fails. The alert fires when one of `failures` and `window` is
+    reached."""
 
-    enabled: bool = Field(True, description="Whether there is this alert.")
+    enabled: bool = Field(True, description="Whether the gateway has this alert.")
     failures: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        20, description="It fires after so many failed attempts in a row,"
+        20, description="The number of consecutive failed attempts at which the alert fires."
     )
     window: Window = Field(
-        300.0, description="or if all attempts of this time failed, at least 3; 5s to 1d."
+        300.0, description="The time in which every attempt, of at least 3, has failed; 5s to 1d."
     )
     hold: Span = Field(0.0, alias="for", description=_FOR)
     keep_firing_for: Span = Field(60.0, description=_KEEP)
 
 
 class CircuitBreakerOpenModel(Section):
-    """A circuit breaker is open, or half-open after that."""
+    """A circuit breaker is open, or half-open after it was open."""
 
-    enabled: bool = Field(True, description="Whether there is this alert.")
+    enabled: bool = Field(True, description="Whether the gateway has this alert.")
     hold: Span = Field(0.0, alias="for", description=_FOR)
     keep_firing_for: Span = Field(60.0, description=_KEEP)
 
@@ -89,7 +94,7 @@ _Model = HighErrorRateModel | DeliveryLagModel | WebhookDownModel | CircuitBreak
 
 
 class AlertsModel(Section):
-    """When the gateway alerts people."""
+    """The conditions under which the gateway alerts its operators."""
 
     high_error_rate: HighErrorRateModel = HighErrorRateModel()
     delivery_lag: DeliveryLagModel = DeliveryLagModel()
@@ -98,7 +103,7 @@ class AlertsModel(Section):
     runbooks: str = Field(
         RUNBOOKS,
         max_length=500,
-        description="The page of the runbooks, to which the events link: an http or https URL "
+        description="The URL of the runbooks, to which alert events link: `http` or `https`, "
         "without a fragment.",
     )
 

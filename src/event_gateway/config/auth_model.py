@@ -26,29 +26,34 @@ ClientId = Annotated[str, AfterValidator(_client_id)]
 
 
 class FailedLoginsModel(Section):
-    """How often a client may show a credential that is not valid, for each address (an IPv6 network
-    of 64 bits), each key and process; then it is answered with 429 for a moment."""
+    """How often a client may present an invalid credential, for each address (an IPv6 network of 64
+    bits), each key and process. Above it, the gateway answers with 429 until the rate has
+    fallen."""
 
-    limit: Annotated[int, Field(ge=1)] = Field(30, description="Failures within period.")
-    period: Annotated[Duration, Field(ge=1)] = Field(60.0, description="At least 1s.")
+    limit: Annotated[int, Field(ge=1)] = Field(
+        30, description="The number of failures allowed in each period."
+    )
+    period: Annotated[Duration, Field(ge=1)] = Field(60.0, description="The length of the period.")
 
 
 class AuthModel(Section):
-    """Who may call, beside the keys of the gateway."""
+    """Who may call the API, in addition to the keys that the gateway has made."""
 
     mtls: Annotated[list[MtlsRuleModel], Field(max_length=MAX_RULES)] = Field(
-        [], description="Whose client certificates are; the first rule that fits counts."
+        [],
+        description="Rules for client certificates. The first rule that fits a certificate "
+        "applies.",
     )
     jwt: Annotated[list[IssuerModel], Field(max_length=MAX_ISSUERS)] = Field(
-        [], description="Issuers of JSON Web Tokens; at most 16."
+        [], description="Issuers of JSON Web Tokens."
     )
     hmac: Annotated[dict[ClientId, HmacClientModel], Field(max_length=MAX_CLIENTS)] = Field(
-        {}, description="Clients that sign their requests, by the id that they send."
+        {}, description="Clients that sign their requests, by their id."
     )
     allow_networks: Networks = Field(
         [],
-        description="Private networks (CIDR) that issuers may be in, also with plain http, beside "
-        "those of delivery.allow_networks.",
+        description="The private networks (CIDR) in which issuers may be, also over plain HTTP, "
+        "in addition to `delivery.allow_networks`.",
     )
 
     failed_logins: FailedLoginsModel = FailedLoginsModel()

@@ -30,18 +30,25 @@ Origin = Annotated[str, AfterValidator(origin)]
 
 
 class ConsoleOidcModel(Section):
-    """A provider of OpenID Connect with which users sign in. The gateway takes its tokens if it is
-    an issuer in `auth.jwt`, too."""
+    """The OpenID Connect provider with which users sign in. The gateway accepts its tokens only if
+    `auth.jwt` has it as an issuer too."""
 
-    issuer: Url = Field(description="Its URL, below which its discovery document is.")
+    issuer: Url = Field(
+        description="The URL of the provider. Its discovery document is below this URL."
+    )
     client_id: Annotated[str, Field(min_length=1)] = Field(
-        description="The id of the console there, a client of the authorization code flow."
+        description="The id of the console at the provider, as a client of the authorization "
+        "code flow."
     )
     secret_name: str | None = Field(
-        None, description="The secret of that client, by name; by default it is a public client."
+        None,
+        description="The name of the secret of that client. Default: none; the console is a "
+        "public client.",
     )
     scopes: Annotated[list[str], Field(max_length=50)] = Field(
-        ["openid"], description="What the console asks the provider for; openid is added."
+        ["openid"],
+        description="The scopes that the console requests from the provider. The console adds "
+        "`openid`.",
     )
 
 
@@ -49,44 +56,46 @@ class ConsoleCertificateModel(Section):
     """A client certificate. Paths are relative to `secrets.dir`."""
 
     cert: Annotated[str, Field(min_length=1)] = Field(
-        description="A PEM file with the certificate, and after it those between it and its root."
+        description="A PEM file with the certificate, followed by its intermediate certificates."
     )
     key: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="A PEM file with its private key; by default that of cert."
+        None, description="A PEM file with the private key. Default: the file in `cert`."
     )
 
 
 class ConsoleModel(Section):
     """The console, which `serve` starts in a process of its own."""
 
-    enabled: bool = Field(True, description="Whether `serve` starts it; --no-console does not.")
-    host: str | None = Field(
-        None, description="The address to listen on; by default that of the server."
+    enabled: bool = Field(
+        True, description="Whether `serve` starts the console. `--no-console` turns it off."
     )
+    host: str | None = Field(None, description="The address to listen on. Default: `server.host`.")
     port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         None,
-        description="0 takes a free one; by default the one after the server's, or a free one "
-        "where that is taken.",
+        description="The port to listen on; 0 takes a free one. Default: the port after "
+        "`server.port`, or a free one if that is taken.",
     )
     name: Annotated[str, Field(min_length=1, max_length=60)] = Field(
-        "Event Gateway", description="What the pages are titled with."
+        "Event Gateway", description="The title of the pages."
     )
     logo: str | None = Field(
         None, description="An SVG, PNG, JPEG or WebP file of at most 1 MiB, which the pages show."
     )
     url: Origin | None = Field(
         None,
-        description="The address at which browsers reach it, such as https://events.example.com, "
-        "if a proxy is before it.",
+        description="The address at which browsers reach the console, such as "
+        "`https://events.example.com`, if a proxy is in front of it.",
     )
     session: Annotated[Duration, Field(ge=60, le=30 * 86400)] = Field(
-        12 * 3600.0, description="After which users sign in again; 1m to 30d."
+        12 * 3600.0, description="How long a user stays signed in."
     )
     client_certificate: ConsoleCertificateModel | None = Field(
         None,
-        description="The certificate that the console shows to the gateway, where `server.tls` "
-        "requires one; by default none.",
+        description="The certificate that the console presents to the gateway, if `server.tls` "
+        "requires one. Default: none.",
     )
     oidc: ConsoleOidcModel | None = Field(
-        None, description="By default none: users sign in with API keys."
+        None,
+        description="The OpenID Connect provider with which users sign in. Default: none; users "
+        "sign in with API keys.",
     )

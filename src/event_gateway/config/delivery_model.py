@@ -15,17 +15,18 @@ _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 class ProxyModel(Section):
-    """A forward proxy through which the gateway sends every request to receivers."""
+    """A forward proxy for every request that the gateway sends to receivers."""
 
     url: str = Field(
         repr=False,
-        description="http://USER:PASSWORD@HOST:PORT, user and password percent-encoded, "
-        "or without them.",
+        description="`http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`, with user and "
+        "password percent-encoded.",
     )
     resolve: Literal["gateway", "proxy"] = Field(
-        "gateway", description="Who resolves the names of receivers; the gateway can check only "
-        "addresses that it resolves."
-    )  # fmt: skip
+        "gateway",
+        description="Who resolves the names of receivers. The gateway can only check addresses "
+        "that it resolves itself.",
+    )
 
     @field_validator("url")
     @classmethod
@@ -48,38 +49,43 @@ class DeliveryModel(Section):
 
     allow_networks: Networks = Field(
         [],
-        description="Private networks (CIDR) that receivers may be in, also with plain http.",
+        description="The private networks (CIDR) to which the gateway may send, also over plain "
+        "HTTP.",
     )
     allow_http: bool = Field(
-        False, description="Plain http to everywhere, in place of https alone."
+        False,
+        description="Whether the gateway may send over plain HTTP to every address. Otherwise "
+        "it sends over HTTPS only.",
     )
     allow_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         [],
         max_length=MAX_LISTED,
-        description="The only ports to send to; by default all but those of other protocols and of "
-        "internal services.",
+        description="The only ports to which the gateway may send. Default: all but those of "
+        "other protocols and of internal services.",
     )
     allow_service_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         [],
         max_length=MAX_LISTED,
-        description="Ports of other protocols and of internal services to send to all the same, "
-        "such as 9200.",
+        description="Ports of other protocols and of internal services to which the gateway may "
+        "send nevertheless, such as 9200.",
     )
-    proxy: ProxyModel | None = Field(None, description="By default none.")
+    proxy: ProxyModel | None = Field(None, description="A forward proxy. Default: none.")
     ca: str | None = Field(
         None,
         min_length=1,
-        description="A PEM file with authorities that may have issued the certificates of "
-        "receivers and token servers, beside the system's; relative to secrets.dir.",
+        description="A PEM file, relative to `secrets.dir`, with authorities that may have "
+        "issued the certificates of receivers and token servers, in addition to those of the "
+        "system.",
     )
     keep_records: Retention = Field(
         7 * 86400.0,
-        description="How long the gateway stores the records of finished deliveries; "
-        "at least as long as the log stores their events.",
+        description="How long the gateway stores the record of a finished delivery; at least "
+        "`ingest.retention`.",
     )
     origin: str = Field(
         "event-gateway",
-        description="The DNS name by which receivers of webhooks with verify know this gateway.",
+        description="The DNS name that the gateway tells receivers in the handshake of webhooks "
+        "with `verify`.",
     )
 
     @field_validator("origin")

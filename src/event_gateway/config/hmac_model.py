@@ -21,32 +21,36 @@ def _public_key(value: str) -> str:
 
 
 class HmacClientModel(Section):
-    """A client that signs its requests as in Standard Webhooks, and sends the name of this entry
-    as `webhook-key-id`."""
+    """A client that signs its requests as Standard Webhooks defines, and sends the name of this
+    entry as `webhook-key-id`."""
 
     secret_name: Text | None = Field(
-        None, description="The secret with its signing key (`whsec_…`), or several for a rotation."
+        None,
+        description="The name of the secret with its signing key (`whsec_…`), or with several "
+        "during a rotation.",
     )
     public_keys: Annotated[
         list[Annotated[str, AfterValidator(_public_key)]],
         BeforeValidator(listed),
         Field(max_length=MAX_PUBLIC_KEYS),
         LISTED,
-    ] = Field([], description="Its public keys (`whpk_…`), at most 3, if it signs with Ed25519.")
+    ] = Field([], description="Its public keys (`whpk_…`), if it signs with Ed25519.")
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=16)] = Field(
-        description="What the client may do."
+        description="The scopes of the client."
     )
     namespaces: Annotated[list[Text], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The namespaces to which it is limited; by default it is not."
+        None, description="The namespaces to which the client is limited. Default: no limit."
     )
     types: Annotated[list[TypePattern], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The same with patterns of event types."
+        None,
+        description="Patterns of the event types to which the client is limited. Default: no "
+        "limit.",
     )
     streams: Annotated[list[Text], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The same with named streams."
+        None, description="The named streams to which the client is limited. Default: no limit."
     )
     name: CallerName | None = Field(
-        None, description="The name of the caller, for people; by default that of this entry."
+        None, description="The name of the caller, for people. Default: that of this entry."
     )
 
     @model_validator(mode="after")

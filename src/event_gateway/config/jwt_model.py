@@ -36,59 +36,64 @@ LISTED = WithJsonSchema(
 
 
 class ClaimModel(Section):
-    """Where a token has it."""
+    """The claim that limits the caller."""
 
     claim: Text = Field(
-        description="The name of the claim, or a path such as realm_access.roles. Its value is a "
-        "list, or text with spaces between the values."
+        description="The name of the claim, or a path such as `realm_access.roles`. The value "
+        "of the claim is a list, or a text with spaces between the values."
     )
     map: dict[Text, list[Text]] | None = Field(
         None,
         max_length=MAX_LISTED,
-        description="What each value means to the gateway; other values mean nothing then.",
+        description="What each value of the claim stands for. The gateway ignores other values.",
     )
 
 
 class ScopesClaimModel(Section):
-    """Where a token has its scopes."""
+    """The claim with the scopes of the caller."""
 
     claim: Text = Field(
         "scope",
-        description="The name of the claim, or a path such as realm_access.roles. Its value is a "
-        "list, or text with spaces between the values.",
+        description="The name of the claim, or a path such as `realm_access.roles`. The value "
+        "of the claim is a list, or a text with spaces between the values.",
     )
     map: dict[Text, list[Scope]] | None = Field(
         None,
         max_length=MAX_LISTED,
-        description="Which scopes each value means; other values mean nothing then. By default the "
-        "values are the names of scopes.",
+        description="The scopes that each value of the claim stands for. The gateway ignores "
+        "other values. Default: the values are the names of scopes.",
     )
 
 
 class NameClaimModel(Section):
-    """Where a token has the name of the caller, for people."""
+    """The claim with the name of the caller, for people."""
 
     claim: Text = Field("sub", description="The name of the claim, or a path.")
 
 
 class IssuerModel(Section):
-    """An issuer of tokens. Its keys are those of its discovery document
-    (`/.well-known/openid-configuration`), unless `jwks_url`, `keys` or `secret_name` is there."""
+    """An issuer of tokens. The gateway takes its keys from its discovery document
+    (`/.well-known/openid-configuration`), unless `jwks_url`, `keys` or `secret_name` is set."""
 
-    issuer: Text = Field(description="Exactly the claim iss of its tokens.")
+    issuer: Text = Field(description="The exact value of the claim `iss` in its tokens.")
     audience: Annotated[
         list[Text], BeforeValidator(listed), Field(min_length=1, max_length=16), LISTED
-    ] = Field(description="The claim aud of tokens for this gateway; a text, or a list.")
+    ] = Field(
+        description="The value of the claim `aud` in tokens for this gateway, or a list of such "
+        "values."
+    )
     jwks_url: Annotated[str, AfterValidator(_url)] | None = Field(
         None, description="The URL of its JSON Web Key Set."
     )
     keys: Annotated[list[Text], BeforeValidator(listed), Field(max_length=16), LISTED] = Field(
         [],
-        description="Files with its public keys, relative to secrets.dir: a JSON Web Key Set, or "
-        "PEM.",
+        description="Files with its public keys, relative to `secrets.dir`: a JSON Web Key Set, "
+        "or PEM.",
     )
     secret_name: Text | None = Field(
-        None, description="The secret that it shares with the gateway, for HS256, HS384 and HS512."
+        None,
+        description="The name of the secret that the issuer shares with the gateway, for HS256, "
+        "HS384 and HS512.",
     )
     algorithms: (
         Annotated[
@@ -98,26 +103,37 @@ class IssuerModel(Section):
         | None
     ) = Field(
         None,
-        description="The algorithms that it may sign with; by default RS256 to RS512, PS256 to "
-        "PS512, ES256 to ES512, EdDSA and Ed25519; with secret_name HS256 to HS512.",
+        description="The algorithms with which it may sign. Default: RS256 to RS512, PS256 to "
+        "PS512, ES256 to ES512, EdDSA and Ed25519; with `secret_name` HS256 to HS512.",
     )
     leeway: Annotated[Duration, Field(le=600)] = Field(
-        60.0, description="How far its clock may differ; at most 10m."
+        60.0, description="The tolerated difference between its clock and that of the gateway."
     )
     keep_keys: Annotated[Duration, Field(ge=60, le=30 * 86400)] = Field(
         86400.0,
-        description="For how long its keys are used while they cannot be fetched; 1m to 30d.",
+        description="How long the gateway uses the keys that it has fetched while it cannot "
+        "fetch them again.",
     )
-    scopes: ScopesClaimModel = Field(ScopesClaimModel(), description="The caller's scopes.")
+    scopes: ScopesClaimModel = Field(
+        ScopesClaimModel(), description="The claim with the scopes of the caller."
+    )
     namespaces: ClaimModel | None = Field(
         None,
-        description="The namespaces to which the caller is limited; `*` among them is all. A token "
-        "without the claim is limited to none.",
+        description="The claim with the namespaces to which the caller is limited; `*` among "
+        "them stands for all. A token without the claim gives access to no namespace.",
     )
-    types: ClaimModel | None = Field(None, description="The same with patterns of event types.")
-    streams: ClaimModel | None = Field(None, description="The same with named streams.")
+    types: ClaimModel | None = Field(
+        None,
+        description="The claim with patterns of the event types to which the caller is limited. "
+        "A token without the claim gives access to no event type.",
+    )
+    streams: ClaimModel | None = Field(
+        None,
+        description="The claim with the named streams to which the caller is limited. A token "
+        "without the claim gives access to no stream.",
+    )
     name: NameClaimModel = Field(
-        NameClaimModel(), description="The caller's name, for people; by default the subject."
+        NameClaimModel(), description="The claim with the name of the caller, for people."
     )
 
     @field_validator("jwks_url", "keys", "secret_name")

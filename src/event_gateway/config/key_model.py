@@ -49,11 +49,13 @@ Types = list[TypePattern]
 
 
 class RequestLimitModel(Section):
-    """How many requests a key may send to a process, in place of `server.limits`."""
+    """How many requests a key may send to each process, in place of `server.limits`."""
 
-    requests: Annotated[int, Field(ge=1, le=MAX_REQUESTS)] = Field(description="Within per.")
+    requests: Annotated[int, Field(ge=1, le=MAX_REQUESTS)] = Field(
+        description="The number of requests allowed in each period."
+    )
     per: Annotated[Duration, Field(ge=1, le=MAX_WINDOW)] = Field(
-        1.0, description="At least 1s, at most 1d."
+        1.0, description="The length of the period."
     )
 
 

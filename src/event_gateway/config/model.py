@@ -20,49 +20,69 @@ from event_gateway.core.transformation.definition import BUILT_IN, SIEM_FORMATS
 
 
 class StreamModel(Section):
-    """A named stream for live subscribers."""
+    """A named stream, which live subscribers read."""
 
-    subjects: list[str] = Field(description="Patterns of the subjects that the stream stores.")
-    retention: Duration | None = Field(None, description="How long the stream stores events.")
-    max_messages: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="The most events that it stores; the oldest are dropped first."
+    subjects: list[str] = Field(description="Patterns of the event types that the stream stores.")
+    retention: Duration | None = Field(
+        None, description="How long the stream stores an event. Default: no limit."
     )
-    max_bytes: Size | None = Field(None, description="The most bytes that it stores.")
-    compliance: bool = Field(False, description="Events in the stream cannot be deleted or purged.")
+    max_messages: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="The maximum number of events in the stream. The stream drops the oldest "
+        "first. Default: no limit.",
+    )
+    max_bytes: Size | None = Field(
+        None,
+        description="The maximum size of the stream. The stream drops the oldest events first. "
+        "Default: no limit.",
+    )
+    compliance: bool = Field(
+        False,
+        description="Whether the stream forbids to delete and purge events, and keeps a hash "
+        "chain over them.",
+    )
     sealed_by: str | None = Field(
         None,
-        description="With compliance: where events name the person whom they are about, such as "
-        "data.user_id. Their data is stored under a key of that person, which can be erased.",
+        description="With `compliance`: where an event names the person whom it is about, such "
+        "as `data.user_id`. The gateway encrypts the data under a key of that person. Erasing "
+        "the key erases the data.",
     )
     compression: Literal["s2", "none"] = Field("s2", description="The compression on disk.")
     replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
-        None, description="On how many servers of a cluster; by default nats.replicas."
+        None,
+        description="The number of servers of a NATS cluster that store the stream. Default: "
+        "`nats.replicas`.",
     )
 
 
 class IngestModel(Section):
-    """The events log."""
+    """The log, into which the gateway takes events."""
 
     subjects: list[str] | None = Field(
         None,
         max_length=MAX_LISTED,
-        description="NATS subjects that are captured; by default the original domains and the root "
-        "of every pattern in webhooks and streams.",
+        description="The NATS subjects that the log captures. Default: those of the original "
+        "domains, and the first token of every pattern in webhooks and streams.",
     )
     retention: Retention = Field(
-        7 * 86400.0, description="How long the log stores events; at least 1m."
+        7 * 86400.0, description="How long the log stores an event; at least 1m."
     )
-    max_bytes: Size | None = Field(None, description="At this size the log refuses new events.")
+    max_bytes: Size | None = Field(
+        None,
+        description="The maximum size of the log. A full log refuses new events. Default: no "
+        "limit.",
+    )
     streams: list[str] = Field(
         [],
         max_length=64,
-        description="Your own JetStream streams to read, instead of capturing subjects.",
+        description="JetStream streams of your own, which the gateway reads in place of "
+        "capturing subjects.",
     )
     allowed_origins: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         [],
         max_length=MAX_LISTED,
-        description="Origins that may send events, as OPTIONS /v1/events answers them: exactly the "
-        "value of WebHook-Request-Origin; * is any origin.",
+        description="The origins that may send events, as `OPTIONS /v1/events` answers them. "
+        "Each is an exact value of `WebHook-Request-Origin`; `*` allows any origin.",
     )
 
     @field_validator("allowed_origins")
@@ -82,12 +102,17 @@ Namespace = Annotated[
 class SecretsModel(Section):
     """Where the gateway looks up secrets by name."""
 
-    env_prefix: str = Field("EVENT_GATEWAY_SECRET_", description="Before the name, upper-cased.")
+    env_prefix: str = Field(
+        "EVENT_GATEWAY_SECRET_",
+        description="The prefix of environment variables. The name of the secret follows in "
+        "upper case.",
+    )
     dir: str = Field("/run/secrets", description="A folder with a file for each secret.")
     namespaces: dict[str, list[Namespace]] = Field(
         {},
-        description="The namespaces that may use a secret of the environment or of a file, by its "
-        "name. Secrets that are not named here are for the operators' webhooks.",
+        description="The namespaces that may use a secret from the environment or a file, by "
+        "the name of the secret. Other secrets are only for the webhooks of callers whose access "
+        "no namespace limits.",
     )
 
 
@@ -96,80 +121,87 @@ class TransformationModel(Section):
 
     base: str | None = Field(
         None,
-        description=f"A built-in one, to set its options: {', '.join(BUILT_IN)}.",
+        description="The built-in transformation whose options are set here.",
         json_schema_extra={"enum": [*BUILT_IN, None]},
     )
     format: str | None = Field(
         None,
-        description="siem_format: ecs (default) or cef.",
+        description="`siem_format`: the format of the body. Default: `ecs`.",
         json_schema_extra={"enum": [*SIEM_FORMATS, None]},
     )
     platform: str | None = Field(
-        None, description="analytics_format: metadata.platform, by default arrakis."
+        None,
+        description="`analytics_format`: the value of `metadata.platform`. Default: `arrakis`.",
     )
-    template: Any = Field(None, description="The body, in the shape of JSON, with {{ paths }}.")
+    template: Any = Field(
+        None,
+        description="The body, in the shape of JSON, with `{{ paths }}` for values of the event.",
+    )
     content_type: str | None = Field(
         None,
-        description="The content type of the body that a template or function makes. A template's "
-        "is application/json by default; if it is not JSON, the template is a string.",
+        description="The content type of the body. Default with `template`: `application/json`. "
+        "With any other content type the template is a string.",
     )
     python: str | None = Field(
         None,
-        description="package.module:function, or the name of an entry point in the group "
-        "event_gateway.transformations.",
+        description="A function, as `package.module:function`, or the name of an entry point in "
+        "the group `event_gateway.transformations`.",
     )
 
 
 class DeadLettersModel(Section):
-    """Deliveries that failed for good."""
+    """Dead letters: deliveries that failed for good."""
 
     retention: Retention = Field(
-        90 * 86400.0, description="How long dead letters are stored; at least 1m."
+        90 * 86400.0, description="How long the gateway stores a dead letter; at least 1m."
     )
 
 
 class AuditModel(Section):
-    """The log of all changes: who changed what, and when."""
+    """The audit log, which tells who changed what, and when."""
 
     retention: Retention = Field(
-        400 * 86400.0, description="How long records are stored; at least 1m."
+        400 * 86400.0, description="How long the gateway stores a record; at least 1m."
     )
     max_bytes: Annotated[Size, Field(ge=1024 * 1024)] | None = Field(
         None,
-        description="The most bytes that they may have; the oldest are dropped first. At least "
-        "1MiB; by default 1GiB, or one part in 16 of a small disk.",
+        description="The maximum size of the audit log, at least 1MiB. The log drops the oldest "
+        "records first. Default: 1GiB, or 1/16 of a small disk.",
     )
 
 
 class ComplianceModel(Section):
-    """The hash chains of streams with ``compliance: true``."""
+    """The hash chains of streams with `compliance: true`."""
 
     chain_every: Annotated[Duration, Field(ge=0.1, le=600)] = Field(
         5.0,
-        description="How long messages gather for a record of the chain, 100ms to 10m; a record is "
-        "full with 1000.",
+        description="How often the gateway adds the new messages of a stream to its chain. A "
+        "record of the chain has at most 1000 messages.",
     )
     anchor_every: Annotated[Duration, Field(ge=1, le=7 * 86400)] = Field(
-        300.0, description="How often a chain that grew gets an anchor, 1s to 7d."
+        300.0, description="How often the gateway signs an anchor of a chain that has grown."
     )
     anchor_key: Annotated[str, Field(min_length=1, max_length=128)] = Field(
         "anchor_key",
-        description="The secret with the private key that signs anchors (whsk_…); the gateway "
-        "makes one if there is none, and seals it.",
+        description="The name of the secret with the private key that signs anchors (`whsk_…`). "
+        "If there is no such secret, the gateway makes one and seals it.",
     )
 
 
 class CatalogModel(Section):
-    """Event types with their schemas, and how the gateway treats events that do not conform."""
+    """Event types with their schemas, and what the gateway does with events that do not conform."""
 
     enforce: Literal["off", "warn", "reject"] = Field(
-        "warn", description="For types without a setting of their own: off does not check, warn "
-        "accepts the event and reports it, reject refuses it."
-    )  # fmt: skip
+        "warn",
+        description="What the gateway does with an event that does not conform to its schema, "
+        "unless its event type says otherwise. `off`: does not check. `warn`: accepts the event "
+        "and reports it. `reject`: refuses the event.",
+    )
     strict: bool = Field(
-        False, description="Whether events of types that are not registered are treated by "
-        "enforce; else they pass."
-    )  # fmt: skip
+        False,
+        description="Whether the gateway treats events of unregistered types as `enforce` says. "
+        "Otherwise it accepts them.",
+    )
 
 
 class Config(Section):
@@ -177,23 +209,24 @@ class Config(Section):
 
     repair: Literal["automatic", "manual"] = Field(
         "automatic",
-        description="When Redis has lost all records: read the log again at once, or wait for "
-        "POST /v1/repair.",
+        description="What the gateway does when Redis has lost all records: read the log again "
+        "at once (`automatic`), or wait for `POST /v1/repair` (`manual`).",
     )
 
     durability: Literal["standard", "fsync"] = Field(
         "standard",
-        description="What the embedded NATS survives. standard: the end of any process; a power "
-        "cut may take the events of two minutes. fsync: also a power cut, as each event is on the "
-        "disk before it is accepted. The embedded Valkey always survives both.",
+        description="What the embedded NATS survives. `standard`: the end of any process; a "
+        "power cut can lose the events of the last two minutes. `fsync`: also a power cut, since "
+        "the gateway accepts an event when it is on the disk. The embedded Valkey survives both "
+        "with either value.",
     )
-    webhooks: dict[str, WebhookModel] = Field({}, description="Receivers by id.")
+    webhooks: dict[str, WebhookModel] = Field({}, description="Webhooks, by id.")
     streams: dict[str, StreamModel] = Field({}, description="Named streams.")
     sources: dict[str, SourceModel] = Field(
-        {}, description="Inbound webhooks of third parties, by name."
+        {}, description="Sources, which take in webhooks of third parties, by name."
     )
     transformations: dict[str, TransformationModel] = Field(
-        {}, description="Transformations of your own, by the name that webhooks give."
+        {}, description="Transformations of your own, by the name that webhooks use."
     )
     server: ServerModel = ServerModel()
     auth: AuthModel = AuthModel()

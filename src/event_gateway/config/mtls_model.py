@@ -13,28 +13,34 @@ _NAMES = ("subject", "dns", "uri", "email")
 
 
 class MtlsRuleModel(Section):
-    """Whose a client certificate is; the names that are given must all be in it."""
+    """A rule that tells which caller a client certificate belongs to. The certificate must have all
+    names of the rule."""
 
     subject: Text | None = Field(
-        None, description="The whole subject, as RFC 4514 writes it: `CN=orders,O=Example`."
+        None,
+        description="The whole subject in the form of RFC 4514, such as `CN=orders,O=Example`.",
     )
     dns: Text | None = Field(None, description="A DNS name among the alternative names.")
     uri: Text | None = Field(
-        None, description="A URI among them, such as `spiffe://example.com/ns/prod/sa/orders`."
+        None,
+        description="A URI among the alternative names, such as "
+        "`spiffe://example.com/ns/prod/sa/orders`.",
     )
-    email: Text | None = Field(None, description="An email address among them.")
+    email: Text | None = Field(None, description="An email address among the alternative names.")
     name: CallerName = Field(description="The name of the caller, for people.")
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=16)] = Field(
-        description="What the caller may do."
+        description="The scopes of the caller."
     )
     namespaces: Annotated[list[Text], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The namespaces to which the caller is limited; by default it is not."
+        None, description="The namespaces to which the caller is limited. Default: no limit."
     )
     types: Annotated[list[TypePattern], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The same with patterns of event types."
+        None,
+        description="Patterns of the event types to which the caller is limited. Default: no "
+        "limit.",
     )
     streams: Annotated[list[Text], Field(max_length=MAX_LISTED)] | None = Field(
-        None, description="The same with named streams."
+        None, description="The named streams to which the caller is limited. Default: no limit."
     )
 
     @field_validator(*_NAMES)

@@ -4,18 +4,19 @@
 """
 
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.model import Config
 from event_gateway.config.response_bodies import webhook_to_json
-from event_gateway.config.values import Duration
+from event_gateway.config.values import DURATION_EXAMPLES, SIZE_EXAMPLES
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.core.text.units import format_duration
+from event_gateway.core.text.units import exact_size, format_duration
 
 HEAD = """# Configuration
 
@@ -43,6 +44,7 @@ def reference() -> str:
 
 def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> Iterator[str]:
     rows, below = [], []
+    schemas = _properties(model)
     # Required keys come first.
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
     for name, field in fields:
@@ -56,17 +58,74 @@ def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> I
             below.append((inner, f"{key}.", _defaults_of(inner, defaults.get(name))))
         if inner is None or prefix:
             text = field.description or f"See `{key}`."
-            rows.append(f"| `{name}` | {_default(field, defaults.get(name))} | {text} |")
+            values = _values(schemas[name], field)
+            default = _default(field, defaults.get(name), values)
+            if default:  # it has a column of its own
+                text = re.sub(rf" Default: `?{re.escape(default.strip('`'))}`?\.$", "", text)
+            rows.append(f"| `{name}` | {values} | {default} | {text} |")
     if rows:
         title = prefix.rstrip(".") or "Top level"
         yield f"## `{title}`\n"
         if model.__doc__:
             yield f"{inspect.cleandoc(model.__doc__)}\n"
-        yield "| key | default | |\n| --- | --- | --- |"
+        yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"
         yield from rows
         yield ""
     for inner, path, known in below:
         yield from _section(inner, path, known)
+
+
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schemas of the keys of a model."""
+    schema = model.model_json_schema()
+    if "properties" not in schema:  # a model that refers to itself
+        schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema["properties"]  # type: ignore[no-any-return]
+
+
+def _values(schema: dict[str, Any], field: FieldInfo) -> str:
+    """What may stand under a key: the values, or their kind with its limits."""
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
+    if schema.get("examples") == DURATION_EXAMPLES:
+        return f"duration{_limits(*_bounds(field, format_duration))}"
+    if schema.get("examples") == SIZE_EXAMPLES:
+        return f"size{_limits(*_bounds(field, exact_size))}"
+    if "anyOf" in schema:
+        parts = [part for part in schema["anyOf"] if part.get("type") != "null"]
+        return " or ".join(dict.fromkeys(_values(part, field) for part in parts))
+    kind = schema.get("type", "object" if "$ref" in schema else "any value")
+    if kind == "array":
+        most = schema.get("maxItems")
+        return f"list of {_plural(schema['items'], field)}{_limits(None, most)}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"map of {_plural(schema['additionalProperties'], field)}"
+    if kind in ("integer", "number"):
+        return f"{kind}{_limits(schema.get('minimum'), schema.get('maximum'))}"
+    return str(kind)
+
+
+def _plural(schema: dict[str, Any], field: FieldInfo) -> str:
+    if "enum" in schema:
+        return _values(schema, field)
+    parts = [_values(part, field) for part in schema.get("anyOf", [schema])]
+    return " or ".join(re.sub("^[a-z]+", r"\g<0>s", part) for part in parts)
+
+
+def _bounds(field: FieldInfo, written: Callable[[Any], str]) -> Iterator[str | None]:
+    """The least and the most value of a duration or a size, unless it is the least of its kind."""
+    least = max((getattr(part, "ge", 0) for part in field.metadata), default=0)
+    most = [part.le for part in field.metadata if hasattr(part, "le")]
+    yield written(least) if least > (written is exact_size) else None
+    yield written(min(most)) if most else None
+
+
+def _limits(least: object, most: object) -> str:
+    if least is not None and most is not None:
+        return f" ({least} to {most})"
+    if most is not None:
+        return f" (at most {most})"
+    return "" if least is None else f" (at least {least})"
 
 
 def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
@@ -90,16 +149,21 @@ def _defaults_of(model: type[BaseModel], known: Any) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _default(field: FieldInfo, known: Any) -> str:
+def _default(field: FieldInfo, known: Any, values: str) -> str:
+    """The default of a key, as it is written in the file. ``values``: what may stand there."""
     if field.is_required():
         return "*required*"
     value = field.get_default(call_default_factory=True) if known is None else known
-    # Only durations are read from text.
-    is_duration = any(isinstance(part, BeforeValidator) for part in field.metadata)
-    if isinstance(value, float) and (is_duration or field.annotation is Duration):
-        value = format_duration(value)
-    if isinstance(value, BaseModel) or value in (None, [], {}, ()) or isinstance(value, dict):
+    if isinstance(value, BaseModel | dict) or value in (None, [], ()):
         return ""
+    if values.startswith("duration") and not isinstance(value, str):
+        value = format_duration(value)
+    elif values.startswith("size"):
+        value = exact_size(value)
+    elif isinstance(value, float):
+        value = f"{value:g}"
+    elif isinstance(value, list):
+        value = f"[{', '.join(value)}]"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -12,19 +12,20 @@ from event_gateway.core.matching.selection import DEFAULTS, FIELDS, TYPES
 
 
 class FilterModel(Section):
-    """A condition on an event (field and operator), or a group: one of all, any and not."""
+    """A condition on an event (`field`, `operator` and `value`), or a group: one of `all`, `any`
+    and `not`."""
 
     field: str | None = Field(
         None,
-        description="An attribute, an extension, or a path: data.namespace, data.changes[0].kind, "
-        "data.items[*].sku (any element).",
+        description="An attribute, an extension, or a path: `data.namespace`, "
+        "`data.changes[0].kind`, `data.items[*].sku` (any element).",
     )
     operator: str | None = Field(
         None,
-        description=f"{', '.join(ALL_OPERATORS)}.",
+        description="How the field is compared.",
         json_schema_extra={"enum": [*ALL_OPERATORS]},
     )
-    value: Any = Field(None, description="What the field is compared with.")
+    value: Any = Field(None, description="The value with which the field is compared.")
     # Only the first mistake of each list is reported: nested groups may have thousands.
     all: "list[FilterModel] | None" = Field(
         None, fail_fast=True, description="Filters that must all match."

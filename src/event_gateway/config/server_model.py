@@ -11,37 +11,39 @@ MIN_BODY = 64 * 1024  # events of this size must be accepted (CloudEvents 1.0.2,
 
 
 class SubscribersModel(Section):
-    """Live subscribers over WebSocket and Server-Sent Events; limits are those of a process."""
+    """Limits of live subscribers over WebSocket and Server-Sent Events, in each process."""
 
     max_connections: Annotated[int, Field(ge=1)] = Field(
-        20_000, description="Connections that a key may have."
+        20_000, description="The maximum number of connections of a key."
     )
     max_subscriptions: Annotated[int, Field(ge=1, le=1024)] = Field(
-        32, description="Subscriptions that a connection may have."
+        32, description="The maximum number of subscriptions on a connection."
     )
     max_frame: Annotated[Size, Field(ge=1024)] = Field(
-        65536, description="The largest message that a client may send, in bytes."
+        65536, description="The maximum size of a message from a client."
     )
     max_requests: Annotated[int, Field(ge=1)] = Field(
-        500, description="Requests a second on a connection; twice as many at once."
+        500,
+        description="The maximum rate of requests on a connection, in requests a second. A "
+        "burst may have twice as many.",
     )
     compression: bool = Field(
         False,
-        description="Compress frames for clients that offer it (permessage-deflate), for some "
-        "100 KB and much CPU each.",
+        description="Whether the gateway compresses frames for clients that offer it "
+        "(`permessage-deflate`). Each such connection takes some 100 KB of memory, and much CPU.",
     )
 
 
 class CorsModel(Section):
-    """Pages of other origins in browsers."""
+    """Access for web pages of other origins."""
 
     origins: Annotated[
         list[Annotated[str, AfterValidator(parse_origin)]], Field(max_length=100)
     ] = Field(
         [],
         description="The origins whose pages may use the API and the streams, such as "
-        "https://app.example.com; without any, browsers let no page of another origin read an "
-        "answer.",
+        "`https://app.example.com`. Default: none; browsers then hide every answer from pages of "
+        "other origins.",
     )
 
 
@@ -50,28 +52,29 @@ class TlsModel(Section):
 
     cert: str = Field(
         min_length=1,
-        description="A PEM file with the gateway's certificate, and after it those between it and "
-        "its root.",
+        description="A PEM file with the gateway's certificate, followed by its intermediate "
+        "certificates.",
     )
     key: str | None = Field(
-        None, min_length=1, description="A PEM file with its private key; by default that of cert."
+        None,
+        min_length=1,
+        description="A PEM file with the private key. Default: the file in `cert`.",
     )
     client_ca: str | None = Field(
         None,
         min_length=1,
-        description="A PEM file with the authorities whose certificates clients may show; without "
-        "it the gateway asks for none.",
+        description="A PEM file with the authorities of client certificates. Without it the "
+        "gateway asks for no client certificate.",
     )
     client_certificate: Literal["optional", "required"] = Field(
         "optional",
-        description="With client_ca: whether a client without a certificate may connect, to prove "
-        "itself by other means.",
+        description="With `client_ca`: whether every client must present a certificate. With "
+        "`optional`, a client without one authenticates by other means.",
     )
     client_crl: str | None = Field(
         None,
         min_length=1,
-        description="A PEM file with the certificates that the authorities in client_ca have "
-        "revoked: a CRL of each.",
+        description="A PEM file with a revocation list (CRL) of each authority in `client_ca`.",
     )
 
     @model_validator(mode="after")
@@ -85,64 +88,68 @@ class TlsModel(Section):
 
 
 class AdminModel(Section):
-    """A port of its own for monitoring: /metrics, /healthz and /readyz, over plain HTTP, without a
-    key."""
+    """A port of its own for monitoring, over plain HTTP and without a key: `/metrics`, `/healthz`
+    and `/readyz`."""
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(description="0 takes a free one.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        description="The port to listen on; 0 takes a free one."
+    )
 
 
 class LimitsModel(Section):
-    """How many requests one caller (a key, the subject of a token) may send to a process; answers
-    say what is left in RateLimit."""
+    """How many requests one caller (a key, or the subject of a token) may send to each process. The
+    header `RateLimit` of an answer tells how many are left."""
 
     requests: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Requests within per; by default any number."
+        None, description="The number of requests allowed in each period. Default: no limit."
     )
-    per: Annotated[Duration, Field(ge=1)] = Field(1.0, description="At least 1s.")
+    per: Annotated[Duration, Field(ge=1)] = Field(1.0, description="The length of the period.")
 
 
 class ServerModel(Section):
     """The HTTP API."""
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="0 takes a free one.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8080, description="The port to listen on; 0 takes a free one."
+    )
     max_body: Annotated[Size, Field(ge=MIN_BODY)] = Field(
-        1024 * 1024, description="The largest request body, in bytes; at least 64KiB."
+        1024 * 1024, description="The maximum size of a request body."
     )
     max_connections: Annotated[int, Field(ge=2)] | None = Field(
         None,
-        description="Connections of clients that a process has, at most half of them for HTTP and "
-        "three quarters for live subscribers; by default, and at most, what its file limit allows.",
+        description="The maximum number of client connections of a process. At most half of "
+        "them are for HTTP, and three quarters for live subscribers. Default and maximum: what "
+        "the file limit of the process allows.",
     )
     max_connections_per_address: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="HTTP connections that a client address (an IPv6 network of 64 bits) may have "
-        "to a process; by default a quarter of all, and no bound for loopback.",
+        description="The maximum number of HTTP connections from one client address (an IPv6 "
+        "network of 64 bits) to a process. Default: a quarter of all, and no limit for loopback.",
     )
     trusted_proxies: Networks = Field(
         [],
-        description="Networks (CIDR) of reverse proxies, which connect on behalf of many clients: "
-        "the gateway believes what they say of their clients, and max_connections_per_address does "
-        "not hold for them.",
+        description="The networks (CIDR) of your reverse proxies. The gateway believes what "
+        "they say about their clients, and does not apply `max_connections_per_address` to them.",
     )
     client_address_header: Literal["x-forwarded-for", "forwarded"] = Field(
         "x-forwarded-for",
-        description="The header in which trusted_proxies name their clients. The other one counts "
-        "for nothing, as proxies may pass it on as the client has sent it.",
+        description="The header in which `trusted_proxies` send the address of the client. The "
+        "gateway ignores the other header, as a proxy may pass it on unchanged from the client.",
     )
     forwarded_client_certificate: bool = Field(
         False,
-        description="Whether trusted_proxies tell in X-Forwarded-Client-Cert which certificate a "
-        "client has shown to them. They must replace what the client sends under that name.",
+        description="Whether `trusted_proxies` send the client's certificate in "
+        "`X-Forwarded-Client-Cert`. They must remove that header from the requests of clients.",
     )
     body_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        30.0, description="Within which the whole body of a request must arrive."
+        30.0, description="The maximum time in which the whole body of a request must arrive."
     )
     keep_alive_timeout: Annotated[Duration, Field(gt=0)] = Field(
         75.0,
-        description="After which a connection without a request is closed. Let it be longer than "
-        "a load balancer keeps idle connections.",
+        description="How long the gateway keeps a connection without a request open. Set it "
+        "higher than the idle timeout of your load balancer.",
     )
     drain_timeout: Duration = Field(
         20.0,
@@ -150,16 +157,19 @@ class ServerModel(Section):
     )
     docs: Literal["key", "public", "off"] = Field(
         "key",
-        description="Who gets /openapi.json, which /docs shows: every caller with a valid "
-        "credential, everybody, or nobody (then /docs is off too).",
+        description="Who may read `/openapi.json` and `/docs`: every caller with a valid "
+        "credential (`key`), everybody (`public`), or nobody (`off`).",
     )
     subscribers: SubscribersModel = SubscribersModel()
     cors: CorsModel = CorsModel()
     limits: LimitsModel = LimitsModel()
     admin: AdminModel | None = Field(
-        None, description="By default none: metrics are read with a key."
+        None,
+        description="A port of its own for monitoring. Default: none; metrics are read with a key.",
     )
-    tls: TlsModel | None = Field(None, description="By default none: the port speaks plain HTTP.")
+    tls: TlsModel | None = Field(
+        None, description="TLS of the listener. Default: none; the port speaks plain HTTP."
+    )
 
     @model_validator(mode="after")
     def _certificates_of_proxies(self) -> "ServerModel":

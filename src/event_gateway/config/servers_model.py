@@ -32,18 +32,20 @@ def check_server_url(url: str, schemes: tuple[str, ...]) -> None:
 
 
 class ServerTlsModel(Section):
-    """TLS to your server. Files are PEM, relative to secrets.dir, and read for each connection."""
+    """TLS to your server. Files are PEM files, relative to `secrets.dir`. The gateway reads them
+    for each connection."""
 
     ca: File | None = Field(
         None,
-        description="The authorities that may have issued the server's certificate; by default the "
-        "system's.",
+        description="A file with the authorities that may have issued the server's certificate. "
+        "Default: those of the system.",
     )
     cert: File | None = Field(
-        None, description="The gateway's client certificate, if the server asks for one."
+        None,
+        description="A file with the gateway's client certificate, if the server asks for one.",
     )
     key: File | None = Field(
-        None, description="The private key of cert; by default it is in the same file."
+        None, description="A file with the private key of `cert`. Default: the file in `cert`."
     )
 
     @model_validator(mode="after")
@@ -54,21 +56,25 @@ class ServerTlsModel(Section):
 
 
 class NatsTlsModel(ServerTlsModel):
-    """TLS to your NATS. Files are PEM, relative to secrets.dir, and read for each connection."""
+    """TLS to your NATS. Files are PEM files, relative to `secrets.dir`. The gateway reads them for
+    each connection."""
 
     handshake_first: bool = Field(
         False,
-        description="Begin with TLS before the server greets, as its handshake_first asks for.",
+        description="Whether TLS begins before the server's greeting. Servers with "
+        "`handshake_first` require it.",
     )
 
 
 class NatsModel(Section):
-    """NATS JetStream. Files are relative to secrets.dir and read for each connection."""
+    """NATS JetStream. Files are relative to `secrets.dir`. The gateway reads them for each
+    connection."""
 
     url: str | None = Field(
         None,
         repr=False,
-        description="The URL of your NATS; without it the gateway starts one.",
+        description="The URL of your NATS servers, separated by commas. Default: none; the "
+        "gateway starts a server of its own.",
     )
     creds: str | None = Field(
         None,
@@ -77,26 +83,28 @@ class NatsModel(Section):
         description="A credentials file with the JWT and the seed of a user.",
     )
     nkey: str | None = Field(
-        None, min_length=1, repr=False, description="The seed of a user (SU…), or a file with it."
+        None, min_length=1, repr=False, description="The seed of a user (`SU…`), or a file with it."
     )
-    user: str | None = Field(None, min_length=1, description="With password or password_file.")
+    user: str | None = Field(
+        None, min_length=1, description="The user name, with `password` or `password_file`."
+    )
     password: str | None = Field(
-        None, min_length=1, repr=False, description="The password of user."
+        None, min_length=1, repr=False, description="The password of `user`."
     )
-    password_file: File | None = Field(None, description="A file with the password of user.")
+    password_file: File | None = Field(None, description="A file with the password of `user`.")
     token: str | None = Field(
         None, min_length=1, repr=False, description="The token that the server asks for."
     )
     token_file: File | None = Field(None, description="A file with the token.")
     tls: NatsTlsModel | None = Field(
         None,
-        description="TLS to the server, and to none without TLS; by default where the server asks "
-        "for it, and with tls:// in the URL.",
+        description="TLS to the server. With this section the gateway refuses a server without "
+        "TLS. Default: TLS if the server requires it, or the URL begins with `tls://`.",
     )
     replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = Field(
         None,
-        description="On how many servers of a cluster the gateway's streams are; by default 1 for "
-        "those that it makes, and others stay as they are.",
+        description="The number of servers of a NATS cluster that store the gateway's streams. "
+        "Default: 1 for new streams; existing streams keep theirs.",
     )
 
     @property
@@ -145,22 +153,26 @@ Places = Annotated[list[Place], Field(min_length=1, max_length=MAX_LISTED)]
 
 
 class SentinelModel(Section):
-    """The Sentinels that say which server is the primary."""
+    """The Sentinels, which tell the gateway the primary."""
 
-    servers: Places = Field(description="Host and port of each Sentinel; the port is 26379.")
+    servers: Places = Field(
+        description="Host and port of each Sentinel. The default port is 26379."
+    )
     master: str = Field(
         pattern=r"^[A-Za-z0-9_.-]{1,128}$",
-        description="The name under which the Sentinels know the primary.",
+        description="The name of the primary in the configuration of the Sentinels.",
     )
     username: str | None = Field(
-        None, min_length=1, description="An ACL user of the Sentinels; by default the default user."
+        None, min_length=1, description="An ACL user of the Sentinels. Default: the default user."
     )
     password: str | None = Field(
-        None, min_length=1, repr=False, description="The password of the Sentinels, if they ask."
+        None, min_length=1, repr=False, description="The password of the Sentinels."
     )
-    password_file: File | None = Field(None, description="A file with that password.")
+    password_file: File | None = Field(
+        None, description="A file with the password of the Sentinels."
+    )
     tls: ServerTlsModel | None = Field(
-        None, description="TLS to the Sentinels; redis.tls is that of the servers."
+        None, description="TLS to the Sentinels. `redis.tls` is for the servers."
     )
 
     @model_validator(mode="after")
@@ -173,33 +185,36 @@ class ClusterModel(Section):
     """A Redis Cluster or Valkey Cluster. The gateway uses one of its slots."""
 
     servers: Places = Field(
-        description="Host and port of some nodes, from which the gateway learns the others; the "
-        "port is 6379."
+        description="Host and port of some nodes, which tell the gateway the others. The "
+        "default port is 6379."
     )
 
 
 class RedisModel(Section):
-    """Redis or Valkey. Files are relative to secrets.dir and read for each connection."""
+    """Redis or Valkey. Files are relative to `secrets.dir`. The gateway reads them for each
+    connection."""
 
     url: str | None = Field(
         None,
         repr=False,
-        description="The URL of your Redis or Valkey. Without url, sentinel and cluster the "
-        "gateway starts one.",
+        description="The URL of your Redis or Valkey. Default: none; without `sentinel` and "
+        "`cluster` too, the gateway starts a server of its own.",
     )
     sentinel: SentinelModel | None = Field(
-        None, description="Instead of url: a primary with replicas, of which Sentinels choose it."
+        None, description="A primary with replicas, supervised by Sentinels, in place of `url`."
     )
     cluster: ClusterModel | None = Field(
-        None, description="Instead of url: a Redis Cluster or Valkey Cluster."
+        None, description="A Redis Cluster or Valkey Cluster, in place of `url`."
     )
     username: str | None = Field(
-        None, min_length=1, description="An ACL user; by default the default user."
+        None, min_length=1, description="An ACL user. Default: the default user."
     )
-    password: str | None = Field(None, min_length=1, repr=False, description="The password.")
-    password_file: File | None = Field(None, description="A file with the password.")
+    password: str | None = Field(
+        None, min_length=1, repr=False, description="The password of the user."
+    )
+    password_file: File | None = Field(None, description="A file with the password of the user.")
     tls: ServerTlsModel | None = Field(
-        None, description="TLS to the server; by default with rediss:// in the URL."
+        None, description="TLS to the server. Default: TLS if the URL begins with `rediss://`."
     )
 
     @field_validator("url")

@@ -13,35 +13,39 @@ class LogsModel(Section):
     """The log on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least level that is logged: debug, info, warning or error."
+        "info", description="The lowest level that the gateway logs."
     )
     format: Literal["auto", "json", "console"] = Field(
         "auto",
-        description="json: an object in each line. console: text for people. auto: console if "
-        "standard error is a terminal, else json.",
+        description="`json`: one object in each line. `console`: text for people. `auto`: "
+        "`console` if standard error is a terminal, otherwise `json`.",
     )
 
 
 class OtlpModel(Section):
-    """An OpenTelemetry collector that gets traces and metrics by OTLP; needs the extra `otel`."""
+    """An OpenTelemetry collector, to which the gateway sends traces and metrics by OTLP. It needs
+    the extra `otel`."""
 
     endpoint: str = Field(
-        description="The base URL: http://localhost:4318, or with grpc http://localhost:4317; "
-        "https for TLS."
+        description="The base URL: `http://localhost:4318`, or with `grpc` "
+        "`http://localhost:4317`. With `https` the gateway uses TLS."
     )
     protocol: Literal["http", "grpc"] = Field(
-        "http", description="http (protobuf, to /v1/traces and /v1/metrics below the URL) or grpc."
+        "http",
+        description="`http`: protobuf over HTTP, to `/v1/traces` and `/v1/metrics` below the "
+        "URL. `grpc`: gRPC.",
     )
     headers: dict[str, str] = Field(
         {},
         max_length=MAX_HEADERS,
         repr=False,
-        description="Headers of each request, such as an API key; take it from the environment.",
+        description="Headers of each request, such as an API key. Take its value from the "
+        "environment.",
     )
     ca: str | None = Field(
         None,
-        description="A file with the authorities of the collector's certificate, in PEM; relative "
-        "to secrets.dir.",
+        description="A PEM file, relative to `secrets.dir`, with the authorities that may have "
+        "issued the collector's certificate.",
     )
 
     @field_validator("endpoint")
@@ -66,31 +70,29 @@ class OtlpModel(Section):
 
 
 class TracesModel(Section):
-    """Traces, if there is a collector."""
+    """Traces. They need `telemetry.otlp`."""
 
-    enabled: bool = Field(True, description="Whether spans are recorded and sent.")
+    enabled: bool = Field(True, description="Whether the gateway records and sends spans.")
     sampling: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0,
-        description="The share of the traces that begin in the gateway. Of a trace that a "
-        "publisher began, the flag of its traceparent decides.",
+        description="The fraction of traces that the gateway records, of those that begin in "
+        "the gateway. If a publisher began the trace, the flag in its `traceparent` decides.",
     )
 
 
 class OtlpMetricsModel(Section):
-    """Metrics by OTLP, if there is a collector: the same figures as `/metrics`."""
+    """Metrics by OTLP: the same figures as `/metrics`. They need `telemetry.otlp`."""
 
-    enabled: bool = Field(True, description="Whether metrics are sent.")
+    enabled: bool = Field(True, description="Whether the gateway sends metrics.")
     interval: Annotated[Duration, Field(ge=1)] = Field(
-        60.0, description="The time between two exports; at least 1s."
+        60.0, description="The time between two exports."
     )
 
 
 class TelemetryModel(Section):
-    """What the gateway tells of its own work."""
+    """Logs, traces and metrics of the gateway itself."""
 
     logs: LogsModel = LogsModel()
-    otlp: OtlpModel | None = Field(
-        None, description="Where traces and metrics go; none by default."
-    )
+    otlp: OtlpModel | None = Field(None, description="The OpenTelemetry collector. Default: none.")
     traces: TracesModel = TracesModel()
     metrics: OtlpMetricsModel = OtlpMetricsModel()

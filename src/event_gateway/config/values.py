@@ -16,6 +16,8 @@ from pydantic import (
 from event_gateway.core.text.units import exact_size, format_duration, parse_duration, parse_size
 
 MAX_LISTED = 1000  # entries of a list in the file
+DURATION_EXAMPLES = ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]
+SIZE_EXAMPLES = ["64KiB", "1MiB", "10GB"]
 
 
 def _duration(value: Any) -> Any:
@@ -45,7 +47,7 @@ Duration = Annotated[
     BeforeValidator(_duration),
     Field(ge=0),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d", "2y", "PT5M"]}),
+    WithJsonSchema({"type": "string", "examples": DURATION_EXAMPLES}),
 ]
 Retention = Annotated[Duration, AfterValidator(_at_least_a_minute)]
 Networks = Annotated[list[str], Field(max_length=MAX_LISTED), AfterValidator(_networks)]  # CIDR
@@ -56,7 +58,7 @@ Size = Annotated[
     PlainSerializer(exact_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
-         "examples": ["64KiB", "1MiB", "10GB"]}
+         "examples": SIZE_EXAMPLES}
     ),
 ]  # fmt: skip
 

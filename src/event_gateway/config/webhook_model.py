@@ -46,61 +46,79 @@ RetryOn = Annotated[
 
 
 class RetryPolicyModel(Section):
-    """How many attempts the gateway makes, and when."""
+    """How often and when the gateway retries a delivery."""
 
     max_attempts: int | None = Field(
-        None, description="Attempts in all; 3 by default, with a schedule one more than its delays."
+        None,
+        description="The maximum number of attempts, including the first. Default: 3; with "
+        "`schedule` one more than its delays.",
     )
     backoff: str | None = Field(
         None,
-        description="exponential (default), linear or fixed.",
+        description="How the delay changes from attempt to attempt. Default: `exponential`.",
         json_schema_extra={"enum": [*BACKOFFS]},
     )
-    initial_delay: Duration | None = Field(None, description="Before the second attempt; 1s.")
-    multiplier: Annotated[float, Field(strict=False)] | None = Field(
-        None, description="By how much an exponential delay grows; 2."
+    initial_delay: Duration | None = Field(
+        None, description="The delay before the second attempt. Default: 1s."
     )
-    max_delay: Duration | None = Field(None, description="The longest delay; 1h.")
+    multiplier: Annotated[float, Field(strict=False)] | None = Field(
+        None, description="The factor by which an exponential delay grows. Default: 2."
+    )
+    max_delay: Duration | None = Field(
+        None, description="The longest delay between two attempts. Default: 1h."
+    )
     schedule: Annotated[list[Duration], Field(min_length=1)] | None = Field(
-        None, description="A list of delays, in place of backoff; the last delay repeats."
+        None,
+        description="The delays between attempts, in place of `backoff`. The last delay repeats.",
     )
     jitter: Annotated[float, Field(strict=False)] | None = Field(
-        None, description="What part of a delay may be added to it at random, 0 to 1; 0."
+        None,
+        description="The largest random addition to a delay, as a fraction of it, 0 to 1. "
+        "Default: 0.",
     )
     max_age: Duration | None = Field(
         None,
-        description="How long after its receipt the gateway delivers an event; "
-        "by default, and at most, 80% of ingest.retention.",
+        description="How long after its receipt the gateway still delivers an event. Default "
+        "and maximum: 80% of `ingest.retention`.",
     )
 
 
 class RateLimitModel(Section):
-    """How many attempts all processes together may start in a period."""
+    """The maximum rate of attempts, over all processes of the gateway."""
 
-    events: int = Field(description="Attempts in each period.")
-    per: Duration | None = Field(None, description="The period; 1s.")
+    events: int = Field(
+        description="The number of attempts that may start in each period. A request in mode "
+        "`batch` counts once for each of its events."
+    )
+    per: Duration | None = Field(None, description="The length of the period. Default: 1s.")
 
 
 class BatchModel(Section):
-    """The limits of a request in mode batch: the first that is reached applies."""
+    """The limits of a request in mode `batch`. The gateway sends it when it reaches one of them."""
 
-    max_events: int | None = Field(None, description="Events; 100.")
+    max_events: int | None = Field(None, description="The maximum number of events. Default: 100.")
     max_bytes: Size | None = Field(
-        None, description="Bytes of their data; 256KiB. A larger event is sent alone."
+        None,
+        description="The maximum size of the data of the events. The gateway sends a larger "
+        "event alone. Default: 256KiB.",
     )
     max_wait: Duration | None = Field(
-        None, description="How long the first event waits for more; 1s."
+        None, description="How long the first event waits for others. Default: 1s."
     )
 
 
 class CircuitBreakerModel(Section):
-    """When to stop attempts to a receiver that only fails."""
+    """When the gateway stops attempts to a failing receiver."""
 
     failure_threshold: int | None = Field(
-        None, description="Failed attempts in a row until it opens; 5."
+        None,
+        description="The number of consecutive failed attempts that opens the circuit breaker. "
+        "Default: 5.",
     )
     open_for: Duration | None = Field(
-        None, description="How long no attempt is made, until a single one tests the receiver; 30s."
+        None,
+        description="How long the circuit breaker stays open before one attempt tests the "
+        "receiver. Default: 30s.",
     )
 
 
@@ -108,139 +126,173 @@ class OrderedModel(Section):
     """Which events are delivered in order."""
 
     by: Annotated[str, Field(min_length=1)] = Field(
-        description="An attribute or a path (data.account): events with equal values keep their "
-        "order."
+        description="An attribute, or a path such as `data.account`. Events with an equal value "
+        "are delivered in the order of the log."
     )
 
 
 class SecurityModel(Section):
-    """One way to authenticate to a receiver."""
+    """One way in which the gateway authenticates to the receiver."""
 
     auth_type: str = Field(
-        description=f"none, {', '.join(AUTH_TYPES[:-1])} or {AUTH_TYPES[-1]}.",
+        description="The authentication method.",
         json_schema_extra={"enum": ["none", *AUTH_TYPES]},
     )
     secret_name: str | None = Field(None, description="The name of the secret, never its value.")
     header: str | None = Field(
-        None, description=f"api_key: the header it goes into; {API_KEY_HEADER}."
+        None,
+        description=f"`api_key`: the header that carries the key. Default: `{API_KEY_HEADER}`.",
     )
     username: str | None = Field(
-        None, description="basic: the user; without it the secret is user:password."
+        None,
+        description="`basic`: the user name. Without it the secret has the form `user:password`.",
     )
     token_url: str | None = Field(
-        None, description="oauth2_client_credentials: the URL of the token endpoint."
+        None, description="`oauth2_client_credentials`: the URL of the token endpoint."
     )
     client_id: str | None = Field(
-        None, description="oauth2_client_credentials: the id of the gateway there."
+        None, description="`oauth2_client_credentials`: the client id of the gateway."
     )
     scope: str | None = Field(
-        None, description="oauth2_client_credentials: requested scopes, separated by spaces."
+        None, description="`oauth2_client_credentials`: the requested scopes, separated by spaces."
     )
     client_auth: str | None = Field(
         None,
-        description="oauth2_client_credentials: basic (default) sends id and secret in a header, "
-        "body in the form.",
+        description="`oauth2_client_credentials`: where the gateway sends its client id and "
+        "secret: `basic` in the `Authorization` header, `body` in the form. Default: `basic`.",
         json_schema_extra={"enum": [*CLIENT_AUTH]},
     )
     audience: str | None = Field(
-        None, description="oauth2_client_credentials: the audience of the token."
+        None, description="`oauth2_client_credentials`: the audience of the requested token."
     )
     params: dict[str, str] = Field(
         {},
-        description="oauth2_client_credentials: further parameters of the token request, such as "
-        "resource.",
+        description="`oauth2_client_credentials`: further parameters of the token request, such "
+        "as `resource`.",
     )
     cert: str | None = Field(
-        None, description="mtls: the client certificate, a PEM file; relative to secrets.dir."
+        None,
+        description="`mtls`: a PEM file with the client certificate, relative to `secrets.dir`.",
     )
     key: str | None = Field(
-        None, description="mtls: its private key, a PEM file; secret_name is that of its password."
+        None,
+        description="`mtls`: a PEM file with the private key. `secret_name` names the secret "
+        "that is its password.",
     )
     ca: str | None = Field(
         None,
-        description="mtls: a PEM file with the authorities that may sign the receiver's "
-        "certificate.",
+        description="`mtls`: a PEM file with the authorities that may have issued the "
+        "receiver's certificate.",
     )
 
 
 class TlsModel(Section):
-    """TLS to a receiver."""
+    """How the gateway checks the receiver's certificate."""
 
     ca: str | None = Field(
         None,
-        description="A PEM file with the only authorities that may have issued the receiver's "
-        "certificate, relative to secrets.dir; by default the system's and delivery.ca.",
+        description="A PEM file, relative to `secrets.dir`, with the only authorities that may "
+        "have issued the receiver's certificate. Default: those of the system and of "
+        "`delivery.ca`.",
     )
 
 
 class WebhookModel(SelectionModel):
-    """A receiver of events."""
+    """A webhook: which events the gateway sends to a receiver, and how."""
 
-    url: str = Field(description="Where events are sent to.")
-    events: list[str] = Field(description="Patterns on the event's type: * one token, > the rest.")
+    url: str = Field(description="The URL to which the gateway sends events.")
+    events: list[str] = Field(
+        description="Patterns of event types. `*` matches one token, `>` all tokens that follow."
+    )
     transformation: str | None = Field(
         None,
-        description=f"{BUILT_IN[0]} (default), {', '.join(BUILT_IN[1:])}, or one of "
-        "`transformations`.",
+        description=f"The format of the request body: {', '.join(BUILT_IN)}, or the name of one "
+        f"of `transformations`. Default: `{BUILT_IN[0]}`.",
     )
     mode: str | None = Field(
         None,
-        description="structured (default): the event as one JSON object; binary: its data as the "
-        "body and its attributes as ce- headers, with the standard transformation; batch: several "
-        "events in one request.",
+        description="How a request carries events. `structured`: one event as a JSON object. "
+        "`binary`: the data as the body and the attributes as `ce-` headers, with the "
+        "transformation `standard`. `batch`: several events in one request. Default: "
+        "`structured`.",
         json_schema_extra={"enum": [*MODES, None]},
     )
     method: str | None = Field(
         None,
-        description="The method of requests; POST, which receivers of CloudEvents and of Standard "
-        "Webhooks expect.",
+        description="The HTTP method. Receivers of CloudEvents and of Standard Webhooks expect "
+        "`POST`, which is the default.",
         json_schema_extra={"enum": [*REQUEST_METHODS, None]},
     )
     content_type: str | None = Field(
         None,
-        description="The content type of requests, such as application/json; by default that of "
+        description="The content type of requests, such as `application/json`. Default: that of "
         "the transformation.",
     )
-    tls: TlsModel = Field(TlsModel(), description="TLS to the receiver.")
-    batch: BatchModel = Field(BatchModel(), description="How large a request of mode batch is.")
+    tls: TlsModel = Field(
+        TlsModel(), description="How the gateway checks the receiver's certificate."
+    )
+    batch: BatchModel = Field(BatchModel(), description="The limits of a request in mode `batch`.")
     retry_policy: Annotated[RetryPolicyModel, BeforeValidator(_named_policy)] = Field(
         RetryPolicyModel(),
-        description=f"When to retry: an object, or {STANDARD_POLICY}, the schedule of Standard "
-        "Webhooks, 10 attempts over 3 days.",
+        description=f"When the gateway retries a delivery: an object, or `{STANDARD_POLICY}` for "
+        "the schedule of Standard Webhooks, 10 attempts over 3 days.",
     )
     retry_on: list[RetryOn] | None = Field(
         None,
-        description="Which failures are retried: statuses (429), classes of them (5xx), and "
-        f"{NETWORK} for attempts without a response; by default every failure but 410.",
+        description="The failures that the gateway retries: status codes (`429`), classes of "
+        f"them (`5xx`), and `{NETWORK}` for attempts without a response. Default: every failure "
+        "except status 410.",
     )
-    timeout: Duration | None = Field(None, description="The longest time for an attempt; 15s.")
-    concurrency: int | None = Field(None, description="Attempts at the same time; 32.")
-    rate_limit: RateLimitModel | None = Field(None, description="By default none.")
+    timeout: Duration | None = Field(
+        None, description="The maximum duration of an attempt. Default: 15s."
+    )
+    concurrency: int | None = Field(
+        None,
+        description="The maximum number of attempts at the same time, over all processes of the "
+        "gateway. Default: 32.",
+    )
+    rate_limit: RateLimitModel | None = Field(
+        None, description="The maximum rate of attempts. Default: none."
+    )
     circuit_breaker: CircuitBreakerModel = Field(
-        CircuitBreakerModel(), description="When to stop attempts to a failing receiver."
+        CircuitBreakerModel(), description="When the gateway stops attempts to a failing receiver."
     )
     disable_after: Duration | None = Field(
-        None, description="The gateway disables the webhook after so long of only failures; 5d."
+        None,
+        description="The gateway disables the webhook when every attempt has failed for this "
+        "long. Default: 5d.",
     )
     ordered: bool | OrderedModel = Field(
-        False, description="true delivers in the order of the log, one at a time."
+        False,
+        description="`true` delivers one event at a time, in the order of the log. An object "
+        "orders only events with an equal value.",
     )
     verify: bool = Field(
-        False, description="true: the receiver must complete a handshake before the first delivery."
+        False,
+        description="Whether the receiver must complete a handshake before the first delivery.",
     )
-    headers: dict[str, str] = Field({}, description="Headers added to each request.")
-    enrich: bool | None = Field(None, description="Whether data.enrichment is added; true.")
+    headers: dict[str, str] = Field(
+        {}, description="Headers that the gateway adds to each request."
+    )
+    enrich: bool | None = Field(
+        None, description="Whether the gateway adds `data.enrichment`. Default: `true`."
+    )
     security: Annotated[list[SecurityModel], BeforeValidator(_one_or_more)] = Field(
-        [], description="How the gateway authenticates; a list combines several ways."
+        [],
+        description="How the gateway authenticates to the receiver. A list combines several "
+        "methods.",
     )
     enabled: bool | None = Field(
         None,
-        description="Whether the gateway delivers; true. While false, events wait in the queue.",
+        description="Whether the gateway delivers. While it is `false`, events wait in the "
+        "queue. Default: `true`.",
     )
-    description: str | None = Field(None, max_length=1000, description="For people.")
-    metadata: dict[str, Any] = Field({}, description="For your use; the gateway only stores it.")
+    description: str | None = Field(None, max_length=1000, description="A text for people.")
+    metadata: dict[str, Any] = Field(
+        {}, description="Values of your own. The gateway stores and returns them."
+    )
     renamed_from: str | None = Field(
         None,
-        description="The former id of this webhook, whose queue and history it takes over. Nothing "
-        "happens if there is no webhook of that id.",
+        description="The former id of this webhook, which takes over its queue and history. The "
+        "gateway ignores an id that no webhook has.",
     )

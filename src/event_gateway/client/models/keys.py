@@ -136,7 +136,7 @@ class RequestLimitAnswer(TypedDict):
 
 
 class RequestLimitModel(TypedDict):
-    """How many requests a key may send to a process, in place of `server.limits`."""
+    """How many requests a key may send to each process, in place of `server.limits`."""
 
     requests: int
     per: NotRequired[str]

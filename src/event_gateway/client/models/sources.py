@@ -239,10 +239,11 @@ class SourceAnswer(TypedDict):
 
 
 class SourceEventModel(TypedDict):
-    """Templates of the attributes of the events; by default those of the provider. `{header-
-    name}` is a header of the request, `{body.a.b}` a member of its body, `{query.a}` a
-    parameter of its query string, `{name}` the name of the source, `{digest}` the SHA-256
-    of the body, `{'text'}` the text, and `{a|b}` the first of them that there is."""
+    """Templates of the attributes of the events. Default: those of the provider. In a
+    template, `{header-name}` is a header of the request, `{body.a.b}` a member of its body,
+    `{query.a}` a parameter of its query string, `{name}` the name of the source, `{digest}`
+    the SHA-256 of the body, `{'text'}` a constant text, and `{a|b}` the first of several
+    that has a value."""
 
     type: NotRequired[str | None]
     subject: NotRequired[str | None]

@@ -60,7 +60,8 @@ class BatchAnswer(TypedDict):
 
 
 class BatchModel(TypedDict):
-    """The limits of a request in mode batch: the first that is reached applies."""
+    """The limits of a request in mode `batch`. The gateway sends it when it reaches one of
+    them."""
 
     max_events: NotRequired[int | None]
     max_bytes: NotRequired[int | str | None]
@@ -225,7 +226,7 @@ class CircuitBreakerAnswer(TypedDict):
 
 
 class CircuitBreakerModel(TypedDict):
-    """When to stop attempts to a receiver that only fails."""
+    """When the gateway stops attempts to a failing receiver."""
 
     failure_threshold: NotRequired[int | None]
     open_for: NotRequired[str | None]
@@ -260,7 +261,8 @@ _FilterModel = TypedDict("_FilterModel", {"not": "NotRequired[FilterModel | None
 
 
 class FilterModel(_FilterModel):
-    """A condition on an event (field and operator), or a group: one of all, any and not."""
+    """A condition on an event (`field`, `operator` and `value`), or a group: one of `all`,
+    `any` and `not`."""
 
     field: NotRequired[str | None]
     operator: NotRequired[str | None]
@@ -322,7 +324,7 @@ class RateLimitAnswer(TypedDict):
 
 
 class RateLimitModel(TypedDict):
-    """How many attempts all processes together may start in a period."""
+    """The maximum rate of attempts, over all processes of the gateway."""
 
     events: int
     per: NotRequired[str | None]
@@ -399,7 +401,7 @@ class RetryPolicyAnswer(TypedDict):
 
 
 class RetryPolicyModel(TypedDict):
-    """How many attempts the gateway makes, and when."""
+    """How often and when the gateway retries a delivery."""
 
     max_attempts: NotRequired[int | None]
     backoff: NotRequired[str | None]
@@ -419,7 +421,7 @@ class RotateSigningKeyBody(TypedDict):
 
 
 class SecurityModel(TypedDict):
-    """One way to authenticate to a receiver."""
+    """One way in which the gateway authenticates to the receiver."""
 
     auth_type: Literal[
         "none",
@@ -461,7 +463,7 @@ class TlsAnswer(TypedDict):
 
 
 class TlsModel(TypedDict):
-    """TLS to a receiver."""
+    """How the gateway checks the receiver's certificate."""
 
     ca: NotRequired[str | None]
 

@@ -69,27 +69,31 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     namespaces: Annotated[
         tuple[str, ...],
-        SelectionField("Values of data.namespace; empty: any.", _one_of("data.namespace")),
+        SelectionField(
+            "Values of `data.namespace`, of which the event must have one. Empty: any.",
+            _one_of("data.namespace"),
+        ),
     ] = ()
     sources: Annotated[
         tuple[str, ...],
-        SelectionField("Sources; empty: any.", _one_of("source")),
+        SelectionField("Sources, of which the event must have one. Empty: any.", _one_of("source")),
     ] = ()
     filters: Annotated[
         tuple[Filter, ...],
-        SelectionField("Filters that must all match.", _filter, each=True),
+        SelectionField("Filters that must all match the event.", _filter, each=True),
     ] = ()
     cloudevents_filters: Annotated[
         tuple[dict[str, Any], ...],
         SelectionField(
-            "CloudEvents filters that must all match: exact, prefix, suffix, all, any, not, sql.",
+            "CloudEvents filters that must all match the event: `exact`, `prefix`, `suffix`, "
+            "`all`, `any`, `not` and `sql`.",
             filter_of,
             each=True,
         ),
     ] = ()
     expression: Annotated[
         str | None,
-        SelectionField("A CEL expression over event that must be true.", _expression),
+        SelectionField("A CEL expression over `event` that must be true.", _expression),
     ] = None
 
 
