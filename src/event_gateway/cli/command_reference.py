@@ -49,7 +49,7 @@ def _section(words: str, command: Any) -> str:
         f"\n## {words}\n\n{_escaped(command.help)}\n\n    {usage}{' [OPTIONS]' * bool(options)}\n"
     )
     if rows := [*map(_row, [*arguments, *options])]:
-        text += "\n| | |\n| --- | --- |\n" + "".join(rows)
+        text += "\n| argument or option | meaning |\n| --- | --- |\n" + "".join(rows)
     if command.epilog:
         text += f"\n{_example(command.epilog)}\n"
     return text
@@ -58,6 +58,11 @@ def _section(words: str, command: Any) -> str:
 def _row(parameter: Any) -> str:
     name = ", ".join(f"`{each}`" for each in [*parameter.opts, *parameter.secondary_opts])
     text = _escaped(getattr(parameter, "help", "") or "").replace("|", "\\|")
+    default = parameter.default
+    if default not in (None, "") and not isinstance(default, bool) and "Default:" not in text:
+        text += (
+            f" Default: `{default:g}`." if isinstance(default, float) else f" Default: `{default}`."
+        )
     return f"| {name} | {text} |\n"
 
 

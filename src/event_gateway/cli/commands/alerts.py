@@ -96,12 +96,12 @@ def silence(
     name: NameOption = None,
     webhook: WebhookOption = None,
     duration: Annotated[
-        str | None, typer.Option("--for", help="For how long, such as 2h; 1h by default.")
+        str | None, typer.Option("--for", help="The duration, such as 2h. Default: 1h.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Until when instead: a time as in RFC 3339.")
+        str | None, typer.Option(help="The end, in place of --for: a time as in RFC 3339.")
     ] = None,
-    comment: Annotated[str, typer.Option(help="Why, for others.")] = "",
+    comment: Annotated[str, typer.Option(help="The reason, for people.")] = "",
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,

@@ -22,10 +22,15 @@ DryRunOption = Annotated[
 ]
 PruneOption = Annotated[
     bool,
-    typer.Option("--prune", help="Delete what was applied before, and is not in the file."),
+    typer.Option(
+        "--prune", help="Delete what an earlier apply registered and the file no longer has."
+    ),
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Even if deliveries or messages of streams are lost.")
+    bool,
+    typer.Option(
+        "--force", help="Make the change even if it drops deliveries or messages of streams."
+    ),
 ]
 SetOption = Annotated[
     str | None,

@@ -41,15 +41,20 @@ RECONNECT_DELAY = 1.0  # seconds
 
 PrincipalOption = Annotated[str | None, typer.Option(help="The name or the id of who did it.")]
 OperationOption = Annotated[
-    str | None, typer.Option(help="Such as webhooks.delete, or webhooks for all of them.")
+    str | None,
+    typer.Option(
+        help="The operation, such as webhooks.delete, or webhooks for all operations on webhooks."
+    ),
 ]
 ResourceOption = Annotated[
-    str | None, typer.Option(help="Such as webhook/crm, or webhook for all of them.")
+    str | None, typer.Option(help="The resource, such as webhook/crm, or webhook for all webhooks.")
 ]
 OutcomeOption = Annotated[
     str | None, typer.Option(help="succeeded, refused, failed, unknown, or a status such as 409.")
 ]
-EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after so many calls.")]
+EndOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="End after this number of calls.")
+]
 
 
 @app.command("list")

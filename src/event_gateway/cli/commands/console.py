@@ -17,13 +17,16 @@ def console(
     url: UrlOption = None,
     key: KeyOption = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = PORT,
-    name: Annotated[str, typer.Option(help="What the pages are titled with.")] = "Event Gateway",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+    ] = PORT,
+    name: Annotated[str, typer.Option(help="The title of the pages.")] = "Event Gateway",
     logo: Annotated[
         str | None, typer.Option(help="An SVG, PNG, JPEG or WebP file, which the pages show.")
     ] = None,
     public_url: Annotated[
-        str | None, typer.Option(help="The address for browsers, if a proxy is before it.")
+        str | None,
+        typer.Option(help="The address for browsers, if a proxy is in front of the console."),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
@@ -34,10 +37,12 @@ def console(
     ] = None,
     client_cert: Annotated[
         Path | None,
-        typer.Option(help="A PEM file with the certificate that it shows to the gateway."),
+        typer.Option(
+            help="A PEM file with the certificate that the console presents to the gateway."
+        ),
     ] = None,
     client_key: Annotated[
-        Path | None, typer.Option(help="The private key of it; by default in the same file.")
+        Path | None, typer.Option(help="A PEM file with its private key. Default: the same file.")
     ] = None,
 ) -> None:
     """Run a console for a gateway, here or elsewhere.

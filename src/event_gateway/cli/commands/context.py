@@ -53,7 +53,7 @@ def add(
         Path | None,
         typer.Option("--ca", help="A PEM file with the authority of the gateway's certificate."),
     ] = None,
-    use: Annotated[bool, typer.Option("--use", help="Use it from now on.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Use this context from now on.")] = False,
 ) -> None:  # fmt: skip
     """Save a gateway's URL, and where its key is. A context of that name is replaced."""
     if NAME.fullmatch(name) is None:

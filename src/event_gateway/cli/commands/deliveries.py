@@ -52,7 +52,7 @@ StatusesOption = Annotated[
     list[Status] | None, typer.Option("--status", help="All of this status; repeatable.")
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="All that wait: of status pending or retrying.")
+    bool, typer.Option("--all", help="All waiting deliveries: those of status pending or retrying.")
 ]
 SourceOption = Annotated[
     str | None, typer.Option(help="The event's source, if several sources have events of this id.")

@@ -13,7 +13,7 @@ def demo(
         str | None, typer.Option("--for", help="End after this duration, for example 20s.")
     ] = None,
     console: Annotated[
-        bool, typer.Option("--console/--no-console", help="Whether there are pages for people.")
+        bool, typer.Option("--console/--no-console", help="Whether the console runs.")
     ] = True,
 ) -> None:
     """Run a gateway with three receivers and a flow of events, shown live in the terminal."""

@@ -48,7 +48,8 @@ StreamOption = Annotated[
     typer.Option("--stream", help="Only this stream; repeatable.", autocompletion=complete_streams),
 ]
 ExpiryOption = Annotated[
-    str | None, typer.Option("--expires-in", help="Until it expires, such as 30d; default: never.")
+    str | None,
+    typer.Option("--expires-in", help="The lifetime, such as 30d. Default: the key never expires."),
 ]
 RequestsOption = Annotated[
     int | None,
@@ -56,10 +57,14 @@ RequestsOption = Annotated[
         min=0, help="Requests that it may send to a process within --per; 0: no limit of its own."
     ),
 ]
-PerOption = Annotated[str | None, typer.Option(help="For --requests, such as 1m; default: 1s.")]
+PerOption = Annotated[
+    str | None, typer.Option(help="The period for --requests, such as 1m. Default: 1s.")
+]
 OverlapOption = Annotated[
     str | None,
-    typer.Option(help="How long the former value stays valid (24h); 0s: it is refused at once."),
+    typer.Option(
+        help="How long the former value stays valid. Default: 24h. 0s refuses it at once."
+    ),
 ]
 
 _COLUMNS: Columns = {
@@ -70,7 +75,7 @@ _COLUMNS: Columns = {
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="A name for people.")],
+    name: Annotated[str, typer.Argument(help="The name of the key, for people.")],
     scope: ScopeOption = None,
     namespace: NamespaceOption = None,
     event_type: TypeOption = None,

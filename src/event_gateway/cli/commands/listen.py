@@ -27,13 +27,15 @@ def listen(
     ] = None,
     forward_to: Annotated[
         str | None,
-        typer.Option(help="Post the events there, signed as deliveries are: localhost:3000/hook."),
+        typer.Option(
+            help="Post each event to this receiver, signed as deliveries are: localhost:3000/hook."
+        ),
     ] = None,
     secret: Annotated[
         str | None,
         typer.Option(
             envvar="EVENT_GATEWAY_LISTEN_SECRET",
-            help="The signing key (whsec_…); by default one that is kept for all runs.",
+            help="The signing key (whsec_…). Default: one that stays the same in all runs.",
         ),
     ] = None,
     filters: FilterOption = None,

@@ -11,7 +11,10 @@ from event_gateway.cli.client.plan_lines import print_plan, summary_of
 from event_gateway.cli.client.requests import run_with_client
 
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Even if deliveries or messages of streams are lost.")
+    bool,
+    typer.Option(
+        "--force", help="Make the change even if it drops deliveries or messages of streams."
+    ),
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only print what would change and be lost.")

@@ -63,9 +63,9 @@ def replay(
     until: UntilOption = None,
     types: TypesOption = None,
     from_seq: Annotated[
-        int | None, typer.Option(help="From this sequence of the stream on.")
+        int | None, typer.Option(help="Start at this sequence of the stream.")
     ] = None,
-    until_seq: Annotated[int | None, typer.Option(help="Up to this sequence, included.")] = None,
+    until_seq: Annotated[int | None, typer.Option(help="End at this sequence, inclusive.")] = None,
     stream: Annotated[str | None, typer.Option(help="A stream of ingest.streams.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     yes: YesOption = False,

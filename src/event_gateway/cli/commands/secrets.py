@@ -27,7 +27,7 @@ FileOption = Annotated[
                  "default: a prompt, or the standard input."),
 ]  # fmt: skip
 OverlapOption = Annotated[
-    str | None, typer.Option(help="How long the former key stays valid (24h).")
+    str | None, typer.Option(help="How long the former key stays valid. Default: 24h.")
 ]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from event_gateway.cli.send.session import Sent, Source
 
 SourceOption = Annotated[
-    str | None, typer.Option("--source", help="The source, by default event-gateway-cli.")
+    str | None, typer.Option("--source", help="The source. Default: event-gateway-cli.")
 ]
 SubjectOption = Annotated[str | None, typer.Option("--subject", help="The subject.")]
 DataOption = Annotated[str | None, typer.Option("--data", help="The data, as JSON.")]
@@ -34,7 +34,7 @@ CountOption = Annotated[
     ),
 ]
 RateOption = Annotated[
-    str | None, typer.Option(help="At most so many events: 100/s, 6000/m. By default at once.")
+    str | None, typer.Option(help="The maximum rate: 100/s, 6000/m. Default: no limit.")
 ]
 
 
@@ -45,13 +45,13 @@ def send(
                             "- is the standard input."),
     ] = None,
     event_type: Annotated[
-        str | None, typer.Option("--type", help="The event type; in files, of events without one.")
+        str | None, typer.Option("--type", help="The event type. Events in files keep their own.")
     ] = None,
     source: SourceOption = None,
     subject: SubjectOption = None,
     data: DataOption = None,
     extension: Annotated[
-        list[str] | None, typer.Option(help="An attribute NAME=VALUE more; repeatable.")
+        list[str] | None, typer.Option(help="An extension attribute, NAME=VALUE; repeatable.")
     ] = None,
     count: CountOption = None,
     rate: RateOption = None,
@@ -63,8 +63,12 @@ def send(
         typer.Option(envvar="EVENT_GATEWAY_NATS_URL", help="The URL of NATS, with credentials; by "
                      "default that of the gateway on this machine."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=1000, help="Events of a request.")] = 500,
-    at_once: Annotated[int, typer.Option(min=1, max=64, help="Requests side by side.")] = 4,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1000, help="The number of events in each request.")
+    ] = 500,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=64, help="The number of requests at the same time.")
+    ] = 4,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,

@@ -15,10 +15,12 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file (YAML).")
 ]
 HostOption = Annotated[str | None, typer.Option(help="The address to listen on.")]
-PortOption = Annotated[int | None, typer.Option(help="The port; 0: any free port.")]
-DataDirOption = Annotated[Path, typer.Option(help="Where keys and embedded servers' data are.")]
+PortOption = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")]
+DataDirOption = Annotated[
+    Path, typer.Option(help="The directory for keys and for the data of the embedded servers.")
+]
 WorkersOption = Annotated[
-    int, typer.Option(min=1, max=64, help="How many processes share the work.")
+    int, typer.Option(min=1, max=64, help="The number of processes that share the work.")
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Apply the file even if that drops events of streams, or "
@@ -29,14 +31,17 @@ WatchOption = Annotated[
 ]
 ConsoleOption = Annotated[
     bool | None,
-    typer.Option("--console/--no-console", help="Whether there are pages for people, in place of "
-                 "what the file says (by default there are).", show_default=False),
-]  # fmt: skip
+    typer.Option(
+        "--console/--no-console",
+        help="Whether the console runs, in place of what the file says. Default: it runs.",
+        show_default=False,
+    ),
+]
 LogLevelOption = Annotated[
-    LogLevel | None, typer.Option(help="The least level that is logged, in place of the file's.")
+    LogLevel | None, typer.Option(help="The lowest level to log, in place of the file's.")
 ]
 LogFormatOption = Annotated[
-    LogFormat | None, typer.Option(help="How lines are logged, in place of the file's.")
+    LogFormat | None, typer.Option(help="The format of log lines, in place of the file's.")
 ]
 
 

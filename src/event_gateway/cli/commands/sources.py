@@ -37,7 +37,7 @@ BodyOption = Annotated[
 ]
 AtOption = Annotated[
     str | None,
-    typer.Option("--received-at", help="When the request came (RFC 3339); by default now."),
+    typer.Option("--received-at", help="The time of receipt (RFC 3339). Default: now."),
 ]
 
 

@@ -117,7 +117,7 @@ def chain(
 
 def hold(
     stream: NameArgument,
-    reason: Annotated[str, typer.Option(help="Why, such as the number of the case.")],
+    reason: Annotated[str, typer.Option(help="The reason, such as the number of the case.")],
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,

@@ -41,7 +41,9 @@ FilterOption = Annotated[
 ExpressionOption = Annotated[
     str | None, typer.Option(help="Only events for which this CEL expression is true.")
 ]
-EndOption = Annotated[int | None, typer.Option("--limit", min=1, help="End after so many events.")]
+EndOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="End after this number of events.")
+]
 
 
 @app.command("list")
@@ -62,7 +64,7 @@ def show(
 def tail(
     stream: NameArgument,
     since: SinceOption = None,
-    from_seq: Annotated[int | None, typer.Option(min=0, help="From this sequence on.")] = None,
+    from_seq: Annotated[int | None, typer.Option(min=0, help="Start at this sequence.")] = None,
     filters: FilterOption = None,
     expression: ExpressionOption = None,
     limit: EndOption = None,

@@ -28,9 +28,13 @@ _COLUMNS: Columns = {
 def create(
     stream: Annotated[
         Repeated,
-        typer.Option(help="Opens this stream; repeatable.", autocompletion=complete_streams),
+        typer.Option(
+            help="A stream that the token may read; repeatable.", autocompletion=complete_streams
+        ),
     ] = None,
-    subject: Annotated[Repeated, typer.Option(help="Opens these subjects; repeatable.")] = None,
+    subject: Annotated[
+        Repeated, typer.Option(help="A pattern of subjects that the token may read; repeatable.")
+    ] = None,
     namespace: Annotated[Repeated, typer.Option(help="Only this namespace; repeatable.")] = None,
     event_type: Annotated[
         Repeated,
@@ -42,7 +46,7 @@ def create(
     ] = None,
     principal: Annotated[str | None, typer.Option(help="The user of the token.")] = None,
     expires_in: Annotated[
-        str | None, typer.Option(help="Until it expires (5m), at most 1h.")
+        str | None, typer.Option(help="The lifetime, at most 1h. Default: 5m.")
     ] = None,
     url: UrlOption = None,
     key: KeyOption = None,

@@ -74,7 +74,11 @@ def create(
     secret: SecretOption = None,
     description: DescriptionOption = None,
     disabled: Annotated[
-        bool, typer.Option("--disabled", help="Deliver nothing until it is enabled.")
+        bool,
+        typer.Option(
+            "--disabled",
+            help="Create the webhook disabled; it delivers nothing until it is enabled.",
+        ),
     ] = False,
     file: FileOption = None,
     url: UrlOption = None,
