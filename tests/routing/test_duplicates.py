@@ -88,11 +88,13 @@ async def test_after_the_window_it_is_an_event_of_its_own(
     await _publish(client, sent)
     await client.until("w", sent["id"], "succeeded")
     async with redis.asyncio.from_url(gateway.redis_url) as store:
-        first = await store.hget(f"event:{sent['id']}", "first")
-        assert isinstance(first, bytes)
-        stream, seq, at = first.decode().split()
+        stored = await store.get(f"known:{sent['id']}")
+        assert isinstance(stored, bytes)
+        first = stored.decode().split("\n")[3]
+        stream, seq, at = first.split()
         earlier = f"{stream} {seq} {int(at) - 121_000}"
-        await store.hset(f"event:{sent['id']}", "first", earlier)
+        changed = stored.decode().replace(first, earlier)
+        await store.set(f"known:{sent['id']}", changed, keepttl=True)
     await _publish(client, sent)
     await receiver.until(2, "/w")
     record = await client.until("w", sent["id"], "succeeded")

@@ -15,7 +15,7 @@ from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import KEPT, EventCache
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.keys import ENRICHMENT, EVENT, RESET
+from event_gateway.state.keys import ENRICHMENT, FORMER_EVENT, KNOWN_EVENT, RESET
 from support.client import Client, Socket, connected, event
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -200,10 +200,10 @@ async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
     async with _caching(servers) as (client, enrich):
         received = _received(_event("a"), 1, now - 7200)
         (first,) = await enrich(received)
-        assert await client.pttl(EVENT.key("a")) <= KEPT * 1000
+        assert await client.pttl(KNOWN_EVENT.key("a")) <= KEPT * 1000
         # Whoever reads it an hour after the event, or later, has it kept for longer.
         assert await enrich(received, routes=False) == [first]
-        assert KEPT * 1000 < await client.pttl(EVENT.key("a")) <= 2 * KEPT * 1000
+        assert KEPT * 1000 < await client.pttl(KNOWN_EVENT.key("a")) <= 2 * KEPT * 1000
         # An event that is older than what is kept, and is not in the cache: nothing is written.
         for name, at in (("old", now - KEPT - 60), ("dead", now)):
             stream = "DEAD" if name == "dead" else "S"
@@ -214,7 +214,7 @@ async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
             enrichment = json.loads(late[0][0])["enrichment"]
             assert enrichment["incomplete"] is True
             assert enrichment["correlation_chain"] == enrichment["related_events"] == []
-            assert not await client.exists(EVENT.key(name))
+            assert not await client.exists(KNOWN_EVENT.key(name))
         # The router has it as the first, however long it has been behind.
         (routed,) = await enrich(_received(_event("old"), 5, now - KEPT - 60))
         assert "incomplete" not in json.loads(routed)["enrichment"]
@@ -240,3 +240,66 @@ async def test_live_subscribers_leave_the_first_reading_to_the_router(
             await live.enrich_live([alone])
         assert alone.enriched is not None
         assert await enrich(_received(_event("alone"), 3, now)) == [alone.enriched.data]
+
+
+async def test_what_version_1_0_has_stored_is_read(servers: tuple[str, str]) -> None:
+    """It stored a hash for each event, and sorted sets of related ones, which are forgotten."""
+    now = time.time() - 10  # the router is not waited for
+    item = {"id": "a", "source": "s", "type": "t", "time": None}
+    text = (
+        '{"processed_at":"then","gateway_version":"1.0.0","correlation_chain":[{"id":"x"}],'
+        '"related_events":[{"id":"y"},{"id":"z"}]}'
+    )
+    position = f"S 1 {round(now * 1000)}"
+    async with _caching(servers) as (client, enrich):
+        fields: list[Any] = [
+            "source", "s", "item", msgspec.json.encode(item), "correlation", "", "causation", "",
+            "first", position, "enrichment", f"{position} {text}",
+        ]  # fmt: skip
+        await client.hset(FORMER_EVENT.key("a"), items=fields)
+        await client.zadd("related:subject:x", {msgspec.json.encode(item): now * 1e6})
+        expected = [f'{{"enrichment":{text}}}'.encode()]
+        # For a retry, which keeps it in the present form, and again.
+        assert await enrich(_received(_event("a"), 1, now), routes=False) == expected
+        await client.delete(FORMER_EVENT.key("a"))
+        assert await enrich(_received(_event("a"), 1, now), routes=False) == expected
+        (other,) = await enrich(_received(_event("a", "other"), 2, now))
+        assert json.loads(other)["enrichment"]["related_events"] == []
+
+
+async def test_related_events_of_a_burst_and_of_events_that_come_late(
+    servers: tuple[str, str],
+) -> None:
+    """A batch of one subject has more events than are kept; another one comes after later ones."""
+    now = time.time()
+
+    async def related(*batch: Received) -> list[list[str]]:
+        texts = [json.loads(data)["enrichment"] for data in await enrich(*batch)]
+        return [[item["id"] for item in text["related_events"]] for text in texts]
+
+    def names(*numbers: int) -> list[str]:
+        return [f"e{number}" for number in numbers]
+
+    async with _caching(servers) as (_, enrich):
+        burst = [_received(_event(f"e{n}"), n, now + n) for n in range(100)]
+        assert await related(*burst) == [
+            names(*range(n - 1, max(-1, n - 11), -1)) for n in range(100)
+        ]
+        # Events that two routers have taken: those of the other one were later.
+        late = [_received(_event(f"late{n}"), 200 + n, now + n + 0.5) for n in (80, 90, 98)]
+        assert await related(*late) == [
+            names(*range(80, 70, -1)), [*names(*range(90, 80, -1))],
+            [*names(*range(98, 90, -1)), "late90", "e90"],
+        ]  # fmt: skip
+        for n in range(100, 140):  # one by one, beyond what is appended
+            (found,) = await related(_received(_event(f"e{n}"), n, now + n))
+            assert found[0] == ("e99" if n == 100 else f"e{n - 1}")
+            assert len(set(found)) == 10
+        # So late that all that are kept are later.
+        assert await related(_received(_event("last"), 300, now + 1)) == [[]]
+        # The same event is remembered once.
+        twice = [_received(_event("again"), 400 + n, now + 500) for n in range(2)]
+        assert await related(*twice, _received(_event("then"), 402, now + 501)) == [
+            names(*range(139, 129, -1)), names(*range(139, 129, -1)),
+            ["again", *names(*range(139, 130, -1))],
+        ]  # fmt: skip

@@ -12,32 +12,34 @@ now = tonumber(now)
 local events = cmsgpack.unpack(packed_events)
 -- include shared/resets.lua
 -- include shared/index.lua
-local MAX_INDEXED = 3 * max_related
+-- include shared/known_events.lua
+-- include shared/latest_events.lua
 -- An event that is read again after an hour is likely to be read again: its enrichment is kept for
 -- longer than the pause between two attempts.
 local READ_LATE = 3600000
-local LONGER = 2 * EVENT_TTL
+local LONGER = 2 * KNOWN_EVENT_TTL
 local MAX_SIZE = 8192 -- bytes of a chain, and of related events; what is further away is left out
 local INCOMPLETE = ',"incomplete":true'
 
--- By time, not by sequence: related events can be in several streams.
-local function index(key, time, item)
-  redis.call('ZADD', key, 'NX', string.format('%.0f', time), item)
-  redis.call('ZREMRANGEBYRANK', key, 0, -MAX_INDEXED - 1)
-  redis.call('PEXPIRE', key, EVENT_TTL)
+local function enrichment(processed_at, version_then, chain, related, mark)
+  return '{"processed_at":"' .. processed_at .. '","gateway_version":"' .. version_then
+    .. '","correlation_chain":[' .. chain .. '],"related_events":[' .. related .. ']' .. mark .. '}'
 end
 
--- The position of which an event is a duplicate. `first` is where the event stood that was routed
+-- The position of which an event is a duplicate. FIRST is where the event stood that was routed
 -- under this source and id: "stream seq time". An event takes its place if it is later than the
 -- window, or if the sequences of that stream have gone back since; else only an event at that same
 -- position, which has come again, is no duplicate.
-local function duplicate_of(event, key, first)
-  local position = event[CACHED_EVENT_POSITION]
-  if first == position then return end
-  local stream, seq, at = string.match(first or '', '^(%S+) (%d+) (%d+)$')
+local function duplicate_of(event, key)
+  local former, position = known[key], event[CACHED_EVENT_POSITION]
+  if former[FIRST] == position then return end
+  local stream, seq, at = string.match(former[FIRST], '^(%S+) (%d+) (%d+)$')
   local since = at and event[CACHED_EVENT_AT] / 1000 - tonumber(at)
   if not at or since > window or is_before_reset(stream, at) then
-    if routes == '1' then redis.call('HSET', key, 'first', position) end
+    if routes == '1' then
+      if former[MADE_FOR] == SAME then former[MADE_FOR] = former[FIRST] end
+      former[FIRST], is_changed[key] = position, true
+    end
   elseif since >= -window then
     return stream, tonumber(seq)
   end
@@ -51,49 +53,13 @@ local function chain_of(event)
   local size = 0
   while parent ~= '' and not seen[parent] and #chain < max_chain do
     seen[parent] = true
-    local item
-    item, causation, correlation =
-      unpack(redis.call('HMGET', event_key(parent), 'item', 'causation', 'correlation'))
-    size = size + #(item or '')
-    if not item or size > MAX_SIZE then break end
-    table.insert(chain, 1, item)
-    parent = causation ~= '' and causation or correlation
+    local cause = known_at(known_event_key(parent))
+    size = size + (cause and #cause[ITEM] or 0)
+    if not cause or size > MAX_SIZE then break end
+    table.insert(chain, 1, cause[ITEM])
+    parent = cause[CAUSATION] ~= '' and cause[CAUSATION] or cause[CORRELATION]
   end
-  return chain
-end
-
-local function related_to(event)
-  local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
-  local keys = {}
-  if subject ~= '' then keys[#keys + 1] = related_by_subject_key(subject) end
-  if correlation ~= '' then keys[#keys + 1] = related_by_correlation_key(correlation) end
-  local merged, seen = {}, { [event[CACHED_EVENT_ITEM]] = true }
-  for _, key in ipairs(keys) do
-    local items = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', event[CACHED_EVENT_AT]),
-      '-inf', 'WITHSCORES', 'LIMIT', 0, max_related + 1)
-    for at = 1, #items, 2 do
-      if not seen[items[at]] then
-        seen[items[at]] = true
-        merged[#merged + 1] = { item = items[at], time = tonumber(items[at + 1]) }
-      end
-    end
-  end
-  table.sort(merged, function(a, b) return a.time > b.time end)
-  local related, size = {}, 0
-  for at = 1, math.min(#merged, max_related) do
-    size = size + #merged[at].item
-    if size > MAX_SIZE then break end
-    related[at] = merged[at].item
-  end
-  return related
-end
-
-local function enrichment(event, chain, related, mark)
-  return table.concat({
-    '{"processed_at":"', event[CACHED_EVENT_PROCESSED_AT], '","gateway_version":"', version,
-    '","correlation_chain":[', table.concat(chain, ','), '],"related_events":[',
-    table.concat(related, ','), ']', mark, '}',
-  })
+  return table.concat(chain, ',')
 end
 
 local function has_links(event)
@@ -101,109 +67,147 @@ local function has_links(event)
     or event[CACHED_EVENT_CAUSATION] ~= ''
 end
 
--- What is stored of an enrichment: the position of its event, as in CachedEvent, and the text.
-local function stored_form(event, text) return event[CACHED_EVENT_POSITION] .. ' ' .. text end
+-- Whether the enrichment that was made for a position is that of the event: the event was at the
+-- same position since the sequences of that stream have gone back, or is published again within the
+-- window, or the caller does not know its position.
+local function is_for(event, made_for)
+  local position = event[CACHED_EVENT_POSITION]
+  if position == made_for or position == '' then return true end
+  local stream, seq, at = string.match(made_for, '^(%S+) (%d+) (%d+)$')
+  local place = stream .. ' ' .. seq .. ' '
+  return math.abs(event[CACHED_EVENT_AT] / 1000 - tonumber(at)) <= window
+    or (string.sub(position, 1, #place) == place and not is_before_reset(stream, at))
+end
 
--- The text of a stored enrichment, if it is that of the event: the event was at the same position
--- since the sequences of that stream have gone back, or is published again within the window, or
--- the caller does not know its position.
-local function text_of(event, stored)
-  local stream, seq, at, text = string.match(stored, '^(%S+) (%d+) (%d+) (.*)$')
-  local place, position = stream .. ' ' .. seq .. ' ', event[CACHED_EVENT_POSITION]
-  if position == '' or math.abs(event[CACHED_EVENT_AT] / 1000 - tonumber(at)) <= window
-    or (string.sub(position, 1, #place) == place and not is_before_reset(stream, at)) then
-    return text
+-- The enrichment that is stored with a known event, if it is that of the event.
+local function text_with(former, event)
+  local made_for = former[MADE_FOR] == SAME and former[FIRST] or former[MADE_FOR]
+  if made_for and is_for(event, made_for) then
+    return enrichment(former[PROCESSED_AT], former[VERSION], former[CHAIN], former[RELATED], '')
   end
 end
 
--- The key for the enrichment of an event that has no place in `event:{id}`: another event of this
--- source and id has it, or of another source, or it is not remembered.
+-- The key for the enrichment of an event that has no place in `known:{id}`: another event of this
+-- source and id has it, or of another source, or it is not remembered. Stored is the position of
+-- its event, and the text.
 local function own_key(event)
   local stream, seq = string.match(event[CACHED_EVENT_POSITION], '^(%S+) (%d+)')
   return enrichment_key(stream, seq)
 end
 
-local function keep_under_own_key(event, text)
-  local key = own_key(event)
-  if redis.call('SET', key, stored_form(event, text), 'NX', 'PX', EVENT_TTL) then return text end
-  local stored = text_of(event, redis.call('GET', key))
-  if stored then return stored end
-  -- There is one of a former stream.
-  redis.call('SET', key, stored_form(event, text), 'PX', EVENT_TTL)
-  return text
+local function text_under(key, event)
+  local made_for, text = string.match(redis.call('GET', key) or '', '^(%S+ %d+ %d+) (.*)$')
+  return made_for and is_for(event, made_for) and text or nil
 end
 
 -- Stores the enrichment of an event unless there is one; returns the one that is stored.
-local function keep(event, key, has_place, text)
-  if has_place then
-    if redis.call('HSETNX', key, 'enrichment', stored_form(event, text)) == 1 then return text end
-    local stored = text_of(event, redis.call('HGET', key, 'enrichment'))
-    if stored then return stored end
+local function keep(event, key, is_own, chain, related)
+  local processed_at, position = event[CACHED_EVENT_PROCESSED_AT], event[CACHED_EVENT_POSITION]
+  local text = enrichment(processed_at, version, chain, related, '')
+  local former = is_own and known[key]
+  if former and not former[MADE_FOR] then
+    former[MADE_FOR] = former[FIRST] == position and SAME or position
+    former[PROCESSED_AT], former[VERSION] = processed_at, version
+    former[CHAIN], former[RELATED] = chain, related
+    is_changed[key] = true
+    return text
   end
-  return keep_under_own_key(event, text)
+  local stored = former and text_with(former, event) or text_under(own_key(event), event)
+  if stored then return stored end
+  -- There is none, or one of a former stream.
+  redis.call('SET', own_key(event), position .. ' ' .. text, 'PX', ENRICHMENT_TTL)
+  return text
 end
 
 local duplicates = {}
 
+-- The event that is known by a name: an id, with a hash of the source behind the first of that id.
+local function find(name, mode)
+  local key = known_event_key(name)
+  local former = known_at(key)
+  if not former and routes ~= '1' then
+    former = former_event(name)
+    known[key] = former
+    is_new[key] = former and mode ~= READING_PEEK and mode ~= READING_PREVIEW or nil
+  end
+  return former, key
+end
+
 -- Looks an event up, and remembers it if it is new. Returns the text of its enrichment if there is
--- one, its key, and whether its enrichment has its place there.
+-- one, its key, whether the event with that key is this event, and whether it was known.
 local function look_up(number, event)
-  local mode, item, source = event[CACHED_EVENT_MODE], event[CACHED_EVENT_ITEM],
-    event[CACHED_EVENT_SOURCE]
-  local key = event_key(event[CACHED_EVENT_ID])
-  local known, first, stored = unpack(redis.call('HMGET', key, 'source', 'first', 'enrichment'))
-  if known and known ~= source then
-    key = key .. '~' .. event[CACHED_EVENT_SOURCE_HASH]
-    known, first, stored = unpack(redis.call('HMGET', key, 'source', 'first', 'enrichment'))
+  local mode, item, id = event[CACHED_EVENT_MODE], event[CACHED_EVENT_ITEM], event[CACHED_EVENT_ID]
+  local former, key = find(id, mode)
+  if former and not is_of_source(former, item) then
+    former, key = find(id .. '~' .. event[CACHED_EVENT_SOURCE_HASH], mode)
   end
   -- An event of a third source can have an id that looks like this key: it is another event.
-  local is_own = item ~= '' and (not known or known == source)
+  local is_own = item ~= '' and (not former or is_of_source(former, item))
   local kept_at = key
-  local text = is_own and stored and text_of(event, stored) or nil
-  if not text and (stored or not is_own) and event[CACHED_EVENT_POSITION] ~= '' then
+  local text = is_own and former and text_with(former, event) or nil
+  if not text and event[CACHED_EVENT_POSITION] ~= '' and (not is_own or former and former[MADE_FOR])
+  then
     kept_at = own_key(event)
-    local found = redis.call('GET', kept_at)
-    text = found and text_of(event, found) or nil
+    text = text_under(kept_at, event)
   end
   if text and now - event[CACHED_EVENT_AT] / 1000 > READ_LATE and mode ~= READING_PREVIEW then
     redis.call('PEXPIRE', kept_at, LONGER)
   end
-  if mode ~= READING_KEEP or item == '' then return text, key, is_own and not stored end
-  if is_own and known then
-    local stream, seq = duplicate_of(event, key, first)
+  if mode ~= READING_KEEP or not is_own then return text, key, is_own, false end
+  if former then
+    local stream, seq = duplicate_of(event, key)
     if stream then
       for _, value in ipairs({ number, stream, seq }) do duplicates[#duplicates + 1] = value end
     end
-  elseif is_own then
-    local fields = {
-      'source', source, 'item', item, 'correlation', event[CACHED_EVENT_CORRELATION],
-      'causation', event[CACHED_EVENT_CAUSATION],
-    }
-    if routes == '1' then
-      fields[#fields + 1] = 'first'
-      fields[#fields + 1] = event[CACHED_EVENT_POSITION]
-    end
-    if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
-      text = enrichment(event, {}, {}, '')
-      fields[#fields + 1] = 'enrichment'
-      fields[#fields + 1] = stored_form(event, text)
-    end
-    redis.call('HSET', key, unpack(fields))
-    redis.call('PEXPIRE', key, EVENT_TTL)
+    return text, key, is_own, true
   end
-  if not text then
-    local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
-    local at = event[CACHED_EVENT_AT]
-    if subject ~= '' then index(related_by_subject_key(subject), at, item) end
-    if correlation ~= '' then index(related_by_correlation_key(correlation), at, item) end
+  known[key], is_new[key] = {
+    item, event[CACHED_EVENT_CORRELATION], event[CACHED_EVENT_CAUSATION],
+    routes == '1' and event[CACHED_EVENT_POSITION] or '',
+  }, true
+  if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
+    text = keep(event, key, true, '', '')
   end
-  return text, key, is_own and not stored
+  return text, key, is_own, false
 end
 
-local texts, keys, places = {}, {}, {}
+local texts, keys, own, were_known = {}, {}, {}, {}
+for number, event in ipairs(events) do keys[number] = known_event_key(event[CACHED_EVENT_ID]) end
+read_known(keys)
+local subject_keys, correlation_keys, unread = {}, {}, {}
+local function will_read(key)
+  if not lists[key] then lists[key], unread[#unread + 1] = NO_LIST, key end
+end
 for number, event in ipairs(events) do
-  local text, key, has_place = look_up(number, event)
-  texts[number], keys[number], places[number] = text or '', key, has_place
+  local text
+  text, keys[number], own[number], were_known[number] = look_up(number, event)
+  texts[number] = text or ''
+  local mode = event[CACHED_EVENT_MODE]
+  if not text and (mode == READING_KEEP or mode == READING_PREVIEW) then
+    local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
+    if subject ~= '' then
+      subject_keys[number] = latest_of_subject_key(subject)
+      will_read(subject_keys[number])
+    end
+    if correlation ~= '' then
+      correlation_keys[number] = latest_of_correlation_key(correlation)
+      will_read(correlation_keys[number])
+    end
+  end
+end
+read_latest(unread)
+local function add_to(list, number, event)
+  local item = event[CACHED_EVENT_ITEM]
+  if list and not (were_known[number] and has_item(list, item)) then
+    add_latest(list, event[CACHED_EVENT_AT], item)
+  end
+end
+for number, event in ipairs(events) do
+  local keeps = event[CACHED_EVENT_MODE] == READING_KEEP and event[CACHED_EVENT_ITEM] ~= ''
+  if texts[number] == '' and keeps then
+    add_to(lists[subject_keys[number] or ''], number, event)
+    add_to(lists[correlation_keys[number] or ''], number, event)
+  end
 end
 if #ARGV > 7 then
   add_to_index(8)
@@ -219,13 +223,24 @@ end
 for number, event in ipairs(events) do
   local mode = event[CACHED_EVENT_MODE]
   if texts[number] == '' and event[CACHED_EVENT_PROCESSED_AT] ~= '' and mode ~= READING_PEEK then
+    local processed_at = event[CACHED_EVENT_PROCESSED_AT]
     if mode == READING_LATE then
-      texts[number] = enrichment(event, {}, {}, INCOMPLETE)
+      texts[number] = enrichment(processed_at, version, '', '', INCOMPLETE)
     else
-      local text = enrichment(event, chain_of(event), related_to(event), '')
-      if mode == READING_KEEP then text = keep(event, keys[number], places[number], text) end
-      texts[number] = text
+      local chain = chain_of(event)
+      local of_subject, of_correlation = lists[subject_keys[number] or ''],
+        lists[correlation_keys[number] or '']
+      local related = latest_until(of_subject or of_correlation or NO_LIST,
+        of_subject and of_correlation or NO_LIST, event[CACHED_EVENT_AT], event[CACHED_EVENT_ITEM],
+        max_related, MAX_SIZE)
+      if mode == READING_KEEP then
+        texts[number] = keep(event, keys[number], own[number], chain, related)
+      else
+        texts[number] = enrichment(processed_at, version, chain, related, '')
+      end
     end
   end
 end
+write_known(KNOWN_EVENT_TTL)
+write_latest(now, LATEST_OF_SUBJECT_TTL)
 return { texts, duplicates }
