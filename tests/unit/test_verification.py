@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from event_gateway.core.compliance import message_order
 from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
 from event_gateway.core.compliance.chain import StoredMessage
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
@@ -158,6 +159,56 @@ def test_500_random_bytes_are_all_found() -> None:
         found += 1
 
 
+def test_messages_that_changed_places_are_the_only_ones_that_are_told() -> None:
+    rng = random.Random(20)
+    for _ in range(300):
+        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12))
+        places = positions(lines, "message")
+        one, other = sorted(rng.sample(range(COUNT), 2))
+        changed = list(lines)
+        changed[places[one]], changed[places[other]] = lines[places[other]], lines[places[one]]
+        problems = verified(changed)["problems"]
+        moved = {each["first"] for each in problems}
+        assert {each["kind"] for each in problems} == {"reordered"}, (one + 1, other + 1, problems)
+        if other - one > 2:
+            assert moved == {one + 1, other + 1}, problems
+        else:  # others may as well have been moved: of two that stand side by side, one was
+            assert len(moved) <= 2, problems
+        assert all(each["first"] == each["last"] for each in problems)
+
+
+def test_what_was_moved_and_what_is_missing_are_told_apart() -> None:
+    lines = export()
+    places = positions(lines, "message")
+    moved = [lines[at] for at in places[9:13]]  # the messages 10 to 13, behind the message 40
+    at = places[39] + 1
+    changed = [*lines[:at], *moved, *lines[at:]]
+    for place in reversed(places[9:13]):
+        del changed[place]
+    del changed[changed.index(lines[places[49]])]
+    problems = verified(_recounted(changed))["problems"]
+    assert [(each["kind"], each["first"], each["last"]) for each in problems] == [
+        ("reordered", 10, 13), ("removed", 50, 50),
+    ]  # fmt: skip
+
+
+def test_what_is_kept_of_moved_messages_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_order, "MAX_KEPT", 3)
+    lines = export()
+    places = positions(lines, "message")
+    shuffled = list(places)
+    random.Random(3).shuffle(shuffled)
+    changed = list(lines)
+    for place, other in zip(places, shuffled, strict=True):
+        changed[place] = lines[other]
+    check = Verification(now=NOW, keys=TRUSTED)
+    for line in changed:
+        check.add(line)
+        assert len(check._order._holes) <= 3
+        assert len(check._order._early) <= 3
+    assert check.finish()["problem_count"] > 20
+
+
 def test_the_compact_form_of_an_export_is_verified_as_its_lines_are() -> None:
     rng = random.Random(91)
     for number in range(500):
@@ -182,7 +233,7 @@ def test_messages_that_are_cut_off_are_no_messages() -> None:
     for cut in (piece[:20], piece[:-1]):
         check = Verification(now=NOW)
         check.add_piece(cut)
-        assert "a message is not complete" in str(check.problems)
+        assert "a message is not complete" in str(check.problems.told)
         assert check.messages == 0
 
 
