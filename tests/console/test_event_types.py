@@ -43,6 +43,15 @@ async def test_an_event_type_from_its_form_to_its_end(console: Console, shown: T
     assert changed["schema"] == SCHEMA
     assert changed["description"] == "An order was made"
 
+    # A change of somebody else meanwhile is not lost.
+    await page.get_by_role("link", name="Change", exact=True).click()
+    await page.get_by_label("Owner").fill("sales")
+    await http.patch("/v1/event-types/shop.order.made", json={"dataschema": "https://a.example/"})
+    await page.get_by_role("button", name="Save the changes").click()
+    await shown.until("It is not saved yet: Somebody else has changed it.")
+    changed = (await http.get("/v1/event-types/shop.order.made")).json()
+    assert (changed["owner"], changed["dataschema"]) == ("shop", "https://a.example/")
+
     # The owner filters the list as it is typed, and stands in the URL.
     await shown.open("/event-types")
     await page.get_by_label("Owner").fill("nobody")

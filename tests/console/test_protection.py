@@ -128,6 +128,17 @@ async def test_forms_of_other_sites_and_without_the_token_are_refused(tmp_path: 
             assert answer.status_code == 303
             assert not (await console.client.http.get("/v1/webhooks/crm")).json()["enabled"]
 
+            # What a page has filled in, and somebody has changed.
+            for tag in ('"\u00fc"', '"a\nb"', "none"):
+                for path in ("/webhooks/crm/edit", "/save-event-type"):
+                    data = {
+                        "csrf": token, "etag": tag, "url": "https://example.com/",
+                        "events": "user.>", "former": "user.made",
+                    }  # fmt: skip
+                    answer = await http.post(path, data=data, headers=own)
+                    assert answer.status_code == 400, (tag, path, answer.text)
+                    assert "its field etag is no entity tag" in answer.text
+
         async with httpx.AsyncClient(base_url=console.url) as http:
             # Where to go afterwards is a page of the console.
             for target in ("https://evil.example", "//evil.example", "/\\evil.example"):

@@ -86,6 +86,36 @@ async def test_a_sealed_secret_is_used_and_never_shown(client: Client, receiver:
     assert (await client.http.delete("/v1/secrets/theirs")).status_code == 404
 
 
+async def test_a_caller_narrowed_to_types_sees_names_and_not_who_uses_them(
+    client: Client,
+) -> None:
+    """Whether webhooks use a secret, which it does not see, or sources, which are the
+    operators'."""
+    for name in ("stored", "missing"):
+        source = {"name": f"of-{name}", "type": "github", "secret_name": name}
+        assert (await client.http.post("/v1/sources", json=source)).status_code == 201
+    for name in ("stored", "of-webhook"):
+        await _set(client, name, "v")
+    security = {"auth_type": "bearer_token", "secret_name": "of-webhook"}
+    await client.webhook(id="w", url="https://a.example/", events=["a.>"], security=security)
+    body = {"name": "n", "scopes": ["secrets:manage"], "types": ["user.>"]}
+    made = await client.http.post("/v1/keys", json=body)
+    assert made.status_code == 201, made.text
+    headers = {"Authorization": f"Bearer {made.json()['key']}"}
+    listed = (await client.http.get("/v1/secrets", headers=headers)).json()["items"]
+    assert {item["name"] for item in listed} == {"stored", "missing", "of-webhook"}
+    for item in listed:
+        shown = (await client.http.get(f"/v1/secrets/{item['name']}", headers=headers)).json()
+        assert shown == item
+        assert (shown["used_by"], shown["used_by_sources"]) == ([], [])
+    refused = await client.http.delete("/v1/secrets/stored", headers=headers)
+    assert refused.status_code == 403, refused.text
+    refused = await client.http.delete("/v1/secrets/of-webhook", headers=headers)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409, "the secret of-webhook is used by webhooks",
+    )  # fmt: skip
+
+
 BAD_SECRETS: list[tuple[str, Any, str]] = [
     ("a.b", {"value": "x"}, "name"),
     ("sealing_key", {"value": "x"}, "name"),

@@ -28,7 +28,14 @@ from event_gateway.console.sealing import sealer_in
 from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.sign_in import SignIn
-from event_gateway.console.visit import FormRefused, Visit, check_token, read_form, render
+from event_gateway.console.visit import (
+    FormRefused,
+    HiddenFieldRefused,
+    Visit,
+    check_token,
+    read_form,
+    render,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +140,12 @@ class Console:
             return self._failed(request, error)
         try:
             return await route.handler(visit)
+        except HiddenFieldRefused as error:
+            return await visit.render(
+                "error.html", status=400, title="Not done", errors=[], retry=False,
+                detail=f"The console refused the form: {error}.",
+                remedy="Nothing was changed. Load the page again and repeat your change.",
+            )  # fmt: skip
         except GatewayError as error:
             if error.status == 401:
                 return self._failed(request, error)

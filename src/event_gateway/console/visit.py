@@ -1,6 +1,7 @@
 """One request of somebody who is signed in, as the pages see it."""
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -23,10 +24,15 @@ MAX_FIELDS = 2000  # of a form
 PAGE = 50  # items of a list on a page
 SHARE = 25  # times as long as the gateway has worked for it, a page waits before it asks again
 MAX_WAIT = 15  # seconds, of that
+_TAG = re.compile(r'("[\x21\x23-\x7e]*")?')
 
 
 class FormRefused(Exception):
     """The form does not have the token of the session, or cannot be read."""
+
+
+class HiddenFieldRefused(Exception):
+    """A field that the page has filled in has a value that no page gives it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +79,15 @@ class Visit:
     def field(self, name: str) -> str:
         """A field of the form, empty where it is missing."""
         return self.form.get(name, [""])[0].strip()
+
+    @property
+    def etag(self) -> str | None:
+        """The entity tag of what the form changes, as it was when the form was made; None where
+        the form has none. Raises HiddenFieldRefused."""
+        value = self.field("etag")
+        if not _TAG.fullmatch(value):
+            raise HiddenFieldRefused("its field etag is no entity tag")
+        return value or None
 
     def may(self, scope: str) -> bool:
         """Whether the user has a scope."""

@@ -15,7 +15,7 @@ from event_gateway.core.access.narrowing import (
     owner_of,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import AlreadyExists, InvalidDefinition, Unknown
+from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.text.units import parse_duration
 from event_gateway.registration.visible import webhooks_of
 from event_gateway.secrets.named import Secrets
@@ -121,7 +121,8 @@ def all_users(parts: SecretParts) -> Users:
 
 
 def visible_users(parts: SecretParts, caller: Principal) -> Users:
-    """Those who use secrets and whom the caller may see."""
+    """Those who use secrets and whom the caller may see; for each secret that is used, also where
+    it sees none of them. Sources are the operators'."""
     users = all_users(parts)
     if not is_narrowed(caller):
         return users
@@ -130,7 +131,18 @@ def visible_users(parts: SecretParts, caller: Principal) -> Users:
         name: [webhook_id for webhook_id in ids if webhook_id in visible]
         for name, ids in users.webhooks.items()
     }
-    return Users(own, {})
+    return Users(own, {name: [] for name in users.sources})
+
+
+def check_unused(parts: SecretParts, caller: Principal, name: str) -> None:
+    """Raises Conflict if webhooks use a secret, for callers that may not see all of them. The error
+    names those whom the caller sees. (Only operators change a secret that sources use.)"""
+    if not is_narrowed(caller):
+        return  # SealedSecrets.remove names all of them
+    if parts.sealed.users().get(name):
+        own = visible_users(parts, caller).webhooks[name]
+        named = f": {', '.join(own[:10])}" if own else ""
+        raise Conflict(f"the secret {name} is used by webhooks{named}")
 
 
 def value_in(body: dict[str, Any], known: set[str]) -> str:

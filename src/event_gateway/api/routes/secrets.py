@@ -21,6 +21,7 @@ from event_gateway.api.routes.secret_rules import (
     check_free,
     check_known,
     check_not_external,
+    check_unused,
     may_know,
     namespaces_of,
     rotate,
@@ -33,7 +34,7 @@ from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import InvalidDefinition, Unknown
 from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=GuardedRoute)
@@ -212,11 +213,7 @@ async def delete_secret(
     before = _sealed(parts, name)
     condition.check(before and _definition(before))
     call.about(before=before)
-    users = parts.sealed.users().get(name, [])
-    if users and caller.namespaces is not None:
-        own = visible_users(parts, caller).webhooks.get(name, [])
-        raise Conflict(f"the secret {name} is used by webhooks{': ' if own else ''}"
-                       f"{', '.join(own[:10])}")  # fmt: skip
+    check_unused(parts, caller, name)
     await parts.sealed.remove(name)
 
 

@@ -41,12 +41,13 @@ def print_item(
 
 
 def rows_of(columns: Columns, items: list[dict[str, Any]]) -> list[list[str]]:
-    """The cells of items; a hyphen where an item has no value."""
+    """The cells of items; a hyphen where an item has no value, or an older gateway no such
+    member."""
     return [[_text_of(item, cell) for cell in columns.values()] for item in items]
 
 
 def _text_of(item: dict[str, Any], cell: Cell) -> str:
     if not isinstance(cell, str):
         return cell(item)
-    value = item[cell]
+    value = item.get(cell)
     return "-" if value is None else str(value)

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Rejected input: list, show, retry.
 PATH = "/v1/rejected"
 COLUMNS: Columns = {
     "SEQ": "seq", "TIME": "time", "REASON": "reason",
-    "SUBJECT": lambda item: f"source {item['source']}" if item["source"] else item["subject"],
+    "SUBJECT": lambda item: f"source {item['source']}" if item.get("source") else item["subject"],
     "DETAIL": "detail",
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ def retry(
 
 def _details(item: dict[str, Any]) -> list[Line]:
     data = item.get("data")
-    size = None if item["cut"] is None else f"{item['cut']} bytes, of which these were kept"
+    source = item.get("source")
     return [
         *fields({
             "seq": item["seq"],
@@ -93,15 +93,24 @@ def _details(item: dict[str, Any]) -> list[Line]:
             "reason": item["reason"],
             "detail": item["detail"],
             "at": item["path"] or None,
-            "source": item["source"],
-            **({} if item["source"] else _place(item)),
-            "size": size,
+            "source": source,
+            **({} if source else _place(item)),
+            "size": _size(item["cut"]),
         }),
         *(["headers:"] if item["headers"] else []),
         *[f"  {name}: {value}" for name, value in item["headers"].items()],
         "data:" if data is not None else "data, in base64:",
         *[f"  {line}" for line in (item["data_base64"] if data is None else data).splitlines()],
     ]  # fmt: skip
+
+
+def _size(cut: int | bool | None) -> str | None:
+    """Of what was cut: how long it was. Version 1.0 only says whether it was."""
+    if cut is None or cut is False:
+        return None
+    return (
+        "only the beginning was kept" if cut is True else f"{cut} bytes, of which these were kept"
+    )
 
 
 def _place(item: dict[str, Any]) -> dict[str, str]:

@@ -147,10 +147,11 @@ def _resealed(answer: dict[str, Any]) -> list[str]:
 
 
 def _unreadable(answer: dict[str, Any]) -> str:
-    """What was not sealed, and what to do; empty if all was."""
-    people = answer["unreadable_subject_keys"]
-    names = [each["name"] for each in answer["unreadable"][:SHOWN]]
-    if more := answer["unreadable_count"] - len(names):
+    """What was not sealed, and what to do; empty if all was. Version 1.0 refuses the request then,
+    and does not list it."""
+    people = answer.get("unreadable_subject_keys", 0)
+    names = [each["name"] for each in answer.get("unreadable", [])[:SHOWN]]
+    if more := answer.get("unreadable_count", 0) - len(names):
         names.append(f"{more} more")
     what = [", ".join(names)] if names else []
     what += [f"the {_keys_of(people)}"] if people else []
@@ -167,7 +168,7 @@ def _keys_of(people: int) -> str:
 
 
 def _used_by(secret: dict[str, Any]) -> str:
-    sources = [f"{name} (source)" for name in secret["used_by_sources"]]
+    sources = [f"{name} (source)" for name in secret.get("used_by_sources", [])]
     return ", ".join([*secret["used_by"], *sources])
 
 

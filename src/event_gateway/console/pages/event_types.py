@@ -6,8 +6,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from event_gateway.client import GatewayError
-from event_gateway.console.failures import faults_by_member
+from event_gateway.client import GatewayError, etag_of
+from event_gateway.console.failures import detail_of, faults_by_member
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
 from event_gateway.console.visit import PAGE, Visit
@@ -44,11 +44,12 @@ async def edit(visit: Visit) -> Response:
         if found.get(name) else ""
         for name in ("schema", "examples")
     }  # fmt: skip
+    values["etag"] = etag_of(found) or ""
     return await _form(visit, values, {}, former=found["type"])
 
 
 async def save(visit: Visit) -> Response:
-    """Registers an event type, or replaces it."""
+    """Registers an event type; or replaces one, unless somebody else has changed it meanwhile."""
     former = visit.field("former") or None
     body: dict[str, Any] = {
         name: visit.field(name) for name in FIELDS[:5] if visit.field(name) or name == "description"
@@ -67,9 +68,11 @@ async def save(visit: Visit) -> Response:
         if former is None:
             found = await visit.gateway.create_event_type(body)  # type: ignore[arg-type]
         else:
-            found = await visit.gateway.put_event_type(former, body)  # type: ignore[arg-type]
+            found = await visit.gateway.put_event_type(
+                former, body, if_match=visit.etag  # type: ignore[arg-type]
+            )  # fmt: skip
     except GatewayError as error:
-        if error.status not in (409, 422):
+        if error.status not in (409, 412, 422):
             raise
         return await _form(visit, _given(visit), _errors_of(error), former)
     path = f"/event-types/{segment(found['type'])}"
@@ -125,7 +128,7 @@ async def _form(
     return await visit.render(
         "event_types/form.html",
         status=422 if errors else 200,
-        values=values,
+        values={"etag": "", **values},
         errors=errors,
         former=former,
         enforced=ENFORCED,
@@ -133,14 +136,14 @@ async def _form(
 
 
 def _given(visit: Visit) -> dict[str, str]:
-    return {name: visit.field(name) for name in FIELDS}
+    return {name: visit.field(name) for name in (*FIELDS, "etag")}
 
 
 def _errors_of(error: GatewayError) -> dict[str, str]:
     """What is wrong, by the field; what is of no field by the empty name."""
     errors = faults_by_member(error)
     known = {name: text for name, text in errors.items() if name in FIELDS}
-    return known or {"": error.detail}
+    return known or {"": detail_of(error)}
 
 
 PAGES = PageGroup(

@@ -79,7 +79,7 @@ async def save(visit: Visit) -> Response:
     definition = _definition(visit) | {"name": name}
     try:
         changed = await visit.gateway.replace_source(
-            name, definition, if_match=visit.field("etag") or None  # type: ignore[arg-type]
+            name, definition, if_match=visit.etag  # type: ignore[arg-type]
         )  # fmt: skip
     except GatewayError as error:
         return await _refused(visit, error, former=name)

@@ -53,7 +53,7 @@ async def save(visit: Visit) -> Response:
     try:
         changed = await visit.gateway.change_stream(
             name, body, force=bool(visit.field("force")) or None,  # type: ignore[arg-type]
-            if_match=visit.field("etag") or None,
+            if_match=visit.etag,
         )  # fmt: skip
     except GatewayError as error:
         return await _refused(visit, error, former=name)

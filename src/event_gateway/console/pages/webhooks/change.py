@@ -65,7 +65,7 @@ async def save(visit: Visit) -> Response:
         return await _form(visit, _given(visit), errors, former=name)
     try:
         changed = await visit.gateway.replace_webhook(
-            name, definition, if_match=visit.field("etag") or None  # type: ignore[arg-type]
+            name, definition, if_match=visit.etag  # type: ignore[arg-type]
         )  # fmt: skip
     except GatewayError as error:
         return await _refused(visit, error, former=name)
