@@ -29,7 +29,7 @@ from bench.programs import STREAM, Program, program, settled
 from bench.receiver import Receiver, receiving
 from bench.sizes import Sizes
 from event_gateway.embedded.servers import usable_port
-from event_gateway.state.keys import DELIVERY, KNOWN_EVENT, QUEUE
+from event_gateway.state.keys import DELIVERY, EVENT, QUEUE
 
 TYPE = "bench.dead"
 SAMPLED = 1000  # deliveries whose keys in Redis are measured
@@ -95,7 +95,7 @@ async def _measure(figures: Figures, running: Program, redis: Redis, count: int)
     add("queued", "Redis: of it the record", "B", await _mean(redis, records))
     queue = await redis.memory_usage(QUEUE.key("dead"), samples=SAMPLED) or 0
     add("queued", "Redis: of it the member of the queue", "B", queue / count)
-    events = [KNOWN_EVENT.key(event_id) for event_id in ids]
+    events = [EVENT.key(event_id) for event_id in ids]
     add("queued", "Redis: of it the event in the cache", "B", await _mean(redis, events))
     bus = await nats.connect(running.nats_url)
     state = (await bus.jetstream().stream_info(STREAM)).state

@@ -15,7 +15,7 @@ from event_gateway.pipeline.enrichment import Enricher
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import KEPT, EventCache
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.keys import ENRICHMENT, FORMER_EVENT, KNOWN_EVENT, RESET
+from event_gateway.state.keys import ENRICHMENT, EVENT, RESET
 from support.client import Client, Socket, connected, event
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -200,10 +200,10 @@ async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
     async with _caching(servers) as (client, enrich):
         received = _received(_event("a"), 1, now - 7200)
         (first,) = await enrich(received)
-        assert await client.pttl(KNOWN_EVENT.key("a")) <= KEPT * 1000
+        assert await client.pttl(EVENT.key("a")) <= KEPT * 1000
         # Whoever reads it an hour after the event, or later, has it kept for longer.
         assert await enrich(received, routes=False) == [first]
-        assert KEPT * 1000 < await client.pttl(KNOWN_EVENT.key("a")) <= 2 * KEPT * 1000
+        assert KEPT * 1000 < await client.pttl(EVENT.key("a")) <= 2 * KEPT * 1000
         # An event that is older than what is kept, and is not in the cache: nothing is written.
         for name, at in (("old", now - KEPT - 60), ("dead", now)):
             stream = "DEAD" if name == "dead" else "S"
@@ -214,7 +214,7 @@ async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
             enrichment = json.loads(late[0][0])["enrichment"]
             assert enrichment["incomplete"] is True
             assert enrichment["correlation_chain"] == enrichment["related_events"] == []
-            assert not await client.exists(KNOWN_EVENT.key(name))
+            assert not await client.exists(EVENT.key(name))
         # The router has it as the first, however long it has been behind.
         (routed,) = await enrich(_received(_event("old"), 5, now - KEPT - 60))
         assert "incomplete" not in json.loads(routed)["enrichment"]
@@ -256,12 +256,12 @@ async def test_what_version_1_0_has_stored_is_read(servers: tuple[str, str]) -> 
             "source", "s", "item", msgspec.json.encode(item), "correlation", "", "causation", "",
             "first", position, "enrichment", f"{position} {text}",
         ]  # fmt: skip
-        await client.hset(FORMER_EVENT.key("a"), items=fields)
+        await client.hset(EVENT.key("a"), items=fields)
         await client.zadd("related:subject:x", {msgspec.json.encode(item): now * 1e6})
         expected = [f'{{"enrichment":{text}}}'.encode()]
         # For a retry, which keeps it in the present form, and again.
         assert await enrich(_received(_event("a"), 1, now), routes=False) == expected
-        await client.delete(FORMER_EVENT.key("a"))
+        await client.hdel(EVENT.key("a"), *fields[::2])
         assert await enrich(_received(_event("a"), 1, now), routes=False) == expected
         (other,) = await enrich(_received(_event("a", "other"), 2, now))
         assert json.loads(other)["enrichment"]["related_events"] == []

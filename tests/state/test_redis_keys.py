@@ -24,8 +24,6 @@ LATER = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "1h"}
 FLEETING = {"replay_lease", "replaying", "rereading", "reread", "reset", "signed_request"}
 # Present where more webhooks have attempts than have a history.
 FLEETING |= {"history_incomplete"}
-# Written by version 1.0.
-FLEETING |= {"event"}
 
 
 @pytest.fixture

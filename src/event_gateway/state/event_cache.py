@@ -14,7 +14,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.text.times import rfc3339
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.keys import KNOWN_EVENT
+from event_gateway.state.keys import EVENT
 from event_gateway.state.records import source_hash
 from event_gateway.state.script_arguments import Reading
 from event_gateway.state.scripts import script
@@ -24,7 +24,7 @@ MAX_CHAIN = 32
 DUPLICATE_WINDOW = 120.0  # seconds in which an event that is published again is a duplicate
 MAX_RELATED = 10
 # Seconds from the time in the log for which readers keep an event.
-KEPT = KNOWN_EVENT.ttl_ms / 1000
+KEPT = EVENT.ttl_ms / 1000
 
 _pack = msgspec.msgpack.Encoder().encode
 _item = msgspec.json.Encoder().encode

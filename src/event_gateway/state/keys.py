@@ -214,33 +214,28 @@ REREADING = Family(
 )  # fmt: skip
 
 # Enrichment
-KNOWN_EVENT = Family(
-    name="known_event", pattern="known:{id}", type="string", owner="event_cache",
-    value="The attributes of an event that enrichment needs, a line each, and its enrichment. "
-    "`~` and a hash of the source follow where another source's event has the same id",
+EVENT = Family(
+    name="event", pattern="event:{id}", type="hash", owner="event_cache",
+    value="`known`: the attributes of an event that enrichment needs, a line each, and its "
+    "enrichment. `~` and a hash of the source follow where another source's event has the same id",
     lifetime="24 hours; 48 hours from each reading that is an hour after the event or later",
     expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
-FORMER_EVENT = Family(
-    name="event", pattern="event:{id}", type="hash", owner="event_cache",
-    value="What version 1.0 stored in place of `known:{id}`: it is read where that is missing",
-    lifetime="24 hours", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
-)  # fmt: skip
 ENRICHMENT = Family(
     name="enrichment", pattern="enrichment:{stream}:{seq}", type="string", owner="event_cache",
-    value="The enrichment of an event that has no place in `known:{id}`, because its attributes "
+    value="The enrichment of an event that has no place in `event:{id}`, because its attributes "
     "are too long, or its source and id were used before for another event",
-    lifetime="as `known:{id}`", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
+    lifetime="as `event:{id}`", expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip
 LATEST_OF_SUBJECT = Family(
-    name="latest_of_subject", pattern="latest:subject:{subject}", type="string",
+    name="latest_of_subject", pattern="related:subject:{subject}:latest", type="string",
     owner="event_cache", value="At least the 30 latest events of a subject, with their times in "
     "the log (us)",
     lifetime="24 to 25 hours after the latest", expiry=Expiry.ALWAYS, ttl=DAY + HOUR,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
 LATEST_OF_CORRELATION = Family(
-    name="latest_of_correlation", pattern="latest:correlation:{id}", type="string",
+    name="latest_of_correlation", pattern="related:correlation:{id}:latest", type="string",
     owner="event_cache", value="At least the 30 latest events of a correlation id, with their "
     "times in the log (us)",
     lifetime="24 to 25 hours after the latest", expiry=Expiry.ALWAYS, ttl=DAY + HOUR,

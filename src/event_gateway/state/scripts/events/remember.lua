@@ -17,7 +17,7 @@ local events = cmsgpack.unpack(packed_events)
 -- An event that is read again after an hour is likely to be read again: its enrichment is kept for
 -- longer than the pause between two attempts.
 local READ_LATE = 3600000
-local LONGER = 2 * KNOWN_EVENT_TTL
+local LONGER = 2 * EVENT_TTL
 local MAX_SIZE = 8192 -- bytes of a chain, and of related events; what is further away is left out
 local INCOMPLETE = ',"incomplete":true'
 
@@ -53,7 +53,7 @@ local function chain_of(event)
   local size = 0
   while parent ~= '' and not seen[parent] and #chain < max_chain do
     seen[parent] = true
-    local cause = known_at(known_event_key(parent))
+    local cause = known_at(event_key(parent))
     size = size + (cause and #cause[ITEM] or 0)
     if not cause or size > MAX_SIZE then break end
     table.insert(chain, 1, cause[ITEM])
@@ -87,7 +87,7 @@ local function text_with(former, event)
   end
 end
 
--- The key for the enrichment of an event that has no place in `known:{id}`: another event of this
+-- The key for the enrichment of an event that has no place in `event:{id}`: another event of this
 -- source and id has it, or of another source, or it is not remembered. Stored is the position of
 -- its event, and the text.
 local function own_key(event)
@@ -123,13 +123,9 @@ local duplicates = {}
 
 -- The event that is known by a name: an id, with a hash of the source behind the first of that id.
 local function find(name, mode)
-  local key = known_event_key(name)
+  local key = event_key(name)
   local former = known_at(key)
-  if not former and routes ~= '1' then
-    former = former_event(name)
-    known[key] = former
-    is_new[key] = former and mode ~= READING_PEEK and mode ~= READING_PREVIEW or nil
-  end
+  if is_former[key] and mode ~= READING_PEEK and mode ~= READING_PREVIEW then is_new[key] = true end
   return former, key
 end
 
@@ -172,7 +168,7 @@ local function look_up(number, event)
 end
 
 local texts, keys, own, were_known = {}, {}, {}, {}
-for number, event in ipairs(events) do keys[number] = known_event_key(event[CACHED_EVENT_ID]) end
+for number, event in ipairs(events) do keys[number] = event_key(event[CACHED_EVENT_ID]) end
 read_known(keys)
 local subject_keys, correlation_keys, unread = {}, {}, {}
 local function will_read(key)
@@ -241,6 +237,6 @@ for number, event in ipairs(events) do
     end
   end
 end
-write_known(KNOWN_EVENT_TTL)
+write_known(EVENT_TTL)
 write_latest(now, LATEST_OF_SUBJECT_TTL)
 return { texts, duplicates }

@@ -5,7 +5,7 @@ local ITEM, CORRELATION, CAUSATION, FIRST, MADE_FOR, PROCESSED_AT, VERSION, CHAI
   1, 2, 3, 4, 5, 6, 7, 8, 9
 local SAME = '=' -- in MADE_FOR: the position in FIRST
 
-local known, is_new, is_changed = {}, {}, {}
+local known, is_former, is_new, is_changed = {}, {}, {}, {}
 
 local function fields_of(value)
   local fields = {}
@@ -13,25 +13,11 @@ local function fields_of(value)
   return fields
 end
 
--- Reads the events with these keys.
-local function read_known(keys)
-  for begin = 1, #keys, 1000 do
-    local values = redis.call('MGET', unpack(keys, begin, math.min(begin + 999, #keys)))
-    for at, value in ipairs(values) do known[keys[begin + at - 1]] = value and fields_of(value) end
-  end
-end
-
--- The event with a key; false if there is none.
-local function known_at(key)
-  if known[key] == nil then read_known({ key }) end
-  return known[key]
-end
-
--- What version 1.0 has stored under an id, as it is stored now; false if there is nothing.
-local function former_event(id)
-  local item, correlation, causation, first, stored = unpack(redis.call('HMGET', event_key(id),
+-- What version 1.0 has stored with a key, as it is stored now. Processes of both versions may use
+-- one Redis: each has its own fields.
+local function former_event(key)
+  local item, correlation, causation, first, stored = unpack(redis.call('HMGET', key,
     'item', 'correlation', 'causation', 'first', 'enrichment'))
-  if not item then return false end
   local event = { item, correlation, causation, first or '' }
   local position, processed_at, version, chain, related = string.match(stored or '',
     '^(%S+ %d+ %d+) {"processed_at":"([^"]*)","gateway_version":"([^"]*)",'
@@ -43,6 +29,21 @@ local function former_event(id)
   return event
 end
 
+-- Reads the events with these keys.
+local function read_known(keys)
+  for _, key in ipairs(keys) do
+    local value, source = unpack(redis.call('HMGET', key, 'known', 'source'))
+    is_former[key] = source and not value
+    known[key] = value and fields_of(value) or is_former[key] and former_event(key)
+  end
+end
+
+-- The event with a key; false if there is none.
+local function known_at(key)
+  if known[key] == nil then read_known({ key }) end
+  return known[key]
+end
+
 -- Whether a known event is of the source of an item. Items begin with the id and the source.
 local function is_of_source(event, item)
   local length = string.find(item, ',"type":', 1, true)
@@ -51,11 +52,10 @@ end
 
 local function write_known(ttl)
   for key in pairs(is_changed) do
-    if not is_new[key] then
-      redis.call('SET', key, table.concat(known[key], '\n'), 'KEEPTTL')
-    end
+    if not is_new[key] then redis.call('HSET', key, 'known', table.concat(known[key], '\n')) end
   end
   for key in pairs(is_new) do
-    redis.call('SET', key, table.concat(known[key], '\n'), 'PX', ttl)
+    redis.call('HSET', key, 'known', table.concat(known[key], '\n'))
+    redis.call('PEXPIRE', key, ttl)
   end
 end
