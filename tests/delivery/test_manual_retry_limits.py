@@ -6,13 +6,13 @@ import json
 import os
 from typing import Any
 
-import nats
 import pytest
 import redis.asyncio
 from nats.js.api import StreamConfig
 
 from event_gateway.broker import stream_page
 from event_gateway.cli.process.serve import Running
+from support.bus import connect_bus
 from support.client import Client, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -238,7 +238,7 @@ async def test_a_foreign_stream_has_its_own_retention(
 ) -> None:
     """Replayed deliveries expire before that stream drops their events, not by the log's limit."""
     nats_url, redis_url = servers
-    bus = await nats.connect(nats_url)
+    bus = await connect_bus(nats_url)
     await bus.jetstream().add_stream(StreamConfig("THEIRS", subjects=["theirs.>"], max_age=max_age))
     sent = event("theirs.a")
     await bus.jetstream().publish("theirs.a", json.dumps(sent).encode())

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 
+from support.bus import connect_bus
 from support.client import connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -16,7 +16,7 @@ from support.receiver import Receiver
 
 
 async def _make(nats_url: str, **config: Any) -> None:
-    bus = await nats.connect(nats_url)
+    bus = await connect_bus(nats_url)
     try:
         await bus.jetstream().add_stream(
             StreamConfig(name="ORDERS", subjects=["orders.>"], **config)
@@ -43,7 +43,7 @@ async def test_an_existing_stream_is_read_unchanged(
 ) -> None:
     await _make(servers[0], allow_direct=direct)
     program = Program(tmp_path, _config(servers, receiver, ingest={"streams": ["ORDERS"]}))
-    bus = await nats.connect(servers[0])
+    bus = await connect_bus(servers[0])
     js = bus.jetstream()
     try:
         before = event("orders.old")

@@ -5,10 +5,10 @@ import base64
 import json
 from typing import Any
 
-import nats
 import pytest
 
 from event_gateway.cli.process.serve import Running
+from support.bus import connect_bus
 from support.client import STRUCTURED, Client
 from support.fixtures import Start
 from support.receiver import Receiver
@@ -99,7 +99,7 @@ async def test_content_types(gateway: Running, client: Client, receiver: Receive
         ):
             assert answer.status_code == 422, (wrong, answer.text)
             assert "is no media type" in answer.text
-    connection = await nats.connect(gateway.nats_url)
+    connection = await connect_bus(gateway.nats_url)
     jetstream = connection.jetstream()
     plain = {"type": "user.n", "source": "s", "datacontenttype": "xyz", "data": 1}
     structured = plain | {"specversion": "1.0", "id": "2"}

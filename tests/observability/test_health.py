@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nats
 import pytest
 
 from event_gateway.broker.stream_page import read_page
 from event_gateway.cli.process.serve import Running
 from event_gateway.observability import health, health_leader
+from support.bus import connect_bus
 from support.client import Client, event
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
@@ -39,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _announced(nats_url: str) -> list[dict[str, Any]]:
     """The health events that the lifecycle log holds."""
-    client = await nats.connect(nats_url)
+    client = await connect_bus(nats_url)
     try:
         js = client.jetstream()
         subscription = await js.pull_subscribe("gateway.health.>", stream="GATEWAY_LIFECYCLE")

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nats as nats_py
 import pytest
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
 
 from event_gateway.core.access.sealing import new_key
+from support.bus import connect_bus
 from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
@@ -108,7 +108,7 @@ async def _cannot_change(port: int) -> None:
     async def ignore(_error: Exception) -> None:
         pass
 
-    nc = await nats_py.connect(f"nats://gateway:gw@127.0.0.1:{port}", error_cb=ignore)
+    nc = await connect_bus(f"nats://gateway:gw@127.0.0.1:{port}", error_cb=ignore)
     try:
         js, denied = nc.jetstream(timeout=PATIENCE), nc.jetstream(timeout=0.5)
         config = (await js.stream_info("GATEWAY_STREAM_audit_stream")).config

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import msgspec
-import nats
 import pytest
 from nats.js.api import StreamConfig
 from redis.asyncio import Redis
@@ -19,6 +18,7 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.lookup import backfill, finder, listing, patient_reading, stream_reader
 from event_gateway.replay.resend import Resend
 from event_gateway.routing.router import Router
+from support.bus import connect_bus
 from support.client import Client, event
 from support.fixtures import Command, Start
 from support.in_process import run_here
@@ -265,7 +265,7 @@ async def test_several_streams_share_what_a_page_may_read(
     start: Start, connect: Start, servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream with nothing that fits does not use up the time of the others."""
-    bus = await nats.connect(servers[0])
+    bus = await connect_bus(servers[0])
     try:
         js = bus.jetstream()
         await js.add_stream(StreamConfig(name="ORDERS", subjects=["orders.>"]))

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 
-import nats
 import pytest
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from event_gateway.broker import pull
 from event_gateway.broker.connection import connect
 from event_gateway.broker.pull import Puller
+from support.bus import connect_bus
 from support.patience import PATIENCE
 
 
@@ -20,7 +22,7 @@ async def test_a_request_without_heartbeats_is_sent_again(
     async with contextlib.AsyncExitStack() as stack:
         broker = await connect(servers[0])
         stack.push_async_callback(broker.close)
-        other = await nats.connect(servers[0])
+        other = await connect_bus(servers[0])
         stack.push_async_callback(other.close)
         # It has the requests in place of a consumer, and does not answer.
         requests = await other.subscribe("$JS.API.CONSUMER.MSG.NEXT.log.reader")
@@ -28,12 +30,15 @@ async def test_a_request_without_heartbeats_is_sent_again(
         puller = Puller(broker, "log", "reader")
         await puller.start()
         stack.push_async_callback(puller.stop)
-        await puller.request(10)
-        first = await requests.next_msg(PATIENCE)
+        first = await _next_request(puller, requests)
         assert json.loads(first.data)["idle_heartbeat"] == 5e9
-        async with asyncio.timeout(PATIENCE):
-            while not requests.pending_msgs:
-                await puller.request(10)
-                await asyncio.sleep(0.02)
-        again = await requests.next_msg(PATIENCE)
+        again = await _next_request(puller, requests)
         assert (again.data, again.reply) == (first.data, first.reply)
+
+
+async def _next_request(puller: Puller, requests: Subscription) -> Msg:
+    async with asyncio.timeout(PATIENCE):
+        while not requests.pending_msgs:
+            await puller.request(10)
+            await asyncio.sleep(0.02)
+    return await requests.next_msg(PATIENCE)

@@ -12,6 +12,7 @@ import websockets
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded.servers import EmbeddedServers
+from support.bus import connect_bus
 from support.client import Client, Socket, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -37,7 +38,7 @@ async def _publish(url: str, joined: list[asyncio.Event], published: list[int]) 
     """Publishes on a connection of its own, as fast as the log accepts events and subscribers join:
     the last event, for which all subscribers wait, comes once all of them have joined. Notes in
     ``published`` how many events are published."""
-    bus = await nats.connect(url)
+    bus = await connect_bus(url)
     for number in range(EVENTS):
         if number == EVENTS - 1:
             await asyncio.gather(*(subscriber.wait() for subscriber in joined))

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import nats
 import pytest
 
 from event_gateway.cli.process.serve import Running
+from support.bus import connect_bus
 from support.client import Client, event
 from support.fixtures import Start
 from support.receiver import Receiver
@@ -86,7 +86,7 @@ async def test_what_services_publish_on_such_subjects(
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["größe.*"])
     made = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["größe.*"]})
     assert made.status_code == 201, made.text
-    connection = await nats.connect(gateway.nats_url)
+    connection = await connect_bus(gateway.nats_url)
     jetstream = connection.jetstream()
     for subject in ("größe.x", "gr%C3%B6%C3%9Fe.x", "events.gr%C3%B6%C3%9Fe.x"):
         await jetstream.publish(subject, b'{"a":1}')

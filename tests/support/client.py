@@ -14,6 +14,7 @@ import msgspec
 import websockets
 from nats.aio.client import Client as Nats
 
+from support.bus import connect_bus
 from support.patience import PATIENCE
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -143,34 +144,16 @@ class Socket:
         return False
 
 
-class Bus(Nats):
-    """Closes a connection whose handshake fails, as those to a NATS that is just being killed.
-
-    The client leaves them open and forgets them, and they would warn in a later test.
-    """
-
-    async def _process_connect_init(self) -> None:
-        try:
-            await super()._process_connect_init()
-        except BaseException:
-            writer = getattr(self._transport, "_io_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-                await asyncio.sleep(0)  # asyncio closes the socket in its next turn
-            raise
-
-
 @contextlib.asynccontextmanager
 async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
     """Clients of a gateway; ``lifecycle`` collects the lifecycle events that it publishes."""
     async with httpx.AsyncClient(
         base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
     ) as http:
-        bus = Bus()
-        await bus.connect(
+        bus = await connect_bus(
             nats_url,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.1,  # type: ignore[arg-type]
+            reconnect_time_wait=0.1,
         )
         client = Client(http, bus, key)
 

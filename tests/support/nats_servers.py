@@ -9,11 +9,11 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import nats
 from nats.js import JetStreamContext
 
 from event_gateway.broker.connection import BrokerError
 from event_gateway.embedded.servers import nats_binary, usable_port
+from support.bus import connect_bus
 from support.killable_server import KillableServer
 from support.patience import PATIENCE
 from support.relay import Relay
@@ -105,7 +105,7 @@ class NatsCluster:
     async def client(self) -> AsyncIterator[JetStreamContext]:
         """JetStream, by a connection of its own to any server."""
         urls = [server.url for server in self.servers]
-        bus = await nats.connect(urls, connect_timeout=1, max_reconnect_attempts=1, error_cb=_quiet)
+        bus = await connect_bus(urls, connect_timeout=1, max_reconnect_attempts=1, error_cb=_quiet)
         try:
             yield bus.jetstream(timeout=2)
         finally:

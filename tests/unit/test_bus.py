@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from support.client import Bus
+from support.bus import connect_bus
 from support.patience import PATIENCE
 from support.tcp_server import tcp_server
 
@@ -25,8 +25,7 @@ async def test_a_connection_whose_handshake_fails_is_closed() -> None:
             ended.append(await reader.read())
 
     async with tcp_server(accept) as port:
-        bus = Bus()
-        await bus.connect(
+        bus = await connect_bus(
             f"nats://127.0.0.1:{port}", connect_timeout=1, max_reconnect_attempts=-1,
             reconnect_time_wait=0,
         )  # fmt: skip

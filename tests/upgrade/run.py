@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nats
 import yaml
 
 from chaos.receivers import GROUPS, Receivers
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import EmbeddedServers
+from support.bus import connect_bus
 from support.client import STRUCTURED, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK
@@ -121,7 +121,7 @@ class _Publisher:
         self.ended = False
 
     async def run(self, nats_url: str) -> None:
-        bus = await nats.connect(nats_url)
+        bus = await connect_bus(nats_url)
         turns = itertools.count()
         async with httpx.AsyncClient(timeout=PATIENCE) as http, asyncio.TaskGroup() as sending:
             while not self.ended:
