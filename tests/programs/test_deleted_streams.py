@@ -54,6 +54,19 @@ async def _accept(client: Client, accepted: list[str]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def _confirm_loss(client: Client, last_seq: int) -> None:
+    """Waits until the loss of the log with its events up to a sequence is found; confirms it."""
+    reason = (
+        f"NATS has lost GATEWAY_EVENTS with its events up to {last_seq}, or is another server than "
+        "before; POST /v1/repair/loss confirms that you know"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while reason not in (await client.http.get("/readyz")).json()["reasons"]:
+            await asyncio.sleep(0.02)
+    answer = await client.http.post("/v1/repair/loss")
+    assert (answer.status_code, answer.json()) == (200, {"streams": ["GATEWAY_EVENTS"]})
+
+
 async def _delivered(receiver: Receiver, accepted: list[str]) -> None:
     for path in ("/w", "/ordered"):
         async with asyncio.timeout(PATIENCE):
@@ -87,6 +100,9 @@ async def test_a_deleted_stream_is_created_again(
                 async with asyncio.timeout(PATIENCE):
                     while reason not in (await client.http.get("/readyz")).json()["reasons"]:
                         await asyncio.sleep(0.02)
+                if stream == "GATEWAY_EVENTS":
+                    await _confirm_loss(client, before)
+                async with asyncio.timeout(PATIENCE):
                     while (await client.http.get("/readyz")).json()["status"] != "ok":
                         await asyncio.sleep(0.05)
                 if stream == "GATEWAY_STREAM_all":
@@ -115,19 +131,28 @@ async def test_a_deleted_stream_is_created_again(
     await program.stop()
 
 
-async def test_a_log_that_is_lost_while_redis_is_not(tmp_path: Path, receiver: Receiver) -> None:
-    """The new log begins behind the former one, so that what Redis knows of it skips nothing."""
+async def test_nats_loses_everything(tmp_path: Path, receiver: Receiver) -> None:
+    """The new log begins behind the former one, so that what Redis knows of it skips nothing. The
+    health is degraded, also after a restart, until somebody confirms that the log was lost."""
     program = Program(tmp_path, _config(receiver))
     accepted: list[str] = []
-    for lost in (True, False):
+    for start in ("first", "lost", "again", "confirmed"):
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:
-            for _ in range(5):
-                await _accept(client, accepted)
+            if start == "again":
+                await _confirm_loss(client, 5)
+            reasons = (await client.http.get("/readyz")).json()["reasons"]
+            assert any("NATS has lost" in reason for reason in reasons) == (start == "lost")
+            if start in ("first", "lost"):
+                for _ in range(5):
+                    await _accept(client, accepted)
             await _delivered(receiver, accepted)
+            if start != "lost":
+                assert (await client.http.post("/v1/repair/loss")).status_code == 409
         assert await program.stop() == 0
-        if lost:
+        if start == "first":
             shutil.rmtree(program.data / "nats")
+    assert program.output.count("NATS has lost the log, or is another server than before") == 1
 
 
 async def test_a_deleted_consumer_is_created_again(tmp_path: Path, receiver: Receiver) -> None:

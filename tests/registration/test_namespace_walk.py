@@ -287,6 +287,7 @@ REQUESTS: dict[str, list[tuple[str, int, Any]]] = {
     "GET /v1/rejected/{seq}": [("/v1/rejected/1", OPERATORS, None)],
     "POST /v1/rejected/{seq}/retry": [("/v1/rejected/1/retry", OPERATORS, None)],
     "POST /v1/repair": [("/v1/repair", OPERATORS, {"reread": True})],
+    "POST /v1/repair/loss": [("/v1/repair/loss", OPERATORS, None)],
     "GET /v1/audit-log": [("/v1/audit-log", OPERATORS, None)],
     "GET /v1/audit-log/export": [("/v1/audit-log/export", OPERATORS, None)],
     "GET /v1/audit-log/sse": [("/v1/audit-log/sse", OPERATORS, None)],

@@ -12,15 +12,17 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 import structlog
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
-from event_gateway.broker.connection import Broker
+from event_gateway.broker.connection import SEQ_MARGIN, Broker
 from event_gateway.broker.provision import ROUTER, has_leader
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.broker.stream_page import read_page
-from event_gateway.core.streams.known_log import KnownLog
+from event_gateway.core.streams.definition import EVENTS
+from event_gateway.core.streams.known_log import KnownLog, Loss
 from event_gateway.state.checkpoints import Checkpoints
 
 log = structlog.get_logger(__name__)
@@ -94,8 +96,10 @@ class LogAdoption:
         created, last = str(info.created), info.state.last_seq
         known = self._registry.logs.get(stream)
         former = max(self._broker.last_seq(stream), self._registered(stream))
+        loss = self._loss(stream, known, info)
         if known is None and last >= former:
-            await self._put(stream, KnownLog(created))
+            await self._put(stream, KnownLog(created, loss=loss))
+            self._tell(stream, loss)
             return
         is_same = known is not None and known.created == created
         now = time.time()
@@ -109,6 +113,8 @@ class LogAdoption:
                 last_seq=last, floor=floor,
             )  # fmt: skip
         reset = (known or KnownLog(created)).after_reset(created, now, floor)
+        if loss is not None:
+            reset = msgspec.structs.replace(reset, loss=loss)
         if stream in self._logs:
             since = now if is_same or info.created is None else info.created.timestamp()
             await self._checkpoints.reset(stream, since, floor)
@@ -120,11 +126,30 @@ class LogAdoption:
         if is_same and stream in self._logs:
             self._routed_before.add(stream)
         await self._put(stream, reset)
+        self._tell(stream, loss)
         for attempts in (self._logged, self._copied):
             attempts.pop(stream, None)
         if known is None:  # no change of what was known, which would have it forgotten
             self._broker.forget_last_seq(stream)
         await self.finish(stream)
+
+    def _loss(self, stream: str, known: KnownLog | None, info: StreamInfo) -> Loss | None:
+        """The loss of the former events log, whose place this one has taken: the gateway has
+        created it behind what it knew of the former one."""
+        former = self._broker.last_seq(stream)
+        is_same = known is not None and known.created == str(info.created)
+        # Another process may have created it, which had seen less of the former one, or more.
+        begins_behind = 0 < former <= info.state.first_seq - SEQ_MARGIN // 2
+        if stream != EVENTS or is_same or not begins_behind:
+            return None
+        return Loss(time.time(), former)
+
+    def _tell(self, stream: str, loss: Loss | None) -> None:
+        if loss is not None:
+            log.error(
+                "NATS has lost the log, or is another server than before", stream=stream,
+                known_last_seq=loss.last_seq,
+            )  # fmt: skip
 
     async def finish(self, stream: str) -> None:
         """Ends what :meth:`adopt` began: deletes the router's consumer of a stream that has lost

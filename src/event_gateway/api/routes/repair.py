@@ -1,4 +1,5 @@
-"""``/v1/repair``: decides what happens after Redis lost all records, with ``repair: manual``."""
+"""``/v1/repair``: decides what happens after Redis lost all records, with ``repair: manual``, and
+confirms that NATS has lost the log."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from event_gateway.api.server.bodies import body_as
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.problems import Problem
 from event_gateway.audit.trail import Call
+from event_gateway.routing.lost_log import LostLog
 from event_gateway.routing.repair import Repair
 
 router = APIRouter(prefix="/v1/repair", tags=["repair"], route_class=GuardedRoute)
@@ -25,6 +27,7 @@ class RepairParts:
     """What the route uses."""
 
     repair: Repair
+    lost_log: LostLog
 
 
 Parts = Annotated[RepairParts, Depends(provided(RepairParts))]
@@ -51,4 +54,17 @@ async def decide_repair(
     streams = parts.repair.decide(reread=reread)
     if not streams:
         raise Problem(409, "no repair waits for a decision")
+    return {"streams": streams}
+
+
+@router.post("/loss", status_code=200, responses=answers(Reread, 200, 409))
+async def confirm_loss(
+    parts: Parts, caller: Operator, call: Annotated[Call, audited("repair.confirm_loss", "repair")]
+) -> dict[str, Any]:
+    """Confirms that somebody knows that NATS has lost the log: ends the reason ``log_lost`` for
+    which the health is degraded, and changes nothing else."""
+    streams = await parts.lost_log.confirm()
+    call.about(after={"streams": streams})
+    if not streams:
+        raise Problem(409, "no loss waits to be confirmed")
     return {"streams": streams}

@@ -214,7 +214,9 @@ def _delivery_groups(stages: Stages) -> list[RouteGroup]:
         runs=adapters.runs,
         replays=replay_parts,
     )
-    repair_parts = repair.RepairParts(repair=stages.routing.repair)
+    repair_parts = repair.RepairParts(
+        repair=stages.routing.repair, lost_log=stages.routing.lost_log
+    )
     return [
         RouteGroup(delivery_parts, (bulk_deliveries.router, deliveries.router)),
         RouteGroup(dead_letter_parts, (dead_letters.router, dead_letter_deletion.router)),

@@ -16,6 +16,7 @@ from event_gateway.routing.index import Index
 from event_gateway.routing.lag import RouterLag
 from event_gateway.routing.lifecycle_routing import LifecycleRouting
 from event_gateway.routing.log_consumer import LogConsumers
+from event_gateway.routing.lost_log import LostLog
 from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
 from event_gateway.routing.router import Router
@@ -34,6 +35,7 @@ class Routing:
     routers: tuple[Router, ...]
     lifecycle: LifecycleRouting
     repair: Repair
+    lost_log: LostLog
     checkpoints: Checkpoints
     lag: RouterLag
     overtaking: Overtaking
@@ -113,5 +115,5 @@ def build_routing(
     overtaking = Overtaking(adapters.broker, routers[EVENTS], lag, adapters.peers)
     return Routing(
         index, copies, changes, tuple(routers[stream] for stream in streams), lifecycle, repair,
-        checkpoints, lag, overtaking,
+        LostLog(registry), checkpoints, lag, overtaking,
     )  # fmt: skip

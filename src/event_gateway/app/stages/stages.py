@@ -127,6 +127,7 @@ async def build_stages(
         supervisor,
     )
     observability.health.add(lambda: routing.repair.reasons)
+    observability.health.add(lambda: routing.lost_log.reasons)
     observability.health.add(lambda: routing.lag.reasons)
     compliance = build_compliance(config, adapters, observability, requests, supervisor)
     observability.health.add_wide(lambda: compliance.chains.reasons)

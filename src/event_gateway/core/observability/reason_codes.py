@@ -31,6 +31,7 @@ REPAIR = "repair"
 LOG_NEARLY_FULL = "log_nearly_full"
 STREAM_DELETED = "stream_deleted"
 STREAM_WENT_BACK = "stream_went_back"
+LOG_LOST = "log_lost"
 STREAM_WITHOUT_LEADER = "stream_without_leader"
 STREAM_NOT_COPIED = "stream_not_copied"
 REGISTRY_ENTRY = "registry_entry"
@@ -120,6 +121,15 @@ CODES: dict[str, ReasonCode] = {
         "lowers what it knows of its sequences.",
         "Wait: it takes seconds. If it stays, the text says what hinders it.",
         "When a stream is deleted",
+    ),
+    LOG_LOST: ReasonCode(
+        "streams",
+        "NATS does not have the events log that the gateway has used: it has lost its data, or "
+        "`nats.url` names another server. The gateway has created a new log, and works. Events "
+        "of the lost log that were not delivered are lost.",
+        "Make sure that it is the right server. Restore a backup, or register again what is "
+        "missing. Then confirm that you know: `POST /v1/repair/loss`.",
+        "When NATS loses its data",
     ),
     CHAIN_BEHIND: ReasonCode(
         "streams",

@@ -15,11 +15,21 @@ class Reset(msgspec.Struct, frozen=True):
     floor: int
 
 
-class KnownLog(msgspec.Struct, frozen=True):
-    """The identity of a log. ``created``: when JetStream created it; ``resets``, oldest first."""
+class Loss(msgspec.Struct, frozen=True):
+    """The gateway found at ``at`` (Unix time) that the log with the messages up to ``last_seq`` was
+    gone: this one took its place."""
+
+    at: float
+    last_seq: int
+
+
+class KnownLog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The identity of a log. ``created``: when JetStream created it; ``resets``, oldest first.
+    ``loss``: that of the former one, until somebody has confirmed it."""
 
     created: str
     resets: tuple[Reset, ...] = ()
+    loss: Loss | None = None
 
     @property
     def reset_at(self) -> float:
@@ -33,7 +43,7 @@ class KnownLog(msgspec.Struct, frozen=True):
 
     def after_reset(self, created: str, at: float, floor: int) -> "KnownLog":
         """The identity after one more reset."""
-        return KnownLog(created, (*self.resets, Reset(at, floor))[-MAX_RESETS:])
+        return KnownLog(created, (*self.resets, Reset(at, floor))[-MAX_RESETS:], self.loss)
 
     def lowered(self, seq: int, noted_at: float) -> int:
         """What a sequence that was noted at a time (Unix time) is worth in the present log."""
