@@ -26,6 +26,9 @@ def main() -> int:
     )
     parser.add_argument("--batch", type=int, default=1, help="events in a request over HTTP")
     parser.add_argument(
+        "--pause", type=float, default=3, help="the most seconds between two disruptions"
+    )
+    parser.add_argument(
         "--losses", action="store_true", help="from time to time Redis loses its last seconds"
     )
     parser.add_argument("--only", default="", help="only actions with this text in their name")
@@ -36,7 +39,7 @@ def main() -> int:
     options = parser.parse_args()
     plan = Plan(
         options.minutes * 60, options.seed, options.rate, options.fan_out, options.batch,
-        options.losses, options.only, options.nats, options.redis,
+        options.pause, options.losses, options.only, options.nats, options.redis,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
         report = uvloop.run(run(Path(directory), plan))

@@ -24,22 +24,24 @@ from support.gateway_process import GatewayProcess
 from support.program import LOOPBACK, Program
 from support.relay import Relay
 
-SETTLE = 180.0  # seconds for all deliveries to arrive after the last action
+SETTLE = 180.0  # seconds without an arrival after which what has not arrived counts as lost
 KEY = "chaos-admin-key-of-the-run"
 
 
 @dataclass(frozen=True)
 class Plan:
     """``rate``: events a second. ``fan_out``: webhooks of an event, which divides 20. ``batch``:
-    events in a request over HTTP. ``losses``: Redis loses its last seconds from time to time.
-    ``only``: only actions with this text in their name. ``nats`` is ``single`` or ``cluster``,
-    ``redis`` is ``single``, ``sentinel``, ``cluster`` or ``managed``."""
+    events in a request over HTTP. ``pause``: the most seconds between two actions. ``losses``:
+    Redis loses its last seconds from time to time. ``only``: only actions with this text in their
+    name. ``nats`` is ``single`` or ``cluster``, ``redis`` is ``single``, ``sentinel``, ``cluster``
+    or ``managed``."""
 
     seconds: float
     seed: int
     rate: float = 25.0
     fan_out: int = 4
     batch: int = 1
+    pause: float = 3.0
     losses: bool = False
     only: str = ""
     nats: str = "single"
@@ -247,7 +249,7 @@ async def run(directory: Path, plan: Plan) -> Report:
         end = time.monotonic() + plan.seconds
         order: list[str] = []
         while time.monotonic() < end and not sending.done():
-            await asyncio.sleep(dice.uniform(0.5, 3))
+            await asyncio.sleep(dice.uniform(0.5, plan.pause))
             order = order or list(chaos.actions)
             name = order.pop(dice.randrange(len(order)))
             report.done[name] += 1
@@ -258,8 +260,11 @@ async def run(directory: Path, plan: Plan) -> Report:
         began = time.monotonic()
         report.accepted = len(load.accepted)
         report.deliveries = len(load.accepted) * plan.fan_out
+        left, changed = 0, began
         while missing := receivers.missing(load.accepted):
-            if time.monotonic() - began > SETTLE:
+            if len(missing) != left:
+                left, changed = len(missing), time.monotonic()
+            elif time.monotonic() - changed > SETTLE:
                 break
             await asyncio.sleep(0.5)
         report.took = time.monotonic() - began

@@ -13,6 +13,7 @@ from support.secured_servers import behind_tls, documented_user
 from support.valkey_servers import Cluster, Replicated, Server, until
 
 Action = Callable[[], Awaitable[None]]
+RECOVERY = 300.0  # seconds for the servers: a replica may have to copy all that the primary has
 SECRET = "chaos-password-of-the-run"
 
 
@@ -65,7 +66,7 @@ class Valkeys:
         primary.go_on()
         self._servers.mend()
         primary.start()
-        await until(self._servers.is_ready, "the Valkeys do not recover")
+        await until(self._servers.is_ready, "the Valkeys do not recover", RECOVERY)
 
 
 class ManagedService:
@@ -144,4 +145,4 @@ class Nats:
         leader.go_on()
         self._cluster.mend()
         leader.start()
-        await self._cluster.until_copied()
+        await self._cluster.until_copied(RECOVERY)

@@ -123,9 +123,9 @@ class NatsCluster:
                                 return server
                 await asyncio.sleep(0.3)
 
-    async def until_copied(self) -> None:
+    async def until_copied(self, within: float = PATIENCE) -> None:
         """Waits until every replica of every stream has all messages."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(within):
             while True:
                 with contextlib.suppress(*BrokerError):
                     async with self.client() as js:

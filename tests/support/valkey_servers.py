@@ -86,11 +86,11 @@ class Server(KillableServer):
         return await self.ask(*command, within=PATIENCE)
 
 
-async def until(condition: Any, what: str) -> None:
+async def until(condition: Any, what: str, within: float = PATIENCE) -> None:
     """Waits until an asynchronous condition holds; errors of servers count as no."""
     last: object = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(within):
             while True:
                 try:
                     if await condition():
