@@ -1,7 +1,8 @@
 """ingest: the cost of intake over HTTP and from NATS, when no webhook matches the events.
 
 Posted events pass through the log to the router, too: the CPU of a posted event includes that of an
-event from NATS, in smaller batches. "Not routed": of a gateway whose router takes nothing.
+event from NATS, in smaller batches. "Not routed": of a gateway whose router takes nothing. For
+events from NATS the CPU of Redis is measured, too: those with a subject have related events.
 """
 
 import time
@@ -15,6 +16,8 @@ from bench.sizes import Sizes
 
 UNMATCHED = "bench.unmatched"
 BATCH = 100  # events in a request
+# Figures of events from NATS, each with its number of subjects.
+FROM_NATS = {"from NATS": 0, "from NATS, 1,000 subjects": 1_000, "from NATS, one subject": 1}
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
@@ -32,17 +35,21 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
             ended = await _post(running, Posts(UNMATCHED, number, count, each))
             number += count
             _add(figures, name, count, ended - began, cpu_seconds(running.pid) - cpu, base)
-        await load.fill(running.nats_url, [UNMATCHED], number, warm)
-        number += warm
-        await settled(running, number)
-        base = await _floor(figures, receiver, sizes)
-        with running.stopped():
-            await load.fill(running.nats_url, [UNMATCHED], number, sizes.deliveries)
-            began, cpu = time.monotonic(), cpu_seconds(running.pid)
-        number += sizes.deliveries
-        await settled(running, number)
-        took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
-        _add(figures, "from NATS", sizes.deliveries, took, spent, base)
+        for name, subjects in FROM_NATS.items():
+            await load.fill(running.nats_url, [UNMATCHED], number, warm, subjects)
+            number += warm
+            await settled(running, number)
+            base = await _floor(figures, receiver, sizes)
+            with running.stopped():
+                await load.fill(running.nats_url, [UNMATCHED], number, sizes.deliveries, subjects)
+                began, cpu = time.monotonic(), cpu_seconds(running.pid)
+                redis = cpu_seconds(running.server_pid("valkey"))
+            number += sizes.deliveries
+            await settled(running, number)
+            took, spent = time.monotonic() - began, cpu_seconds(running.pid) - cpu
+            redis = cpu_seconds(running.server_pid("valkey")) - redis
+            _add(figures, name, sizes.deliveries, took, spent, base)
+            figures.add("ingest", f"{name}: Redis: CPU", "us", redis / sizes.deliveries * 1e6, base)
 
     async with program("unrouted", deliver.config(receiver.port, 1)) as running:
         await post(running.http_url, running.key, Posts(UNMATCHED, 0, sizes.warm, 1))

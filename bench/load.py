@@ -20,24 +20,29 @@ def event_id(number: int) -> str:
     return f"{number:08d}-0000-4000-8000-000000000000"
 
 
-def event(number: int, event_type: str, sent: int = 0, size: int = SIZE) -> bytes:
-    """An event of ``size`` bytes; ``sent`` is when it was due, in ns of CLOCK_MONOTONIC."""
+def event(
+    number: int, event_type: str, sent: int = 0, size: int = SIZE, subjects: int = 0
+) -> bytes:
+    """An event of ``size`` bytes; ``sent`` is when it was due, in ns of CLOCK_MONOTONIC.
+    ``subjects``: how many events in turn have a subject each of its own (0: none has one)."""
+    subject = f'"subject":"order/{number % subjects}",' if subjects else ""
     head = (
         f'{{"specversion":"1.0","id":"{event_id(number)}",'
-        f'"source":"/bench","type":"{event_type}","time":"2026-01-01T00:00:00Z",'
+        f'"source":"/bench","type":"{event_type}",{subject}"time":"2026-01-01T00:00:00Z",'
         f'"datacontenttype":"application/json","data":{{"namespace":"n{number % 10}",'
         f'"sent":"{sent:0{WIDTH}d}","text":"'
     )
     return f'{head}{"x" * (size - len(head) - 3)}"}}}}'.encode()
 
 
-async def _fill(url: str, types: Sequence[str], first: int, count: int) -> None:
+async def _fill(url: str, types: Sequence[str], first: int, count: int, subjects: int) -> None:
     bus = await nats.connect(url, pending_size=64 * 1024 * 1024)
     js = bus.jetstream()
     before = (await js.stream_info(STREAM)).state.last_seq
     for number in range(first, first + count):
         event_type = types[number % len(types)]
-        await bus.publish(event_type, event(number, event_type, time.monotonic_ns()))
+        made = event(number, event_type, time.monotonic_ns(), subjects=subjects)
+        await bus.publish(event_type, made)
         if number % 1000 == 999:
             await bus.flush()
     await bus.flush()
@@ -85,9 +90,10 @@ def _run_pace(*arguments: object) -> None:
     uvloop.run(_pace(*arguments))  # type: ignore[arg-type]
 
 
-async def fill(url: str, types: Sequence[str], first: int, count: int) -> None:
-    """Publishes ``count`` events, numbered from ``first``; returns once the log has them."""
-    await _in_process(_run_fill, url, types, first, count)
+async def fill(url: str, types: Sequence[str], first: int, count: int, subjects: int = 0) -> None:
+    """Publishes ``count`` events, numbered from ``first``; returns once the log has them.
+    ``subjects`` is as for :func:`event`."""
+    await _in_process(_run_fill, url, types, first, count, subjects)
 
 
 async def pace(

@@ -54,5 +54,4 @@ async def _pace(
 
 
 def _of_servers(running: Program) -> float:
-    files = (running.directory / "servers" / f"{name}.pid" for name in ("nats", "valkey"))
-    return sum(cpu_seconds(int(file.read_text())) for file in files)
+    return sum(cpu_seconds(running.server_pid(name)) for name in ("nats", "valkey"))

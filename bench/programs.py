@@ -49,6 +49,10 @@ class Program:
     def pid(self) -> int:
         return self.process.pid
 
+    def server_pid(self, name: str) -> int:
+        """The process of its server: ``nats`` or ``valkey``."""
+        return int((self.directory / "servers" / f"{name}.pid").read_text())
+
     async def get(self, path: str) -> bytes:
         """Requests a path of a gateway's API. Raises urllib's HTTPError, and OSError."""
         headers = {"Authorization": f"Bearer {self.key}"}

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.timeout(900)  # on a busy machine; less than a minute o
 TESTS = Path(__file__).parents[1]
 BENCH = TESTS.parent / "bench"
 PROGRAMS = ("lean", "gateway, fan-out 10", "stock", "taskqueue")
+FROM_NATS = ("from NATS", "from NATS, 1,000 subjects", "from NATS, one subject")
 WAYS_IN = (
-    "POST one by one", "POST batches of 100", "from NATS", "POST one by one, not routed",
+    "POST one by one", "POST batches of 100", *FROM_NATS, "POST one by one, not routed",
     "POST batches of 100, not routed",
 )  # fmt: skip
 PARTS = (
@@ -33,7 +34,10 @@ FIGURES = {
         "floor: CPU", "floor: rate",
         *(f"{name}: {what}" for name in PROGRAMS for what in ("CPU", "rate", *LATENCIES)),
     ],
-    "ingest": ["floor: CPU", *(f"{name}: {what}" for name in WAYS_IN for what in ("CPU", "rate"))],
+    "ingest": [
+        "floor: CPU", *(f"{name}: {what}" for name in WAYS_IN for what in ("CPU", "rate")),
+        *(f"{name}: Redis: CPU" for name in FROM_NATS),
+    ],
     "lowrate": [
         *(f"{rate}/s: {what}" for rate in (20, 100)
           for what in ("CPU", "CPU of NATS and Redis", "p50", "p99")),

@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+import pytest
 import redis.asyncio
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.pipeline.enrichment import Enricher
+from event_gateway.routing.index import Index
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import KEPT, EventCache
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.keys import ENRICHMENT, EVENT, RESET
+from event_gateway.state.keys import ENRICHMENT, EVENT, LATEST_OF_SUBJECT, RESET
 from support.client import Client, Socket, connected, event
 from support.patience import PATIENCE
 from support.peers import Peers
@@ -303,3 +305,67 @@ async def test_related_events_of_a_burst_and_of_events_that_come_late(
             names(*range(139, 129, -1)), names(*range(139, 129, -1)),
             ["again", *names(*range(139, 130, -1))],
         ]  # fmt: skip
+
+
+async def test_who_reads_much_later_gets_what_was_related_then(servers: tuple[str, str]) -> None:
+    """Nobody wanted the events when they were routed, and many of the subject came since. The first
+    reading of an event an hour later keeps its text, which outlives what it was made of."""
+    now = time.time() - 7200
+
+    def batch(first: int) -> list[Received]:
+        return [
+            _received(
+                _event(f"e{n}", extensions={"correlationid": f"c{n % 2}"} if n % 3 else {}),
+                n, now + n,
+            )
+            for n in range(first, first + 20)
+        ]  # fmt: skip
+
+    def expected(n: int) -> list[str]:
+        return [f"e{earlier}" for earlier in range(n - 1, max(-1, n - 11), -1)]
+
+    async with _caching(servers) as (client, enrich):
+        cache = EventCache(client, "1", index=EventIndex(client, 60.0, {}))
+        for first in range(0, 200, 20):
+            events = batch(first)
+            for received in events:
+                received.unwanted = True
+            contexts = await cache.remember(events, routes=True)
+            assert not any(context.enrichment for context in contexts)
+        events = [received for first in range(0, 200, 20) for received in batch(first)]
+        texts = await enrich(*events, routes=False)
+        related = [json.loads(text)["enrichment"]["related_events"] for text in texts]
+        assert [[item["id"] for item in items] for items in related] == [
+            expected(n) for n in range(200)
+        ]
+        lists = [key async for key in client.scan_iter("related:*:latest")]
+        assert len(lists) > 3, "former versions have names of their own"
+        assert all([await client.pttl(key) > KEPT * 1000 for key in lists])
+        await client.delete(*lists)
+        assert await enrich(*events, routes=False, version="9") == texts
+
+
+async def test_events_whose_lists_are_lost_have_nothing_related(servers: tuple[str, str]) -> None:
+    now = time.time() - 10
+    async with _caching(servers) as (client, enrich):
+        events = [_received(_event(f"e{n}"), n, now + n) for n in range(3)]
+        texts = await enrich(*events)
+        await client.delete(LATEST_OF_SUBJECT.key("x"))
+        again = await enrich(*events, routes=False)
+        assert json.loads(texts[2])["enrichment"]["related_events"] != []
+        for text in again:
+            enrichment = json.loads(text)["enrichment"]
+            assert enrichment["related_events"] == []
+            assert "incomplete" not in enrichment
+
+
+async def test_a_webhook_that_begins_to_match_while_events_are_enriched(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    monkeypatch.setattr(Index, "may_match", lambda _index, _type: False)
+    sent = [event("user.a", subject="user/1") for _ in range(3)]
+    await client.send(sent)
+    got = {came.json["id"]: came.json["data"] for came in await receiver.until(3)}
+    related = [item["id"] for item in got[sent[2]["id"]]["enrichment"]["related_events"]]
+    assert related == [sent[1]["id"], sent[0]["id"]]

@@ -110,9 +110,13 @@ class EventDecoder:
         decoded = self.decode(stream, messages)
         if select is not None:
             decoded.events = [entry for entry in decoded.events if select(entry[1])]
-        events = [received for _, received in decoded.events]
+        await self.enrich(stream, [received for _, received in decoded.events])
+        return decoded
+
+    async def enrich(self, stream: str, events: Sequence[Received]) -> None:
+        """Enriches events that were in messages of a JetStream stream, in one round trip; those
+        about the gateway itself are not enriched."""
         if stream == LIFECYCLE or is_named(stream):
             events = [received for received in events if received.stream != LIFECYCLE]
         if events:
             await self._enrich(events)
-        return decoded

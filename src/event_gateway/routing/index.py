@@ -69,19 +69,15 @@ class Index:
             for pattern in entry.webhook.events:
                 self._remove(self._root, pattern.split("."), entry)
 
+    def may_match(self, event_type: str) -> bool:
+        """Whether any webhook selects this event type, whatever its conditions are."""
+        return bool(self._trees_of(event_type))
+
     def match(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
         """The webhooks that match an event, each once. Calls ``on_error`` for each expression that
         has no value for the event, which is no match."""
-        event_type = received.event.type
-        trees = self._by_type.get(event_type)
-        if trees is None:
-            trees = [tree for tree in self._trees(event_type) if not tree.empty]
-            if len(event_type) <= MAX_LENGTH:
-                if len(self._by_type) >= MAX_CACHED:
-                    self._by_type.clear()
-                self._by_type[event_type] = trees
         candidates: list[Entry] = []
-        for tree in trees:
+        for tree in self._trees_of(received.event.type):
             tree.collect(received, candidates)
         matching: list[Webhook] = []
         seen: set[str] = set()
@@ -119,6 +115,16 @@ class Index:
         except Exception as error:
             log.debug("event cannot be matched", seq=received.seq, error=type(error).__name__)
             return []
+
+    def _trees_of(self, event_type: str) -> list[ConditionTree]:
+        trees = self._by_type.get(event_type)
+        if trees is None:
+            trees = [tree for tree in self._trees(event_type) if not tree.empty]
+            if len(event_type) <= MAX_LENGTH:
+                if len(self._by_type) >= MAX_CACHED:
+                    self._by_type.clear()
+                self._by_type[event_type] = trees
+        return trees
 
     def _tree(self, pattern: str) -> ConditionTree:
         node = self._root

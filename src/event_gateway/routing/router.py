@@ -244,7 +244,10 @@ class Router:
         await asyncio.sleep(0.25)
 
     async def _route(self, batch: list[Pulled]) -> None:
-        decoded = await self._decoder.read(self._stream, self._new(batch))
+        decoded = self._decoder.decode(self._stream, self._new(batch))
+        for _, received in decoded.events:
+            received.unwanted = not self._index.may_match(received.event.type)
+        await self._decoder.enrich(self._stream, [received for _, received in decoded.events])
         for pulled, error in decoded.rejected:
             await self._reject(pulled, error)
         if self._stream != LIFECYCLE:  # nobody has sent those to the gateway
@@ -265,6 +268,11 @@ class Router:
                 log.error("event cannot be matched", stream=self._stream, seq=received.seq,
                           fault=error)  # fmt: skip
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
+        # Their webhooks were registered meanwhile.
+        wanted = [received for _, received, webhooks in matched if webhooks and received.unwanted]
+        for received in wanted:
+            received.unwanted = False
+        await self._decoder.enrich(self._stream, wanted)
         if matched:
             await self._dispatch_all(matched)
 

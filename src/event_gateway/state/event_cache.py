@@ -1,7 +1,7 @@
 """The event cache: the last day's events by id, subject and correlation, and their enrichments.
 
-The enrichment of an event is made once, by the first reader, and kept as text: every other reader
-gets the same bytes.
+The enrichment of an event is made once, by the first reader. What is kept of it gives every other
+reader the same bytes.
 """
 
 import time
@@ -33,7 +33,7 @@ _item = msgspec.json.Encoder().encode
 class Context(msgspec.Struct, gc=False):
     """What the cache knows of an event.
 
-    ``enrichment``: a JSON object; empty where the event takes none, or where
+    ``enrichment``: a JSON object; empty where the event takes none or is unwanted, or where
     :meth:`EventCache.peek` finds none. ``duplicate_of``: the stream and sequence of the event of
     the same source and id that was routed; None where the event is the first, or the former is
     longer ago than :data:`DUPLICATE_WINDOW`.
@@ -64,17 +64,17 @@ class EventCache:
         ``routes``: the caller routes them: events of any age are kept, and later events of the same
         source and id are duplicates of them. Raises the exceptions in StateError.
         """
-        oldest = 0.0 if routes else time.time() - KEPT
-        return await self._contexts(
-            events,
-            [
+        if routes:
+            readings = [Reading.NOTE if received.unwanted else Reading.KEEP for received in events]
+        else:
+            oldest = time.time() - KEPT
+            readings = [
                 Reading.KEEP
                 if received.time >= oldest and received.stream not in self._copies
                 else Reading.LATE
                 for received in events
-            ],
-            routes=routes,
-        )
+            ]
+        return await self._contexts(events, readings, routes=routes)
 
     async def peek(self, events: Sequence[Received]) -> list[Context]:
         """The contexts of events as far as there are any; changes nothing. Raises the exceptions in

@@ -230,14 +230,14 @@ ENRICHMENT = Family(
 LATEST_OF_SUBJECT = Family(
     name="latest_of_subject", pattern="related:subject:{subject}:latest", type="string",
     owner="event_cache", value="At least the 30 latest events of a subject, with their times in "
-    "the log (us)",
+    "the log (us). A former version of it has `~` and its time (ms) behind the subject",
     lifetime="24 to 25 hours after the latest", expiry=Expiry.ALWAYS, ttl=DAY + HOUR,
     deleted_by="Redis, by expiry",
 )  # fmt: skip
 LATEST_OF_CORRELATION = Family(
     name="latest_of_correlation", pattern="related:correlation:{id}:latest", type="string",
     owner="event_cache", value="At least the 30 latest events of a correlation id, with their "
-    "times in the log (us)",
+    "times in the log (us). A former version of it has `~` and its time (ms) behind the id",
     lifetime="24 to 25 hours after the latest", expiry=Expiry.ALWAYS, ttl=DAY + HOUR,
     deleted_by="Redis, by expiry",
 )  # fmt: skip

@@ -146,12 +146,14 @@ class Reading(IntEnum):
 
     ``KEEP``: remembers the event, makes its enrichment and keeps it. ``PEEK``: nothing. ``LATE``:
     makes one that is incomplete, and keeps nothing. ``PREVIEW``: makes it, and keeps nothing.
+    ``NOTE``: as ``KEEP``, but returns none.
     """
 
     KEEP = 0
     PEEK = 1
     LATE = 2
     PREVIEW = 3
+    NOTE = 4
 
 
 class CachedEvent(msgspec.Struct, array_like=True):

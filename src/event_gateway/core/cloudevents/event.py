@@ -67,7 +67,8 @@ class Received(msgspec.Struct):
     characters, ``fault`` is the latest error of a condition inside a group of filters, for the
     index to count. ``duplicate_of`` is the position of the event of the same source and id that was
     routed shortly before; None if this is the first. ``undated``: the publisher gave no time, the
-    event's is when the log stored it. ``bodies`` caches the bodies made for receivers, or being
+    event's is when the log stored it. ``unwanted``: nobody reads the event now, so it is not
+    enriched yet. ``bodies`` caches the bodies made for receivers, or being
     made, by transformation: webhooks share them. ``trace`` is the trace of its message; once
     somebody has asked for it, that of the event (:func:`trace_of`).
     """
@@ -86,6 +87,7 @@ class Received(msgspec.Struct):
     enriched: Event | None = None
     duplicate_of: tuple[str, int] | None = None
     undated: bool = False
+    unwanted: bool = False
     trace: TraceContext | None = None
 
     def payload(self) -> Any:

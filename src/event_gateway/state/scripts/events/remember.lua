@@ -19,6 +19,7 @@ local events = cmsgpack.unpack(packed_events)
 local READ_LATE = 3600000
 local LONGER = 2 * EVENT_TTL
 local MAX_SIZE = 8192 -- bytes of a chain, and of related events; what is further away is left out
+local keeps = { [READING_KEEP] = true, [READING_NOTE] = true }
 local INCOMPLETE = ',"incomplete":true'
 
 local function enrichment(processed_at, version_then, chain, related, mark)
@@ -47,9 +48,10 @@ end
 
 -- The remembered events that caused this event: by its causation id, else its correlation id.
 local function chain_of(event)
-  local chain, seen = {}, { [event[CACHED_EVENT_ID]] = true }
   local causation, correlation = event[CACHED_EVENT_CAUSATION], event[CACHED_EVENT_CORRELATION]
   local parent = causation ~= '' and causation or correlation
+  if parent == '' then return '' end
+  local chain, seen = {}, { [event[CACHED_EVENT_ID]] = true }
   local size = 0
   while parent ~= '' and not seen[parent] and #chain < max_chain do
     seen[parent] = true
@@ -83,7 +85,8 @@ end
 local function text_with(former, event)
   local made_for = former[MADE_FOR] == SAME and former[FIRST] or former[MADE_FOR]
   if made_for and is_for(event, made_for) then
-    return enrichment(former[PROCESSED_AT], former[VERSION], former[CHAIN], former[RELATED], '')
+    local related = resolved(former[RELATED], former[ITEM], max_related, MAX_SIZE)
+    return enrichment(former[PROCESSED_AT], former[VERSION], former[CHAIN], related, '')
   end
 end
 
@@ -100,22 +103,22 @@ local function text_under(key, event)
   return made_for and is_for(event, made_for) and text or nil
 end
 
--- Stores the enrichment of an event unless there is one; returns the one that is stored.
-local function keep(event, key, is_own, chain, related)
-  local processed_at, position = event[CACHED_EVENT_PROCESSED_AT], event[CACHED_EVENT_POSITION]
-  local text = enrichment(processed_at, version, chain, related, '')
-  local former = is_own and known[key]
-  if former and not former[MADE_FOR] then
-    former[MADE_FOR] = former[FIRST] == position and SAME or position
-    former[PROCESSED_AT], former[VERSION] = processed_at, version
-    former[CHAIN], former[RELATED] = chain, related
-    is_changed[key] = true
-    return text
-  end
-  local stored = former and text_with(former, event) or text_under(own_key(event), event)
+-- Stores an enrichment with a known event that has none.
+local function store_with(former, event, chain, related)
+  local position = event[CACHED_EVENT_POSITION]
+  former[MADE_FOR] = former[FIRST] == position and SAME or position
+  former[PROCESSED_AT], former[VERSION] = event[CACHED_EVENT_PROCESSED_AT], version
+  former[CHAIN], former[RELATED] = chain, related
+end
+
+-- Stores the text of an enrichment under the event's own key unless there is one; returns the one
+-- that is stored.
+local function store_under_own_key(event, text)
+  local key = own_key(event)
+  local stored = text_under(key, event)
   if stored then return stored end
   -- There is none, or one of a former stream.
-  redis.call('SET', own_key(event), position .. ' ' .. text, 'PX', ENRICHMENT_TTL)
+  redis.call('SET', key, event[CACHED_EVENT_POSITION] .. ' ' .. text, 'PX', ENRICHMENT_TTL)
   return text
 end
 
@@ -125,7 +128,9 @@ local duplicates = {}
 local function find(name, mode)
   local key = event_key(name)
   local former = known_at(key)
-  if is_former[key] and mode ~= READING_PEEK and mode ~= READING_PREVIEW then is_new[key] = true end
+  if is_former[key] and mode ~= READING_PEEK and mode ~= READING_PREVIEW then
+    is_changed[key] = true
+  end
   return former, key
 end
 
@@ -148,8 +153,12 @@ local function look_up(number, event)
   end
   if text and now - event[CACHED_EVENT_AT] / 1000 > READ_LATE and mode ~= READING_PREVIEW then
     redis.call('PEXPIRE', kept_at, LONGER)
+    if kept_at == key and former[RELATED] ~= '' then  -- the lists do not live longer
+      former[RELATED] = resolved(former[RELATED], former[ITEM], max_related, MAX_SIZE)
+      is_changed[key] = true
+    end
   end
-  if mode ~= READING_KEEP or not is_own then return text, key, is_own, false end
+  if not keeps[mode] or not is_own then return text, key, is_own, false end
   if former then
     local stream, seq = duplicate_of(event, key)
     if stream then
@@ -157,12 +166,14 @@ local function look_up(number, event)
     end
     return text, key, is_own, true
   end
-  known[key], is_new[key] = {
+  local new = {
     item, event[CACHED_EVENT_CORRELATION], event[CACHED_EVENT_CAUSATION],
     routes == '1' and event[CACHED_EVENT_POSITION] or '',
-  }, true
+  }
+  known[key], is_new[key] = new, true
   if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
-    text = keep(event, key, true, '', '')
+    store_with(new, event, '', '')
+    text = enrichment(event[CACHED_EVENT_PROCESSED_AT], version, '', '', '')
   end
   return text, key, is_own, false
 end
@@ -170,39 +181,36 @@ end
 local texts, keys, own, were_known = {}, {}, {}, {}
 for number, event in ipairs(events) do keys[number] = event_key(event[CACHED_EVENT_ID]) end
 read_known(keys)
-local subject_keys, correlation_keys, unread = {}, {}, {}
-local function will_read(key)
-  if not lists[key] then lists[key], unread[#unread + 1] = NO_LIST, key end
-end
+local subject_keys, correlation_keys = {}, {}
 for number, event in ipairs(events) do
   local text
   text, keys[number], own[number], were_known[number] = look_up(number, event)
   texts[number] = text or ''
   local mode = event[CACHED_EVENT_MODE]
-  if not text and (mode == READING_KEEP or mode == READING_PREVIEW) then
+  if not text and (keeps[mode] or mode == READING_PREVIEW) then
     local subject, correlation = event[CACHED_EVENT_SUBJECT], event[CACHED_EVENT_CORRELATION]
     if subject ~= '' then
       subject_keys[number] = latest_of_subject_key(subject)
-      will_read(subject_keys[number])
+      needs_latest(subject_keys[number])
     end
     if correlation ~= '' then
       correlation_keys[number] = latest_of_correlation_key(correlation)
-      will_read(correlation_keys[number])
+      needs_latest(correlation_keys[number])
     end
   end
 end
-read_latest(unread)
-local function add_to(list, number, event)
+read_latest()
+local function add_to(key, number, event)
   local item = event[CACHED_EVENT_ITEM]
-  if list and not (were_known[number] and has_item(list, item)) then
-    add_latest(list, event[CACHED_EVENT_AT], item)
+  if not (were_known[number] and has_item(lists[key], item)) then
+    add_latest(key, event[CACHED_EVENT_AT], item, now, LATEST_OF_SUBJECT_TTL)
   end
 end
 for number, event in ipairs(events) do
-  local keeps = event[CACHED_EVENT_MODE] == READING_KEEP and event[CACHED_EVENT_ITEM] ~= ''
-  if texts[number] == '' and keeps then
-    add_to(lists[subject_keys[number] or ''], number, event)
-    add_to(lists[correlation_keys[number] or ''], number, event)
+  local adds = keeps[event[CACHED_EVENT_MODE]] and event[CACHED_EVENT_ITEM] ~= ''
+  if texts[number] == '' and adds then
+    if subject_keys[number] then add_to(subject_keys[number], number, event) end
+    if correlation_keys[number] then add_to(correlation_keys[number], number, event) end
   end
 end
 if #ARGV > 7 then
@@ -215,28 +223,63 @@ if #ARGV > 7 then
     redis.call('HSET', INDEXED_FROM_KEY, ARGV[9], string.format('%.0f', least))
   end
 end
+write_latest(now, LATEST_OF_SUBJECT_TTL, max_related)
+
+local function related_to(number, event)
+  local of_subject, of_correlation = lists[subject_keys[number] or ''],
+    lists[correlation_keys[number] or '']
+  local list = of_subject or of_correlation or NO_LIST
+  local other = of_subject and of_correlation or NO_LIST
+  if list == NO_LIST and other == NO_LIST then return '' end
+  return latest_until(list, other, event[CACHED_EVENT_AT], event[CACHED_EVENT_ITEM], max_related,
+    MAX_SIZE)
+end
+
+-- The same as references; nil if these cannot lead to all of it.
+local function references_of(number, event)
+  local time, item = event[CACHED_EVENT_AT], event[CACHED_EVENT_ITEM]
+  local subject, correlation = subject_keys[number], correlation_keys[number]
+  local first = subject and reference_to(subject, time, item) or not subject and ''
+  local second = correlation and reference_to(correlation, time, item) or not correlation and ''
+  return first and second and first .. second or nil
+end
+
+-- Makes the enrichment of an event, and stores it where that is to be; returns its text, or '' if
+-- it is stored and nobody wants it yet.
+local function make(number, event)
+  local mode, processed_at = event[CACHED_EVENT_MODE], event[CACHED_EVENT_PROCESSED_AT]
+  if mode == READING_LATE then return enrichment(processed_at, version, '', '', INCOMPLETE) end
+  local chain, key, stored = chain_of(event), keys[number], nil
+  local former = own[number] and known[key]
+  if keeps[mode] and former then
+    if former[MADE_FOR] then  -- by this batch, which has the event twice
+      local text = text_with(former, event)
+      if text then return text end
+    else
+      stored = references_of(number, event)
+      if stored then
+        store_with(former, event, chain, stored)
+        if mode == READING_NOTE then return '' end
+      end
+    end
+  end
+  local related = related_to(number, event)
+  local text = enrichment(processed_at, version, chain, related, '')
+  if not keeps[mode] or stored then return text end
+  if former and not former[MADE_FOR] then
+    store_with(former, event, chain, related)
+    return text
+  end
+  return store_under_own_key(event, text)
+end
+
 -- Only now, so that an event finds its causes in the whole batch.
 for number, event in ipairs(events) do
   local mode = event[CACHED_EVENT_MODE]
   if texts[number] == '' and event[CACHED_EVENT_PROCESSED_AT] ~= '' and mode ~= READING_PEEK then
-    local processed_at = event[CACHED_EVENT_PROCESSED_AT]
-    if mode == READING_LATE then
-      texts[number] = enrichment(processed_at, version, '', '', INCOMPLETE)
-    else
-      local chain = chain_of(event)
-      local of_subject, of_correlation = lists[subject_keys[number] or ''],
-        lists[correlation_keys[number] or '']
-      local related = latest_until(of_subject or of_correlation or NO_LIST,
-        of_subject and of_correlation or NO_LIST, event[CACHED_EVENT_AT], event[CACHED_EVENT_ITEM],
-        max_related, MAX_SIZE)
-      if mode == READING_KEEP then
-        texts[number] = keep(event, keys[number], own[number], chain, related)
-      else
-        texts[number] = enrichment(processed_at, version, chain, related, '')
-      end
-    end
+    texts[number] = make(number, event)
   end
+  if mode == READING_NOTE then texts[number] = '' end
 end
 write_known(EVENT_TTL)
-write_latest(now, LATEST_OF_SUBJECT_TTL)
 return { texts, duplicates }

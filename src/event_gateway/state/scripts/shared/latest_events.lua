@@ -1,11 +1,20 @@
--- The latest events of a subject or a correlation id. A list is stored with the oldest first: the
--- time (ms) at which the key's time to live was set, then of each event its item, its time in the
--- log (us), its number since the value was written as a whole, and the item's length. An event is
--- usually appended: to write all of them each time would be 30 times as much.
+-- The latest events of a subject or a correlation id. A list is stored with the oldest first: its
+-- version, then of each event its item, its time in the log (us), its number in this version, and
+-- the item's length. An event is usually appended, so a beginning of a version never changes. What
+-- is related to an event is stored as a reference to such a beginning: ten items with each event
+-- would be ten times as much. The version is the time (ms) at which the value was written as a
+-- whole and its time to live set; a former version is renamed, and stays for as long.
 local HEAD, TRAILER, KEPT = 8, 12, 30 -- bytes; bytes; events that are kept at least
-local RENEWAL = 3600000 -- ms after which the time to live is set again
+local RENEWAL = 3600000 -- ms after which there is a new version, so that it lives long enough
+local FARTHEST = 65536 -- bytes; a reference leads to no more
 
-local lists = {}
+local SUFFIX = ':latest' -- of all keys
+
+local lists, readers = {}, {}
+
+local function former_key(key, version)
+  return string.sub(key, 1, -#SUFFIX - 1) .. '~' .. version .. SUFFIX
+end
 
 -- In the script the latest is first: places that the script has added end at 0, what is stored
 -- begins at 1. That is taken out of `value`, from its end on, as far as somebody asks for it.
@@ -17,11 +26,23 @@ local function new_list(value)
 end
 
 local NO_LIST = new_list()
+local unread = {}
 
-local function read_latest(keys)
-  for begin = 1, #keys, 1000 do
-    local values = redis.call('MGET', unpack(keys, begin, math.min(begin + 999, #keys)))
-    for at, value in ipairs(values) do lists[keys[begin + at - 1]] = new_list(value) end
+-- Says that an event needs the list with a key.
+local function needs_latest(key)
+  if not readers[key] then unread[#unread + 1] = key end
+  readers[key] = (readers[key] or 0) + 1
+end
+
+-- Reads the lists that events need. A new one that only one event needs gets no table: most lists
+-- of subjects such as orders are new, and tables are what costs most here.
+local function read_latest()
+  for begin = 1, #unread, 1000 do
+    local values = redis.call('MGET', unpack(unread, begin, math.min(begin + 999, #unread)))
+    for at, value in ipairs(values) do
+      local key = unread[begin + at - 1]
+      lists[key] = (value or readers[key] > 1) and new_list(value) or NO_LIST
+    end
   end
 end
 
@@ -54,8 +75,17 @@ local function has_item(list, item)
   return string.find(list.value, item, 1, true) ~= nil
 end
 
+local function entry(time, number, item)
+  return item .. struct.pack('>dHH', time, number, #item)
+end
+
 -- Adds an event unless all that are kept are later.
-local function add_latest(list, time, item)
+local function add_latest(key, time, item, now, ttl)
+  local list = lists[key]
+  if list == NO_LIST then
+    redis.call('SET', key, struct.pack('>d', now) .. entry(time, 1, item), 'PX', ttl)
+    return
+  end
   local place = place_of(list, time) - 1
   local times, items, latest = list.times, list.items, list.latest
   if place - latest + 1 >= KEPT then return end
@@ -101,32 +131,84 @@ local function latest_until(list, other, time, own, count, size)
   return table.concat(items, ',')
 end
 
-local function write_latest(now, ttl)
+-- Writes what was added to the lists. `reach`: how many events a reference to one must lead to.
+local function write_latest(now, ttl, reach)
   for key, list in pairs(lists) do
     if list.is_changed then
-      local renewed, count = 0, 0
-      if list.value ~= '' then
-        renewed = struct.unpack('>d', list.value)
-        count = struct.unpack('>H', list.value, #list.value - TRAILER + 9)
+      local former, count, stop = nil, 0, #list.value
+      if stop > 0 then
+        former = struct.unpack('>d', list.value)
+        count = struct.unpack('>H', list.value, stop - TRAILER + 9)
       end
       local appends = count > 0 and count + 1 - list.latest <= 2 * KEPT and not list.is_disordered
-        and now - renewed <= RENEWAL
-      local from, entries = 0, {}
+        and now - former <= RENEWAL
+      local from = 0
       if not appends then
-        time_at(list, list.latest + KEPT - 1)
-        from, count = math.min(list.oldest, list.latest + KEPT - 1), 0
+        from = math.max(list.latest + KEPT + reach, reach)
+        time_at(list, from)
+        from, count, stop = math.min(from, list.oldest), 0, HEAD
       end
+      list.version = appends and former or math.max(now, (former or 0) + 1)
+      local ends, text = from > list.latest and {} or nil, ''
+      local entries = ends and {}
       for place = from, list.latest, -1 do
-        local item = list.items[place]
         count = count + 1
-        entries[#entries + 1] = item .. struct.pack('>dHH', list.times[place], count, #item)
+        text = entry(list.times[place], count, list.items[place])
+        stop = stop + #text
+        if ends then ends[place], entries[#entries + 1] = stop, text end
       end
-      local text = table.concat(entries)
+      list.ends, list.stop = ends, stop
+      if ends then text = table.concat(entries) end
       if appends then
         redis.call('APPEND', key, text)
       else
-        redis.call('SET', key, struct.pack('>d', now) .. text, 'PX', ttl)
+        if former then
+          redis.call('RENAME', key, former_key(key, string.format('%.0f', former)))
+        end
+        redis.call('SET', key, struct.pack('>d', list.version) .. text, 'PX', ttl)
       end
     end
   end
+end
+
+-- A reference to what is in a list until a time: its key, its version, and where that ends. Empty
+-- if there is nothing but `own`; nil if a reference cannot lead there.
+local function reference_to(key, time, own)
+  local list = lists[key]
+  if list == NO_LIST then return '' end
+  local place = place_of(list, time)
+  local next_place = list.items[place] == own and place + 1 or place
+  if time_at(list, next_place) == -math.huge then return '' end
+  local stop = place == list.latest and list.stop or list.ends and list.ends[place]
+  if not stop or stop > FARTHEST then return nil end
+  return '\t' .. key .. '\t' .. string.format('%.0f', list.version) .. '\t' .. stop
+end
+
+local values = {}
+
+local function value_of(name)
+  if values[name] == nil then values[name] = redis.call('GET', name) end
+  return values[name]
+end
+
+-- The list to which a reference leads; an empty one if the version is lost.
+local function list_at(key, version, stop)
+  local head = struct.pack('>d', tonumber(version))
+  for _, name in ipairs({ key, former_key(key, version) }) do
+    local value = value_of(name)
+    if value and #value >= tonumber(stop) and string.sub(value, 1, HEAD) == head then
+      return new_list(string.sub(value, 1, tonumber(stop)))
+    end
+  end
+  return NO_LIST
+end
+
+-- The text of related events as it is stored: a text, or references.
+local function resolved(stored, own, count, size)
+  if string.sub(stored, 1, 1) ~= '\t' then return stored end
+  local found = {}
+  for key, version, stop in string.gmatch(stored, '\t([^\t]*)\t(%d+)\t(%d+)') do
+    found[#found + 1] = list_at(key, version, stop)
+  end
+  return latest_until(found[1], found[2] or NO_LIST, math.huge, own, count, size)
 end
