@@ -12,8 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import redis.asyncio
+from nats.errors import TimeoutError as NatsTimeout
+from structlog.testing import capture_logs
 
+from event_gateway.broker.stream_page import read_page
 from event_gateway.cli.process.serve import Running
+from event_gateway.routing import repair
 from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.patience import PATIENCE
@@ -157,6 +161,37 @@ async def test_redis_loses_everything(gateway: Running, client: Client, receiver
     await _came(receiver, waiting, "/one")
     assert receiver.requests[0].headers["authorization"] == "Bearer a-token"
     assert len(receiver.requests) == 300
+
+
+async def test_an_outage_is_logged_at_its_beginning_and_at_its_end(
+    gateway: Running, client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.webhook(id="one", url=f"{receiver.url}/one", events=["load.*"])
+    sent = await _send(client, 5)
+    await _came(receiver, sent, "/one")
+    await until_checkpointed(gateway.redis_url, client.nats)
+    left = 3
+
+    async def fails(*arguments: Any, **options: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise NatsTimeout
+        return await read_page(*arguments, **options)
+
+    monkeypatch.setattr(repair, "read_page", fails)
+    with capture_logs() as logged:
+        async with (
+            redis.asyncio.from_url(gateway.redis_url) as store,
+            asyncio.timeout(PATIENCE),
+        ):
+            await store.flushall()
+            while not any(line["event"] == "the log is reread" for line in logged):
+                await asyncio.sleep(0.05)
+    about = [line for line in logged if "interrupt" in line["event"]]
+    assert [(line["log_level"], line.get("count")) for line in about] == [
+        ("warning", None), ("info", 3),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("reread", [True, False])

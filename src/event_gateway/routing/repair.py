@@ -94,6 +94,7 @@ class Repair:
         self._since: dict[str, float] = {}
         self._acknowledged: dict[str, int] = {}
         self._rereading: dict[str, asyncio.Task[None]] = {}
+        self._interruptions: dict[str, int] = {}  # by stream, since it was read last
 
     def set_manual(self, manual: bool) -> None:
         """Whether people say if all is reread, from now on."""
@@ -229,6 +230,7 @@ class Repair:
                     self._broker, stream, from_seq=position, from_time=since, limit=PART
                 )
                 since = None
+                self._goes_on(stream)
                 part = [pulled for pulled in page.messages if pulled.seq <= until]
                 read += len(part)
                 queued += await self._queue_missing(stream, part, settled)
@@ -246,12 +248,21 @@ class Repair:
             if read:
                 log.info("the log is reread", stream=stream, events=read, queued=queued)
         except (*StateError, *BrokerError) as error:
-            log.warning(
-                "rereading interrupted", stream=stream, error=str(error) or type(error).__name__
-            )
+            self._interrupted(stream, error)
         finally:
             with contextlib.suppress(*StateError):  # then it expires
                 await self._checkpoints.release(stream)
+
+    def _interrupted(self, stream: str, error: Exception) -> None:
+        """Logs an interruption, of an outage only the first: it is tried again each second."""
+        count = self._interruptions[stream] = self._interruptions.get(stream, 0) + 1
+        if count == 1:
+            reason = str(error) or type(error).__name__
+            log.warning("rereading interrupted, it is tried again", stream=stream, error=reason)
+
+    def _goes_on(self, stream: str) -> None:
+        if count := self._interruptions.pop(stream, 0):
+            log.info("rereading goes on after interruptions", stream=stream, count=count)
 
     async def _queue_missing(self, stream: str, part: Sequence[Pulled], settled: int) -> int:
         """Queues the deliveries of these events that have no record; returns how many.

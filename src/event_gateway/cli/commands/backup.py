@@ -110,6 +110,7 @@ def _run(
     from event_gateway.backup.restoring import NotRestored
     from event_gateway.broker.connection import BrokerError
     from event_gateway.broker.stream_copies import CopyFailed
+    from event_gateway.cli.client.copy_progress import CopyProgress
     from event_gateway.cli.process.configuration import read_config
     from event_gateway.cli.process.servers import ServersUnavailable, reaching_servers
     from event_gateway.config.problems import ConfigError
@@ -125,8 +126,8 @@ def _run(
 
     async def main() -> "tuple[Manifest, list[str]]":
         async with reaching_servers(config, data_dir, while_running=while_running) as servers:
-            with _Bars() as bars:
-                manifest = await work(servers, config, bars.show)
+            with CopyProgress() as progress:
+                manifest = await work(servers, config, progress.show)
             return manifest, _missing_keys(config, data_dir, manifest)
 
     try:
@@ -152,32 +153,6 @@ def _missing_keys(config: "Config", data_dir: Path, manifest: "Manifest") -> lis
     except CannotSeal:
         here = frozenset()
     return [key for key in manifest.sealing_keys if key not in here]
-
-
-class _Bars:
-    """A progress bar for each thing that is copied, one after the other."""
-
-    def __init__(self) -> None:
-        from event_gateway.cli.client.progress import ProgressBar
-
-        self._new = ProgressBar
-        self._what = ""
-        self._bar: ProgressBar | None = None
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Draws how much of ``what`` is done."""
-        if what != self._what or self._bar is None:
-            self.__exit__()
-            self._what, self._bar = what, self._new(what, max(total, 1))
-            self._bar.__enter__()
-        self._bar.show(done, done)
 
 
 def _contents(manifest: "Manifest") -> str:
