@@ -13,7 +13,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.streams.definition import Hold, StreamDefinition
-from event_gateway.registration import streams
+from event_gateway.registration import applied_streams
 from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -362,7 +362,7 @@ async def test_several_processes_know_the_same_streams(peers: Peers, stack: Any)
 async def test_an_older_definition_that_was_applied_last_is_replaced(
     start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "INTERVAL", 3600.0)
+    monkeypatch.setattr(applied_streams, "INTERVAL", 3600.0)
     gateway: Running = await start()
     client: Client = await connect(gateway)
     await _create(client, "s", "user.*", compliance=True, max_messages=3)
@@ -378,7 +378,7 @@ async def test_an_older_definition_that_was_applied_last_is_replaced(
     # Another process applies the definition that it had read before.
     config.max_msgs = 3
     await js.update_stream(config)
-    resumed = asyncio.create_task(stages.registrations.streams.resume_changes())
+    resumed = asyncio.create_task(stages.registrations.applied_streams.resume_changes())
     try:
         async with asyncio.timeout(PATIENCE):
             while (await js.stream_info("GATEWAY_STREAM_s")).config.max_msgs != -1:
@@ -391,7 +391,7 @@ async def test_an_older_definition_that_was_applied_last_is_replaced(
 async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
     start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "INTERVAL", 3600.0)
+    monkeypatch.setattr(applied_streams, "INTERVAL", 3600.0)
     gateway: Running = await start()
     client: Client = await connect(gateway)
     for name in ("a", "b"):
@@ -408,8 +408,8 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
         applied.set()
         return False
 
-    monkeypatch.setattr(streams, "ensure_named", ensure_named)
-    registration = gateway.gateway.stages.registrations.streams
+    monkeypatch.setattr(applied_streams, "ensure_named", ensure_named)
+    registration = gateway.gateway.stages.registrations.applied_streams
     resumed = asyncio.create_task(registration.resume_changes())
     try:
         async with asyncio.timeout(PATIENCE):

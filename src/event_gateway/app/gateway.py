@@ -75,7 +75,7 @@ class Gateway:
             adapters.registry,
             stages.routing.checkpoints,
             logs=[EVENTS, LIFECYCLE, *external],
-            copy_again=stages.registrations.streams.copy_from,
+            copy_again=stages.registrations.applied_streams.copy_from,
         )
         self._upkeep = StreamUpkeep(
             adapters.broker,
@@ -84,7 +84,7 @@ class Gateway:
             self._adoption,
             external=external,
             create_own=self._create_own_streams,
-            create_named=stages.registrations.streams.create_again,
+            create_named=stages.registrations.applied_streams.create_again,
             recreated=self._recreated,
         )
         stages.observability.health.add(lambda: self._upkeep.reasons)

@@ -10,7 +10,7 @@ from event_gateway.config.plan import Plan
 from event_gateway.core.errors import InvalidDefinition, ServerRefused
 from event_gateway.observability.logs import configure_logs
 from event_gateway.registration.reloads import ReloadRefused, loss_reason
-from event_gateway.registration.streams import StreamRefused
+from event_gateway.registration.stream_file import StreamRefused
 
 # Keys that a running process cannot change. A reload applies all others.
 FIXED = (
@@ -97,13 +97,13 @@ async def _apply(former: Config, config: Config, stages: Stages, api: Api, *, fo
 
 async def _load_streams(former: Config, config: Config, stages: Stages, *, force: bool) -> None:
     """Raises ReloadRefused, with the streams as they were."""
-    streams = stages.registrations.streams
+    streams = stages.registrations.file_streams
     try:
         await stages.adapters.provision(config)
-        await streams.load_file(streams_of(config), force=force)
+        await streams.load(streams_of(config), force=force)
     except (ProvisionError, ServerRefused) as error:
         await stages.adapters.provision(former)
-        await streams.load_file(streams_of(former))
+        await streams.load(streams_of(former))
         key = error.key if isinstance(error, StreamRefused) else ""
         raise ReloadRefused([(key, str(error))]) from None
 

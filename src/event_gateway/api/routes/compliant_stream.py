@@ -14,7 +14,7 @@ from event_gateway.compliance.chains import Chains
 from event_gateway.compliance.sealing import DataSealing
 from event_gateway.core.errors import Conflict
 from event_gateway.core.streams.definition import StreamDefinition
-from event_gateway.registration.streams import StreamRegistration
+from event_gateway.registration.stream_holds import StreamHolds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class ComplianceParts:
     """What the routes use."""
 
     registry: Registry
-    registration: StreamRegistration
+    holds: StreamHolds
     broker: Broker
     chains: Chains
     sealing: DataSealing

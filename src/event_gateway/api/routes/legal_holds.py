@@ -49,7 +49,7 @@ async def place_hold(
     reason = body_as(_NewHold, body).reason
     now = time.time()
     hold = Hold(f"h-{time.time_ns():x}", reason, now, caller.name)
-    await parts.registration.place_hold(name, hold)
+    await parts.holds.place(name, hold)
     call.about(after=hold_to_json(hold))
     return hold_to_json(hold)
 
@@ -66,5 +66,5 @@ async def release_hold(
     stream at once, the oldest first."""
     definition = compliant(parts, name)
     before = next((hold for hold in definition.holds if hold.id == hold_id), None)
-    await parts.registration.release_hold(name, hold_id)
+    await parts.holds.release(name, hold_id)
     call.about(before=None if before is None else hold_to_json(before))

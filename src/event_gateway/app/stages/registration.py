@@ -10,11 +10,14 @@ from event_gateway.config.model import Config
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.registration.applied_streams import AppliedStreams
 from event_gateway.registration.declared import FilePlans
 from event_gateway.registration.log_positions import LogPositions
 from event_gateway.registration.reloads import Reloads
 from event_gateway.registration.renames import WebhookRenames
 from event_gateway.registration.sources import SourceRegistration
+from event_gateway.registration.stream_file import FileStreams
+from event_gateway.registration.stream_holds import StreamHolds
 from event_gateway.registration.streams import StreamRegistration
 from event_gateway.registration.takeovers import Takeovers
 from event_gateway.registration.verification import Verifier
@@ -38,6 +41,9 @@ class Registrations:
     deletions: WebhookDeletions
     positions: LogPositions
     streams: StreamRegistration
+    file_streams: FileStreams
+    applied_streams: AppliedStreams
+    holds: StreamHolds
     sources: SourceRegistration
     verifier: Verifier
     waiting: Waiting
@@ -52,7 +58,7 @@ class Registrations:
         Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError
         and StateError.
         """
-        await self.streams.load_file(streams_of(config), force=force)
+        await self.file_streams.load(streams_of(config), force=force)
         await self.file_webhooks.load(webhooks_of(config), force=force)
         await self.sources.load_file(sources_of(config))
         await self.verifier.withdraw_outdated()
@@ -62,7 +68,7 @@ class Registrations:
         """Starts to finish deletions, and to verify receivers."""
         tasks.start("webhook-deletion", self.deletions.resume)
         tasks.start("webhook-renaming", self.renames.run)
-        tasks.start("stream-deletion", self.streams.resume_changes)
+        tasks.start("stream-deletion", self.applied_streams.resume_changes)
         tasks.start("verification", self.verifier.run)
 
     async def stop(self) -> None:
@@ -84,6 +90,9 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
         adapters.registry, adapters.queues, adapters.lifecycle,
         positions=positions, takeovers=takeovers, deletions=deletions,
     )  # fmt: skip
+    applied = AppliedStreams(
+        adapters.broker, adapters.registry, adapters.events, adapters.lifecycle
+    )
     return Registrations(
         webhooks=webhooks,
         file_webhooks=FileWebhooks(
@@ -94,8 +103,15 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
         deletions=deletions,
         positions=positions,
         streams=StreamRegistration(
-            adapters.broker, adapters.registry, adapters.events, adapters.lifecycle, adapters.audit
+            adapters.broker, adapters.registry, adapters.events,
+            applied=applied, lifecycle=adapters.lifecycle,
         ),
+        file_streams=FileStreams(
+            adapters.broker, adapters.registry, adapters.audit,
+            applied=applied, lifecycle=adapters.lifecycle,
+        ),
+        applied_streams=applied,
+        holds=StreamHolds(adapters.registry, applied, adapters.lifecycle),
         sources=SourceRegistration(adapters.registry, adapters.audit),
         verifier=Verifier(
             adapters.registry, amendments, adapters.peers, receivers=requests.receivers,

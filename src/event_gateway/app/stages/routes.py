@@ -159,7 +159,7 @@ def _stream_groups(
     )
     compliance_parts = ComplianceParts(
         registry=adapters.registry,
-        registration=stages.registrations.streams,
+        holds=stages.registrations.holds,
         broker=adapters.broker,
         chains=stages.compliance.chains,
         sealing=stages.compliance.sealing,
