@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from event_gateway.core.compliance import message_order
+from event_gateway.core.compliance import message_order, packed_export
 from event_gateway.core.compliance.anchor import Anchor, Statement, held_since, public_name, sign
 from event_gateway.core.compliance.chain import StoredMessage
 from event_gateway.core.compliance.export import MessageLine, decode_line, encode, message_line
@@ -235,6 +235,14 @@ def test_messages_that_are_cut_off_are_no_messages() -> None:
         check.add_piece(cut)
         assert "a message is not complete" in str(check.problems.told)
         assert check.messages == 0
+
+
+def test_a_piece_that_no_gateway_writes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_export, "MAX_PIECE", 1000)
+    pieces = Pieces()
+    assert list(pieces.add(packed_line(b"x" * 999))) == [b"L" + b"x" * 999]
+    with pytest.raises(packed_export.PieceTooLarge):
+        list(pieces.add(packed_line(b"x" * 1000)[:10]))
 
 
 def _packed(lines: list[bytes], rng: random.Random) -> Iterator[bytes]:

@@ -88,7 +88,7 @@ class DataSealing:
         try:
             raw = self._open(name, entry.sealed)
         except CannotOpen as error:
-            result.unreadable[name] = str(error)
+            result.leave(name, str(error))
             return
         # One that was changed in between was sealed with the first key, or erased.
         if await self.keys.reseal(stream, person, entry, self._seal(name, raw), revision):

@@ -10,11 +10,11 @@ from typing import Annotated
 import msgspec
 
 from event_gateway.broker.event_log import EventLog
-from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.merged_deliveries import MergedDeliveries, Place
+from event_gateway.lookup.read_events import read_events
 from event_gateway.state.script_arguments import ListPlace
 from event_gateway.state.tracking import TrackedDelivery, Tracking, in_ms
 
@@ -145,11 +145,8 @@ class DeliveryList:
         for delivery in deliveries:
             seqs.setdefault(delivery.stream, {})[delivery.seq] = False
         for stream, fitting in seqs.items():
-            for seq, result in zip(
-                fitting, await self._log.read_many(stream, list(fitting)), strict=True
-            ):
-                if isinstance(result, Received):
-                    fitting[seq] = takes(pattern, result.event.type)
+            for received in await read_events(self._log, stream, list(fitting)):
+                fitting[received.seq] = takes(pattern, received.event.type)
         return [each for each in deliveries if seqs[each.stream][each.seq]]
 
 

@@ -18,6 +18,7 @@ from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.suggestion import close_matches
 from event_gateway.lookup.log_state import LogState, LogStates
 from event_gateway.lookup.patient_reading import PatientReading
+from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import ID, Span
@@ -148,9 +149,7 @@ class Finder:
             by_stream.setdefault(stream, []).append(seq)
         events: list[Received] = []
         for stream, seqs in by_stream.items():
-            for result in await self._log.read_many(stream, seqs):
-                if isinstance(result, Received):
-                    events.append(result)
+            events += await read_events(self._log, stream, seqs)
         return events
 
     async def _scan(

@@ -9,6 +9,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.text.times import rfc3339
 from event_gateway.lookup.finder import MaySee
 from event_gateway.lookup.log_state import LogState
+from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import CAUSATION, CORRELATION, ID
 
@@ -100,9 +101,8 @@ class Relations:
                     break
             for start in range(0, min(len(seqs), MAX_READ), AT_A_TIME):
                 part = seqs[start : min(start + AT_A_TIME, MAX_READ)]
-                for result in await self._log.read_many(state.stream, part):
-                    if isinstance(result, Received):
-                        yield result
+                for received in await read_events(self._log, state.stream, part):
+                    yield received
 
 
 def _parent(received: Received) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from event_gateway.lookup.finder import MaySee, decoded
 from event_gateway.lookup.log_state import LogState
 from event_gateway.lookup.page_budget import PageBudget
 from event_gateway.lookup.patient_reading import PatientReading
+from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
 
@@ -178,8 +179,7 @@ class StreamReader:
             spans = await self._index.find(self.stream, kind, text, (day,))
             # A day's first events may have been stored before the day before's last ones.
             for group in _groups(spans, floor, self.before):
-                results = await self._log.read_many(self.stream, group)
-                events = [result for result in results if isinstance(result, Received)]
+                events = await read_events(self._log, self.stream, group)
                 self._take(self._select(events), len(group), events[0].time if events else None)
                 self.before = group[0]
                 yield

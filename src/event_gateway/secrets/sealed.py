@@ -207,7 +207,7 @@ class SealedSecrets:
             try:
                 content = self._open(name, sealed)
             except CannotOpen as error:
-                done.unreadable[name] = str(error)
+                done.leave(name, str(error))
                 continue
             await self._put(name, content, sealed.updated_at, sealed, sealed.namespaces)
             done.sealed += 1

@@ -216,11 +216,12 @@ async def _by_fields(
                 pipe.hkeys(key)
             answers = await pipe.execute()
         expiry = dict(zip(part, map(_expiry, answers[::2]), strict=True))
-        left = [
+        fields = [
             (key, name) for key, names in zip(part, answers[1::2], strict=True) for name in names
         ]
-        while left:
-            now, left = left[: size.count], left[size.count :]
+        at = 0
+        while now := fields[at : at + size.count]:
+            at += len(now)
             names: dict[bytes, list[bytes]] = {}
             for key, name in now:
                 names.setdefault(key, []).append(name)

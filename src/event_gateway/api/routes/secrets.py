@@ -39,7 +39,7 @@ from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=GuardedRoute)
 
-MAX_SHOWN = 100  # webhooks and sources of a secret, and unreadable secrets, in an answer
+MAX_SHOWN = 100  # webhooks and sources of a secret, in an answer
 
 Parts = Annotated[SecretParts, Depends(provided(SecretParts))]
 NewValue = Annotated[dict[str, Any], Body(), SchemaOf(SecretValue)]
@@ -85,11 +85,10 @@ async def reseal_secrets(
         "resealed": secrets.sealed,
         "subject_keys": people.sealed,
         "unreadable": [
-            {"name": name, "detail": detail}
-            for name, detail in list(secrets.unreadable.items())[:MAX_SHOWN]
+            {"name": name, "detail": detail} for name, detail in secrets.unreadable.items()
         ],
-        "unreadable_count": len(secrets.unreadable),
-        "unreadable_subject_keys": len(people.unreadable),
+        "unreadable_count": secrets.unreadable_count,
+        "unreadable_subject_keys": people.unreadable_count,
     }
     call.about(after=resealed)
     return resealed

@@ -10,7 +10,13 @@ from event_gateway.cli.client.failures import refused, unreachable
 from event_gateway.cli.client.output import fail
 from event_gateway.cli.client.place_options import place
 from event_gateway.cli.client.requests import find_gateway, with_query
-from event_gateway.core.compliance.packed_export import LINE, MEDIA_TYPE, Pieces
+from event_gateway.core.compliance.packed_export import (
+    LINE,
+    MAX_PIECE,
+    MEDIA_TYPE,
+    Pieces,
+    PieceTooLarge,
+)
 
 # Seconds without a byte, after which the connection counts as lost; the gateway sends a comment on
 # an event stream every 15 s.
@@ -45,8 +51,11 @@ def read_export(url: str | None, key: str | None, path: str) -> Iterator[bytes]:
                 yield LINE + line
             return
         pieces = Pieces()
-        for block in _blocks(answer):
-            yield from pieces.add(block)
+        try:
+            for block in _blocks(answer):
+                yield from pieces.add(block)
+        except PieceTooLarge as error:
+            raise Interrupted(str(error)) from None
 
 
 @contextlib.contextmanager
@@ -84,14 +93,18 @@ def _answer(
 def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     """The lines as they arrive. ``readline`` costs 10 us each where an answer is chunked."""
     parts: list[bytes] = []  # of a line that is not complete
+    size = 0  # of these
     for block in _blocks(answer):
         complete, end, rest = block.rpartition(b"\n")
         if not end:
             parts.append(block)
+            size += len(block)
+            if size > MAX_PIECE:
+                raise Interrupted(f"it has a line of over {MAX_PIECE:,} bytes")
             continue
         for line in b"".join((*parts, complete)).split(b"\n"):
             yield line.removesuffix(b"\r")
-        parts = [rest] if rest else []
+        parts, size = [rest] if rest else [], len(rest)
     if parts:
         yield b"".join(parts).rstrip(b"\r")
 

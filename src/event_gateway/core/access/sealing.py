@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 KEY_BYTES = 32
 NONCE_BYTES = 12
 MAX_KEYS = 8
+MAX_NAMED = 100  # of what no key opens, when all is sealed anew
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -39,11 +40,18 @@ class CannotOpen(Exception):
 
 @dataclass(slots=True)
 class Resealed:
-    """What was sealed anew with the first key: how many; and what no key opens, by its name with
-    the reason, which stays as it is."""
+    """What was sealed anew with the first key: how many; and what no key opens, which stays as it
+    is: how many, and of MAX_NAMED of them the name with the reason."""
 
     sealed: int = 0
+    unreadable_count: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+
+    def leave(self, name: str, reason: str) -> None:
+        """Counts one that no key opens."""
+        self.unreadable_count += 1
+        if len(self.unreadable) < MAX_NAMED:
+            self.unreadable[name] = reason
 
 
 class SealingKeys:

@@ -13,7 +13,12 @@ from event_gateway.core.compliance.chain import StoredMessage, hashed
 
 MEDIA_TYPE = "application/vnd.event-gateway.export"
 LINE, MESSAGES = b"L", b"M"
+MAX_PIECE = 256 * 1024 * 1024  # bytes; NATS has no message of over 64 MiB
 _LENGTH = struct.Struct(">I")
+
+
+class PieceTooLarge(ValueError):
+    """No gateway writes such a piece."""
 
 
 def packed_line(line: bytes) -> bytes:
@@ -35,11 +40,14 @@ class Pieces:
         self._rest = bytearray()
 
     def add(self, block: bytes) -> Iterator[bytes]:
-        """The pieces that are complete now, each from its letter on."""
+        """The pieces that are complete now, each from its letter on. Raises PieceTooLarge."""
         rest, at = self._rest, 0
         rest += block
         while len(rest) >= (begin := at + _LENGTH.size):
-            end = begin + _LENGTH.unpack_from(rest, at)[0]
+            size = _LENGTH.unpack_from(rest, at)[0]
+            if size > MAX_PIECE:
+                raise PieceTooLarge(f"it has a piece of {size:,} bytes")
+            end = begin + size
             if len(rest) < end:
                 break
             yield bytes(rest[begin:end])
