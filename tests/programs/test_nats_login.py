@@ -10,7 +10,8 @@ import nkeys
 import pytest
 
 from event_gateway.app.server_logins import login_problems, nats_login
-from event_gateway.broker.connection import Broker, connect, refusal_of
+from event_gateway.broker.connection import Broker, connect
+from event_gateway.broker.connection_faults import refusal_of
 from event_gateway.broker.login import NatsLogin
 from event_gateway.config.model import Config
 from event_gateway.core.errors import ServerRefused

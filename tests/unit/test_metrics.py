@@ -102,7 +102,7 @@ def test_the_format_that_is_asked_for(accept: str, expected: bool) -> None:
 
 async def test_both_formats_are_read_by_the_parsers_of_prometheus() -> None:
     counted = Metrics()
-    counted.leads = lambda: True
+    counted.figures.set(families.LEADER, 1)
     webhook = counted.webhook('odd "id"\\\n')
     webhook.delivered(0.02, 0.3, 1_700_000_000.25, TRACEPARENT)
     webhook.delivered(0.02, -1.0, 1_700_000_001.0, "00-" + "0" * 52)  # no trace id
@@ -206,7 +206,7 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
         counted.figures.set(families.SERVER_CONNECTED, float(seconds > 0.1), "redis")
         counted.figures.set(families.CONSUMER_LAG, 9)
         await counted.write_changes()
-    two.leads = lambda: True
+    two.figures.set(families.LEADER, 1)
     await two.write_changes()
     received = "event_gateway_events_received_total[('origin', 'nats')]"
     duration = of_webhook("attempt_duration_seconds_sum")

@@ -45,7 +45,6 @@ class Gauges:
         self._others = _Others()
         self._next_other = 0
         adapters = stages.adapters
-        self._metrics.leads = lambda: adapters.peers.leads
         self._metrics.measured_by(self._of_this_process)
         adapters.broker.add_reconnect_listener(self._metrics.nats_reconnected)
 
@@ -68,6 +67,7 @@ class Gauges:
     def _of_this_process(self) -> None:
         stages, adapters = self._stages, self._stages.adapters
         figures = self._figures
+        figures.set(families.LEADER, int(adapters.peers.leads))
         figures.set(families.ATTEMPTS_IN_FLIGHT, stages.deliveries.dispatcher.in_flight)
         connected = adapters.broker.connected and not adapters.peers.cut_off
         figures.set(families.SERVER_CONNECTED, int(connected), "nats")

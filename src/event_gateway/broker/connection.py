@@ -11,13 +11,13 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.connection_faults import refusal_of, unanswered
+from event_gateway.broker.login import NatsLogin
 from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.outbox import Outbox
 from event_gateway.broker.permissions import missing_permissions
 from event_gateway.broker.publisher import Publisher
 from event_gateway.broker.violations import Violations
-from event_gateway.core.access.tls_fault import tls_fault
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import (
     ServerUrl,
@@ -43,9 +43,6 @@ MIN_PAYLOAD = 7 * 64 * 1024
 
 NO_LEADER = 10008  # error code of the server: its cluster has no leader of JetStream
 
-# Words of the server's errors about who the gateway is.
-_REFUSALS = ("authorization", "authentication", "authenticated", "credentials", "revoked")
-_TOO_LATE = "authentication timeout"  # a slow network, or a busy machine
 _REQUEST = re.compile(rb"H?PUB \S+ _INBOX\.")  # a message that names the inbox of its answer
 
 # The exceptions that a call to NATS can raise while NATS is away or starting.
@@ -122,7 +119,7 @@ class Broker:
             except BrokerError as error:
                 cause = client_errors[-1] if client_errors else error
                 refusal = refusal_of(cause, self._login)
-                text = refusal or _unanswered(cause, self._login)
+                text = refusal or unanswered(cause, self._login)
                 if refusal or time.monotonic() > deadline:
                     raise ServerRefused(f"cannot connect to NATS at {shown}: {text}") from None
                 if not warned:
@@ -311,31 +308,6 @@ def _credentials(servers: Sequence[ServerUrl]) -> dict[str, Any]:
     user, password = users.pop()
     assert user is not None
     return {"token": user} if password is None else {"user": user, "password": password}
-
-
-def refusal_of(error: BaseException, login: NatsLogin) -> str | None:
-    """What somebody must change so that NATS accepts the connection, beginning with the key of the
-    configuration; None if the server may only be away."""
-    if isinstance(error, LoginFailed):
-        return str(error)
-    text = str(error).removeprefix("nats: ").strip("'")
-    if _TOO_LATE not in text.lower() and any(word in text.lower() for word in _REFUSALS):
-        return f"{login.key}: the server does not accept the gateway: {text}"
-    if "tls required" in text.lower():
-        return f"nats.tls: {text}"
-    return tls_fault(error, "nats")
-
-
-def _unanswered(error: BaseException, login: NatsLogin) -> str:
-    """What is known of a server that does not answer as one of NATS does."""
-    text = str(error) or type(error).__name__
-    if "INFO" in text:  # it closed the connection without a greeting
-        return f"{text} (does it expect nats.tls.handshake_first?)"
-    if login.handshake_first and isinstance(error, TimeoutError):
-        return f"{text} (nats.tls.handshake_first: does the server begin with TLS?)"
-    if login.tls is not None and isinstance(error, ConnectionResetError):
-        return f"{text} (nats.tls.cert: does the server ask for a client certificate?)"
-    return text
 
 
 async def connect(

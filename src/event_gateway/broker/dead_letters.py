@@ -12,10 +12,10 @@ import structlog
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
-from event_gateway.broker.event_log import get_message
 from event_gateway.broker.failures import LogUnavailable, failure
 from event_gateway.broker.log_search import read_back
 from event_gateway.broker.provision import DEAD_LETTERS
+from event_gateway.broker.single_get import get_message
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import from_structured, to_structured

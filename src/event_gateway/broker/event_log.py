@@ -1,17 +1,14 @@
 """The events log: the JetStream streams that store every accepted event."""
 
 import asyncio
-import base64
 import functools
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
-from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
@@ -24,9 +21,9 @@ from event_gateway.broker.failures import (
     NotTaken,
     failure,
 )
-from event_gateway.broker.headers import parse_headers
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.broker.publisher import Appended
+from event_gateway.broker.single_get import get_message
 from event_gateway.core.cloudevents.event import HTTP, Received
 from event_gateway.core.cloudevents.media_types import STRUCTURED
 from event_gateway.core.cloudevents.nats_message import (
@@ -50,7 +47,6 @@ __all__ = [
     "NotConfirmed",
     "NotTaken",
     "TooLarge",
-    "get_message",
     "message_id",
 ]
 
@@ -333,30 +329,3 @@ def _event(message: StoredMessage, stream: str, seq: int) -> Received | Undecoda
         )  # fmt: skip
     except Exception as error:
         return Undecodable(message.data, error)
-
-
-async def get_message(
-    broker: Broker, stream: str, seq: int, *, direct: bool = True
-) -> RawStreamMsg:
-    """Reads one message of a stream.
-
-    With ``direct``, any replica of the stream may respond. A replica can be behind the stream's
-    leader, so the leader is asked before NotFoundError is raised. Raises NotFoundError, APIError,
-    and the exceptions in BrokerError.
-    """
-    if direct:
-        try:
-            return await broker.js.get_msg(stream, seq=seq, direct=True)
-        except NotFoundError:
-            pass
-    response = await broker.nc.request(
-        f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":%d}' % seq, timeout=REQUEST_TIMEOUT
-    )
-    body = json.loads(response.data)
-    if "error" in body:
-        raise APIError.from_error(body["error"])
-    message: RawStreamMsg = RawStreamMsg.from_response(body["message"])
-    message.data = base64.b64decode(message.data or b"")
-    # The client would parse the headers by the rules of e-mail.
-    message.headers = parse_headers(base64.b64decode(message.hdrs or b""))
-    return message

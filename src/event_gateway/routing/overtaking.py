@@ -18,8 +18,8 @@ from nats.js.errors import APIError
 
 from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
-from event_gateway.broker.event_log import get_message
 from event_gateway.broker.peers import Peers
+from event_gateway.broker.single_get import get_message
 from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.routing.lag import Behind, RouterLag, measure

@@ -31,6 +31,7 @@ from event_gateway.api.routes import (
     sealed_records,
     secret_rules,
     secrets,
+    source_trials,
     sources,
     streams,
     subscriptions,
@@ -255,7 +256,7 @@ def _source_group(stages: Stages, requests: SourceRequests) -> RouteGroup:
         counts=stages.ingest.source_counts,
         secrets=stages.requests.secrets,
     )
-    return RouteGroup(parts, (sources.router, sources.types))
+    return RouteGroup(parts, (sources.router, source_trials.router))
 
 
 def _lookup_groups(stages: Stages) -> list[RouteGroup]:

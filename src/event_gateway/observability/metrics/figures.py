@@ -11,6 +11,7 @@ from event_gateway.core.webhook.delivery import Status
 from event_gateway.observability.metrics.families import (
     ATTEMPT_DURATION,
     DELIVERY_LATENCY,
+    LEADER,
 )
 from event_gateway.observability.metrics.family import Combine, Family
 
@@ -141,9 +142,10 @@ class Figures:
         """The series of a family."""
         return self._values.get(family, {})
 
-    def shown(self, *, leads: bool) -> dict[str, dict[Labels, float]]:
+    def shown(self) -> dict[str, dict[Labels, float]]:
         """All series by the name of their family; those that one process measures for all only if
-        this process ``leads``."""
+        it is this one, as the gauge LEADER says."""
+        leads = any(self.labels_of(LEADER).values())
         return {
             family.full_name: values
             for family, values in self._values.items()

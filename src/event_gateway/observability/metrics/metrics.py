@@ -43,15 +43,13 @@ class Metrics:
     """All metrics of this process.
 
     ``exchange``: where it finds those of the other processes of the same ``serve``; None where
-    there are none. ``leads`` says whether this process measures what one process measures for the
-    whole gateway.
+    there are none.
     """
 
     def __init__(self, exchange: Exchange | None = None) -> None:
         self.figures = Figures()
         self.streams = StreamMetrics(self.figures)
         self.http = HttpMetrics(self.figures)
-        self.leads: Callable[[], bool] = lambda: False
         self._exchange = exchange
         self._gauges: list[Callable[[], None]] = []
         self._process = ProcessFigures()
@@ -69,6 +67,7 @@ class Metrics:
         for family in families.FAMILIES:
             if family.kind is Kind.COUNTER and not family.labels:
                 self.figures.add(family, by=0)
+        self.figures.set(families.LEADER, 0)
         self.figures.set(families.BUILD_INFO, 1, __version__, platform.python_version())
         for origin in ("nats", "http"):
             self.received(origin, 0)
@@ -222,9 +221,7 @@ class Metrics:
     def _snapshot(self) -> Snapshot:
         for measure in self._gauges:
             measure()
-        leads = self.leads()
-        self.figures.set(families.LEADER, int(leads))
-        return Snapshot(self.figures.shown(leads=leads), self._webhooks)
+        return Snapshot(self.figures.shown(), self._webhooks)
 
     def _encoded(self) -> bytes:
         self._process.read(self.figures)
