@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from nats.js.errors import NotFoundError
 
+from event_gateway.broker.named_streams import ensure_named
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.registration import applied_streams
@@ -402,13 +404,13 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
             await asyncio.sleep(0.02)
     applied = asyncio.Event()
 
-    async def ensure_named(_broker: Any, definition: StreamDefinition, *_more: Any) -> bool:
+    async def fails_for_one(_broker: Any, definition: StreamDefinition, *_more: Any) -> bool:
         if definition.name == "a":
             raise TimeoutError
         applied.set()
         return False
 
-    monkeypatch.setattr(applied_streams, "ensure_named", ensure_named)
+    monkeypatch.setattr(applied_streams, "ensure_named", fails_for_one)
     registration = gateway.gateway.stages.registrations.applied_streams
     resumed = asyncio.create_task(registration.resume_changes())
     try:
@@ -417,6 +419,33 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
     finally:
         resumed.cancel()
         await asyncio.wait([resumed])
+
+
+async def test_a_change_that_is_under_way_does_not_create_a_deleted_stream_again(
+    gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _create(client, "s", "user.*")
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> bool:
+        begun.set()
+        await may_go_on.wait()
+        return await ensure_named(*arguments)
+
+    monkeypatch.setattr(applied_streams, "ensure_named", slow)
+    registry = gateway.gateway.stages.adapters.registry
+    async with asyncio.TaskGroup() as calls, asyncio.timeout(PATIENCE):
+        body = {"max_messages": 100}
+        change = calls.create_task(client.http.patch("/v1/streams/s", json=body))
+        await begun.wait()
+        deletion = calls.create_task(client.http.delete("/v1/streams/s"))
+        while "s" in registry.streams and not registry.streams["s"].deleting:
+            await asyncio.sleep(0.01)
+        may_go_on.set()
+    assert (change.result().status_code, deletion.result().status_code) == (409, 204)
+    assert "s" not in registry.streams
+    with pytest.raises(NotFoundError):
+        await client.nats.jetstream().stream_info("GATEWAY_STREAM_s")
 
 
 async def _hold_elsewhere(client: Client, gateway: Running, hold: Hold) -> None:

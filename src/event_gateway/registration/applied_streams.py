@@ -135,17 +135,19 @@ class AppliedStreams:
 
     async def complete_deletion(self, name: str) -> None:
         """Deletes the messages of a stream that is marked as being deleted, then its definition.
+        Waits for a change that is under way in this process: it would create the stream again.
         Raises the exceptions in BrokerError."""
-        definition = self._registry.streams.get(name)
-        if definition is None or not definition.deleting:
-            return
-        with contextlib.suppress(UnknownStream):  # deleted by a former try
-            stream = stream_name(name)
-            self._broker.note_last_seq(stream, (await bounds(self._broker, stream)).last)
-        await delete_named(self._broker, name)
-        try:
-            last_seq = self._broker.last_seq(stream_name(name))
-            await self._registry.remove_stream(definition, last_seq)
-        except RegistryConflict:
-            return  # another process has completed it
+        async with self.alone(name):
+            definition = self._registry.streams.get(name)
+            if definition is None or not definition.deleting:
+                return
+            with contextlib.suppress(UnknownStream):  # deleted by a former try
+                stream = stream_name(name)
+                self._broker.note_last_seq(stream, (await bounds(self._broker, stream)).last)
+            await delete_named(self._broker, name)
+            try:
+                last_seq = self._broker.last_seq(stream_name(name))
+                await self._registry.remove_stream(definition, last_seq)
+            except RegistryConflict:
+                return  # another process has completed it
         publish_change(self._lifecycle, "deleted", definition)
