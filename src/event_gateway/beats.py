@@ -6,43 +6,82 @@ one turn of the event loop, and their answers come in one or two reads.
 """
 
 import asyncio
-import math
 import os
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-# By event loop and time (ms of its clock): what is called then. A function is called once.
-_beats: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, dict[Callable[[], object], None]]]"
-_beats = WeakKeyDictionary()
+
+class _Beat:
+    """What is done at one time. A function is called once, however often it asked."""
+
+    __slots__ = ("calls", "waiting")
+
+    def __init__(self) -> None:
+        self.calls: dict[Callable[[], object], None] = {}
+        self.waiting: list[asyncio.Future[None]] = []
+
+
+class _Beats:
+    """Those of one event loop, by their time (ms of its clock)."""
+
+    def __init__(self) -> None:
+        self.coming: dict[int, _Beat] = {}
+        # Processes of one host share a clock; their beats must not fall together.
+        self.phase = os.getpid() % 97 / 97
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Beats] = WeakKeyDictionary()
+# The loop that was last asked for, and its beats: nearly always there is no other.
+_latest: tuple[asyncio.AbstractEventLoop | None, _Beats] = None, _Beats()
+_reached = False
 
 
 async def beat(seconds: float) -> None:
     """Returns at a multiple of ``seconds`` of the process' clock: after one half of ``seconds`` at
     the least, and one and a half at the most; each ``seconds`` where it is called in a loop."""
-    reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def reach() -> None:
-        if not reached.done():
-            reached.set_result(None)
-
-    at_beat(seconds, reach)
+    loop = asyncio.get_running_loop()
+    reached: asyncio.Future[None] = loop.create_future()
+    _next(loop, seconds).waiting.append(reached)
     await reached
 
 
 def at_beat(seconds: float, call: Callable[[], object]) -> None:
     """Calls a function when :func:`beat` would return."""
-    loop = asyncio.get_running_loop()
-    # Processes of one host share a clock; their beats must not fall together.
-    phase = os.getpid() % 97 / 97
-    number = math.floor((loop.time() - phase) / seconds + 1.5)
-    at = round((number * seconds + phase) * 1000)
-    beats = _beats.setdefault(loop, {})
-    if at not in beats:
-        beats[at] = {}
-        loop.call_at(at / 1000, _reach, beats, at)
-    beats[at][call] = None
+    _next(asyncio.get_running_loop(), seconds).calls[call] = None
 
 
-def _reach(beats: dict[int, dict[Callable[[], object], None]], at: int) -> None:
-    for call in beats.pop(at):
+def is_beat() -> bool:
+    """Whether a beat has just been reached: in this turn of the event loop, others ask, too."""
+    return _reached
+
+
+def _next(loop: asyncio.AbstractEventLoop, seconds: float) -> _Beat:
+    global _latest
+    known, beats = _latest
+    if known is not loop:
+        beats = _of_loops.setdefault(loop, _Beats())
+        _latest = loop, beats
+    number = int((loop.time() - beats.phase) / seconds + 1.5)
+    at = int((number * seconds + beats.phase) * 1000 + 0.5)
+    coming = beats.coming.get(at)
+    if coming is None:
+        coming = beats.coming[at] = _Beat()
+        loop.call_at(at / 1000, _reach, loop, beats, at)
+    return coming
+
+
+def _reach(loop: asyncio.AbstractEventLoop, beats: _Beats, at: int) -> None:
+    global _reached
+    _reached = True
+    coming = beats.coming.pop(at)
+    for reached in coming.waiting:
+        if not reached.done():
+            reached.set_result(None)
+    for call in coming.calls:
         call()
+    loop.call_soon(_pass)  # after all that goes on now
+
+
+def _pass() -> None:
+    global _reached
+    _reached = False

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from event_gateway.beats import at_beat
 from event_gateway.core.text.urls import parse_server_url
 from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.state import shared_connection
@@ -236,3 +238,38 @@ async def test_a_lost_answer_is_an_error_and_no_answer_of_the_next_call(
             await due("0", 10)
         webhooks, until, *_ = await due("0", 10)
         assert (webhooks, until > 0) == ([], True)
+
+
+class CountedWrites:
+    """A transport that counts its writes."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.writes = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_what_is_asked_on_a_beat_leaves_in_one_write(shared: SharedConnection) -> None:
+    await shared.call("PING")
+    opened = shared._open
+    assert opened is not None
+    counted = CountedWrites(opened._transport)
+    opened._transport = cast(Any, counted)
+
+    async def on_a_beat(number: int, reached: asyncio.Event) -> bytes:
+        await reached.wait()
+        return cast(bytes, await shared.call("ECHO", str(number)))
+
+    reached = asyncio.Event()
+    asking = [asyncio.create_task(on_a_beat(number, reached)) for number in range(10)]
+    at_beat(0.01, reached.set)
+    assert await asyncio.gather(*asking) == [b"%d" % number for number in range(10)]
+    assert counted.writes == 1
+    assert await shared.call("ECHO", "later") == b"later"
+    assert counted.writes == 2

@@ -25,8 +25,8 @@ async def test_a_stream_that_is_not_routed_any_more_is_not_reread() -> None:
     released: list[str] = []
     repair = Repair(
         cast(Any, SimpleNamespace(js=SimpleNamespace(consumer_info=consumer_info))), lambda: (),
-        peers=nothing, ledger=nothing, index=nothing, decoder=nothing, deadlines=nothing,
-        event_index=nothing,
+        positions=nothing, peers=nothing, ledger=nothing, index=nothing, decoder=nothing,
+        deadlines=nothing, event_index=nothing,
         checkpoints=cast(Any, SimpleNamespace(server="s", lease=lease, release=release)),
         on_loss=(), manual=False,
     )  # fmt: skip

@@ -79,6 +79,7 @@ class Gateway:
         )
         self._upkeep = StreamUpkeep(
             adapters.broker,
+            adapters.streams,
             adapters.peers,
             adapters.registry,
             self._adoption,

@@ -72,6 +72,7 @@ class StreamUpkeep:
     def __init__(
         self,
         broker: Broker,
+        streams: StreamList,
         peers: Peers,
         registry: Registry,
         adoption: LogAdoption,
@@ -82,7 +83,7 @@ class StreamUpkeep:
         recreated: Callable[[str], None],
     ) -> None:
         self._broker = broker
-        self._list = StreamList(broker)
+        self._list = streams
         self._peers = peers
         self._registry = registry
         self._adoption = adoption
@@ -92,6 +93,7 @@ class StreamUpkeep:
         self._recreated = recreated
         self._copies = CopyWatch(broker)
         self._created: dict[str, datetime] = {}  # when each stream was created
+        self._infos: dict[str, StreamInfo] = {}  # what was said of each stream at the latest look
         self._missing: dict[str, str] = {}  # why each stream is missing still
         # Why each stream that is not the known one is not adopted yet.
         self._other: dict[str, str] = {}
@@ -171,7 +173,8 @@ class StreamUpkeep:
             if not definition.deleting
         }
         own = (*OWN, BUCKET_STREAM, *named)
-        infos = await self._list.read()
+        infos = dict(await self._list.read())
+        before, self._infos = self._infos, infos
         self.sizes = {name: _size(infos[name]) for name in (*own, *self._external) if name in infos}
         # A named stream that was never seen is just being created.
         absent, silent = await self._confirmed(infos, [
@@ -184,8 +187,12 @@ class StreamUpkeep:
         self._leaderless = leaderless | silent
         leads = self._peers.leads
         for name in (*own, *self._external):
-            if name in infos and name not in self._leaderless:
-                await self._seen(name, infos[name], leads=leads, named=named.get(name))
+            info = infos.get(name)
+            if info is None or name in self._leaderless:
+                continue
+            compare = name in named or name in ROUTED or name in self._external
+            if compare or info is not before.get(name) or name not in self._created:
+                await self._seen(name, info, compare=compare, leads=leads, named=named.get(name))
         for name in absent:
             if name not in self._missing:
                 remedy = ", the gateway creates it again" if name in own else ""
@@ -222,7 +229,9 @@ class StreamUpkeep:
             await asyncio.gather(*map(confirm, absent[start : start + AT_ONCE]))
         return confirmed, silent
 
-    async def _seen(self, name: str, info: StreamInfo, *, leads: bool, named: str | None) -> None:
+    async def _seen(
+        self, name: str, info: StreamInfo, *, compare: bool, leads: bool, named: str | None
+    ) -> None:
         before = self._created.get(name)
         self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
         begins_later = info.state.first_seq > self._broker.last_seq(name)
@@ -234,7 +243,7 @@ class StreamUpkeep:
             if name == BUCKET_STREAM and leads and not begins_later:
                 await self._create(name, None)
                 return
-        if named is not None or name in ROUTED or name in self._external:
+        if compare:
             await self._compare(name, info, leads=leads, named=named)
         self._broker.note_last_seq(name, info.state.last_seq)
 

@@ -13,7 +13,8 @@ nats-py has no documented way for any of this. What is replaced:
 - its end on an error of the server, such as ``User Authentication Expired``: it would close the
   connection for ever. Here it connects again, with what the files hold then;
 - its queue and its task for each subscription, where messages are many: :meth:`NatsClient.take`;
-- its way from a message to its buffer, where messages are many: :meth:`NatsClient.send`.
+- its way from a message to its buffer, where messages are many: :meth:`NatsClient.send`;
+- its way from a request to its answer, which is long (:mod:`.requests`).
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from typing import Any
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, StaleConnectionError
 from nats.errors import Error as NatsError
@@ -30,6 +32,7 @@ from nats.errors import Error as NatsError
 from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.broker.login import LoginFailed, NatsLogin
 from event_gateway.broker.nats_parser import parser_for
+from event_gateway.broker.requests import Requests
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,21 @@ class NatsClient(Client):
         self._ps = parser_for(self)
         self.takes: dict[int, Take] = {}  # by subscription
         self.raw_takes: dict[int, TakeRaw] = {}
+        self._requests = Requests(self)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """The answer to a request, as the client's own. Raises NoRespondersError where nobody takes
+        the subject, nats.errors.TimeoutError after ``timeout`` seconds."""
+        if old_style or headers:
+            return await super().request(subject, payload, timeout, old_style, headers)
+        return await self._requests.ask(subject, payload, timeout)
 
     async def take(self, subject: str, take: Take) -> Subscription:
         """Subscribes. ``take`` is called as soon as a message has been read."""

@@ -196,6 +196,7 @@ class Peers:
     async def _run(self) -> None:
         while True:
             self._publish()
+            self._broker.outbox.nothing_follows()  # it leaves with what others ask on this beat
             async with self._changed:
                 self._changed.notify_all()  # a process may have died since the last turn
             await beat(INTERVAL)

@@ -10,6 +10,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker
+from event_gateway.joined import Joined
 
 SUBJECT = "$JS.API.STREAM.LIST"
 PAGE = 256  # streams in one answer
@@ -27,14 +28,24 @@ _decode = msgspec.json.Decoder(_Page).decode
 
 class StreamList:
     """Reads the list. The client decodes each stream anew into nested objects, which once a second
-    was a third of what an idle gateway did; one that is as it was has the object that it had."""
+    was a third of what an idle gateway did; one that is as it was has the object that it had.
+
+    ``read()`` returns the streams by name, the same dictionary where all are as they were. Who asks
+    while others do gets what they get. Raises the exceptions in BrokerError, and APIError.
+    """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._known: dict[bytes, StreamInfo] = {}  # by what the server said, but for when
+        self._streams: dict[str, StreamInfo] = {}
+        self.read = Joined(self._read)
 
-    async def read(self) -> dict[str, StreamInfo]:
-        """The streams by name. Raises the exceptions in BrokerError, and APIError."""
+    @property
+    def is_short(self) -> bool:
+        """Whether one answer holds all streams, at the latest look."""
+        return len(self._known) < PAGE
+
+    async def _read(self) -> dict[str, StreamInfo]:
         known: dict[bytes, StreamInfo] = {}
         offset = 0
         while True:
@@ -45,8 +56,10 @@ class StreamList:
             offset += len(page)
             if len(page) < PAGE:
                 break
+        if known.keys() != self._known.keys():
+            self._streams = {info.config.name: info for info in known.values() if info.config.name}
         self._known = known
-        return {info.config.name: info for info in known.values() if info.config.name}
+        return self._streams
 
     async def _page(self, offset: int) -> list[msgspec.Raw]:
         request = json.dumps({"offset": offset}).encode()

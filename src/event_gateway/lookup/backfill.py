@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
+from nats.js.api import StreamInfo
 
 from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.log_search import UNREADABLE, read_back
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.lookup.finder import decoded
 from event_gateway.lookup.log_state import LogState, log_state
 from event_gateway.state.connection import StateError
@@ -35,15 +37,19 @@ class Backfill:
     def __init__(
         self,
         broker: Broker,
+        listed: StreamList,
         index: EventIndex,
         streams: Callable[[], Sequence[str]],
         leads: Callable[[], bool],
     ) -> None:
         self._broker = broker
+        self._listed = listed
         self._index = index
         self._streams = streams
         self._leads = leads
         self._kept: dict[str, float] = {}  # by stream: for how long its entries are kept
+        # By stream, where the index was complete: how the stream was, and where the index began.
+        self._complete: dict[str, tuple[StreamInfo | None, int | None]] = {}
 
     async def run(self) -> None:
         """Extends the index where it is not complete. It never returns."""
@@ -57,17 +63,26 @@ class Backfill:
             await beat(LOOK)
 
     async def _extend(self, stream: str) -> None:
-        state = await log_state(self._broker, self._index, stream)
         kept = self._index.kept(stream)
+        begins = await self._index.begins(stream)
+        info = (await self._listed.read()).get(stream) if self._listed.is_short else None
+        found = info, begins
+        as_before = found == self._complete.get(stream) and kept == self._kept.get(stream)
+        if info is not None and as_before:
+            return
+        state = await log_state(self._broker, self._index, stream)
         if self._kept.get(stream) != kept:
             await self._index.keep(stream, state.days)
             self._kept[stream] = kept
-        begins = await self._index.begins(stream)
         if begins is None or begins > state.last + 1:
             if state.taken == 0:
+                self._complete[stream] = found
                 return  # the router begins the index
             begins = state.taken + 1
             await self._index.begin(stream, begins)
+        if begins <= state.first:
+            self._complete[stream] = found
+            return
         earlier, added = begins, 0
         while earlier > state.first and self._leads():
             started = time.monotonic()

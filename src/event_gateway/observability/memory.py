@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,8 +66,12 @@ def measured() -> Memory | None:
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
     except (OSError, ValueError, IndexError):
         return None
+    try:
+        groups = OWN_CGROUP.read_text()
+    except OSError:
+        return Memory(resident, machine)
     for version in _VERSIONS:
-        for directory in _groups(version):
+        for directory in _directories(groups, version, CGROUPS):
             try:
                 limit = (directory / version.limit).read_text().strip()
                 if limit == "max" or int(limit) >= machine:
@@ -79,13 +84,14 @@ def measured() -> Memory | None:
     return Memory(resident, machine)
 
 
-def _groups(version: _Version) -> Iterator[Path]:
-    """The control group of this process and those around it, the nearest first."""
-    try:
-        lines = OWN_CGROUP.read_text().splitlines()
-    except OSError:
-        return
-    root = CGROUPS / version.root
+@lru_cache(maxsize=2 * len(_VERSIONS))
+def _directories(groups: str, version: _Version, cgroups: Path) -> tuple[Path, ...]:
+    """The control group of this process and those around it, the nearest first. ``groups``: the
+    content of OWN_CGROUP, which seldom changes."""
+    return tuple(_found(groups.splitlines(), version, cgroups / version.root))
+
+
+def _found(lines: list[str], version: _Version, root: Path) -> Iterator[Path]:
     for line in lines:
         _, _, group = line.partition(":")
         if group.startswith(version.prefix):

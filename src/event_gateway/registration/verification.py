@@ -130,7 +130,8 @@ class Verifier:
                 with contextlib.suppress(*BrokerError):
                     await self.withdraw_outdated()
                 self._start_due()
-            at_beat(INTERVAL, self._changed.set)
+            if self._unverified:  # else there is nothing to do until there is
+                at_beat(INTERVAL, self._changed.set)
             await self._changed.wait()
 
     async def stop(self) -> None:

@@ -10,11 +10,13 @@ from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.beats import beat
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.consumer_state import ConsumerState, consumer_state
 from event_gateway.broker.provision import ROUTER
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import ROUTING_LAG
 from event_gateway.core.text.times import parse_time
 from event_gateway.observability.metrics import Metrics
+from event_gateway.routing.router_positions import RouterPositions
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +44,18 @@ class RouterLag:
     """Measures the lag of the routers of ``streams()``, over all processes."""
 
     def __init__(
-        self, broker: Broker, streams: Callable[[], Sequence[str]], metrics: Metrics
+        self,
+        broker: Broker,
+        streams: Callable[[], Sequence[str]],
+        positions: RouterPositions,
+        metrics: Metrics,
     ) -> None:
         self._broker = broker
         self._streams = streams
+        self._positions = positions
         self._metrics = metrics
         self._behind: dict[str, Behind] = {}
-        self._oldest: dict[str, tuple[int, float | None]] = {}  # for :func:`measure`
+        self._oldest: dict[str, tuple[int, float | None]] = {}  # for :func:`_behind`
 
     @property
     def reasons(self) -> list[Reason]:
@@ -104,26 +111,35 @@ class RouterLag:
             await beat(LOOK_BEHIND if far else LOOK)
 
     async def _measure(self, stream: str) -> None:
-        self._behind[stream] = await measure(self._broker, stream, self._oldest)
+        try:
+            state = await self._positions.read(stream)
+        except NotFoundError:
+            state = ConsumerState()  # the router creates it again
+        self._behind[stream] = await _behind(self._broker, stream, state, self._oldest)
         self._metrics.lag(*self.behind)
 
 
 async def measure(
     broker: Broker, stream: str, known: dict[str, tuple[int, float | None]]
 ) -> Behind:
-    """Measures how far the router of a stream is behind.
+    """Measures how far the router of a stream is behind at this moment.
 
     ``known`` remembers for the next call, by stream, the ack floor and when the log took the event
     after it. Raises what BrokerError names, and APIError.
     """
     try:
-        info = await broker.js.consumer_info(stream, ROUTER)
+        state = await consumer_state(broker, stream, ROUTER)
     except NotFoundError:
-        return Behind(0, 0, 0, None)  # the router creates it again
-    untaken = info.num_pending or 0
-    events = untaken + (info.num_ack_pending or 0)
-    floor = info.ack_floor.stream_seq if info.ack_floor else 0
-    taken = info.delivered.stream_seq if info.delivered else 0
+        state = ConsumerState()
+    return await _behind(broker, stream, state, known)
+
+
+async def _behind(
+    broker: Broker, stream: str, state: ConsumerState, known: dict[str, tuple[int, float | None]]
+) -> Behind:
+    untaken, taken = state.num_pending, state.delivered.stream_seq
+    events = untaken + state.num_ack_pending
+    floor = state.ack_floor.stream_seq
     if not events:
         return Behind(0, 0, taken, None)
     if known.get(stream, (-1, None))[0] != floor:

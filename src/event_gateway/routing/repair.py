@@ -29,6 +29,7 @@ from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.routing.index import Index
+from event_gateway.routing.router_positions import RouterPositions
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
 from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError
@@ -69,6 +70,7 @@ class Repair:
         broker: Broker,
         streams: Callable[[], Sequence[str]],
         *,
+        positions: RouterPositions,
         peers: Peers,
         checkpoints: Checkpoints,
         ledger: Ledger,
@@ -81,6 +83,7 @@ class Repair:
     ) -> None:
         self._broker = broker
         self._streams = streams
+        self._positions = positions
         self._peers = peers
         self._checkpoints = checkpoints
         self._ledger = ledger
@@ -192,10 +195,10 @@ class Repair:
         floors = {}
         for stream in self._streams():
             try:
-                info = await self._broker.js.consumer_info(stream, ROUTER)
+                position = await self._positions.read(stream)
             except NotFoundError:
                 continue  # the router creates it again
-            floors[stream] = info.ack_floor.stream_seq if info.ack_floor else 0
+            floors[stream] = position.ack_floor.stream_seq
         self._acknowledged |= floors
         return floors
 

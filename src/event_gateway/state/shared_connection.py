@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from event_gateway.beats import is_beat
 from event_gateway.state.server_connection import is_of_former_primary
 from event_gateway.tasks import spawn
 
@@ -106,6 +107,7 @@ class _Open(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # with their deadlines
         self._timer: asyncio.TimerHandle | None = None
+        self._gathered: list[bytes] = []  # what leaves in one write, at the end of a beat's turn
         self.left = self._transport.is_closing()
 
     def send(self, command: bytes, timeout: float) -> asyncio.Future[Any]:
@@ -117,10 +119,21 @@ class _Open(asyncio.Protocol):
         answer: asyncio.Future[Any] = self._loop.create_future()
         deadline = self._loop.time() + timeout
         self._waiting.append((answer, deadline))
-        self._transport.write(command)
+        if self._gathered:
+            self._gathered.append(command)
+        elif is_beat():
+            self._gathered.append(command)
+            self._loop.call_soon(self._write_gathered)
+        else:
+            self._transport.write(command)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._expire)
         return answer
+
+    def _write_gathered(self) -> None:
+        commands, self._gathered = self._gathered, []
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(commands))
 
     def leave(self) -> None:
         """Closes the connection once nothing waits for it."""

@@ -23,6 +23,7 @@ from event_gateway.broker.provision import OWN, capture, provision
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET_STREAM
 from event_gateway.broker.rejected import RejectedInput
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.config.definitions import definitions_digest
 from event_gateway.config.ingest_subjects import captured_subjects
 from event_gateway.config.model import Config
@@ -73,6 +74,7 @@ class Adapters:
 
     broker: Broker
     redis: Redis
+    streams: StreamList
     peers: Peers
     registry: Registry
     events: EventLog
@@ -169,6 +171,7 @@ async def open_adapters(
     return Adapters(
         broker=broker,
         redis=redis,
+        streams=StreamList(broker),
         peers=peers,
         registry=registry,
         events=events,

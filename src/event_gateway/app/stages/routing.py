@@ -20,6 +20,7 @@ from event_gateway.routing.lost_log import LostLog
 from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
 from event_gateway.routing.router import Router
+from event_gateway.routing.router_positions import RouterPositions
 from event_gateway.state.checkpoints import Checkpoints
 from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.tasks import Supervisor, TaskGroup
@@ -104,14 +105,15 @@ def build_routing(
     def routed() -> tuple[str, ...]:
         return (*streams, *lifecycle.streams)
 
+    positions = RouterPositions(adapters.broker, adapters.streams)
     repair = Repair(
-        adapters.broker, routed, peers=adapters.peers, checkpoints=checkpoints,
+        adapters.broker, routed, positions=positions, peers=adapters.peers, checkpoints=checkpoints,
         ledger=adapters.ledger, index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
         event_index=adapters.event_index,
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
-    lag = RouterLag(adapters.broker, routed, adapters.metrics)
+    lag = RouterLag(adapters.broker, routed, positions, adapters.metrics)
     overtaking = Overtaking(adapters.broker, routers[EVENTS], lag, adapters.peers)
     return Routing(
         index, copies, changes, tuple(routers[stream] for stream in streams), lifecycle, repair,

@@ -1,0 +1,77 @@
+"""Who asks the same at the same time shares one call."""
+
+import asyncio
+
+import pytest
+
+from event_gateway.joined import Joined
+
+
+class Asked:
+    """What is asked: it answers with the number of the call once it is told."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.go_on = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> int:
+        self.calls += 1
+        number = self.calls
+        await self.go_on.wait()
+        if self.error is not None:
+            raise self.error
+        return number
+
+
+async def started(joined: Joined[int], count: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(joined()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_those_who_ask_meanwhile_get_the_same_answer_and_later_ones_another() -> None:
+    asked = Asked()
+    joined = Joined(asked)
+    tasks = await started(joined, 3)
+    asked.go_on.set()
+    assert await asyncio.gather(*tasks) == [1, 1, 1]
+    assert await joined() == 2
+
+
+async def test_an_error_is_raised_for_all_who_asked() -> None:
+    asked = Asked()
+    joined = Joined(asked)
+    tasks = await started(joined, 2)
+    asked.error = OSError("away")
+    asked.go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes == [asked.error, asked.error]
+    asked.error = None
+    assert await joined() == 2
+
+
+async def test_where_the_first_is_cancelled_another_asks() -> None:
+    asked = Asked()
+    joined = Joined(asked)
+    first, second, third = await started(joined, 3)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    while asked.calls < 2:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the third is woken in the same turn
+    asked.go_on.set()
+    assert [await second, await third] == [2, 2]
+    assert asked.calls == 2
+
+
+async def test_one_that_is_cancelled_leaves_the_answer_to_the_others() -> None:
+    asked = Asked()
+    joined = Joined(asked)
+    first, second = await started(joined, 2)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    asked.go_on.set()
+    assert await first == 1
