@@ -20,6 +20,7 @@ from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
 from event_gateway.transport.racing import (
     EXHAUSTED,
+    Connect,
     first_connected,
     interleaved,
     open_socket,
@@ -159,26 +160,33 @@ class Dialer:
     ) -> HttpConnection:
         """Connects to the first address that answers. Adds to ``skipped`` the addresses that the
         guard refuses while it allows others."""
-        deadline = exchange.deadline
+        deadline, port = exchange.deadline, exchange.target.port
         addresses = await self._allowed_addresses(exchange.target, deadline, proxy, skipped)
         via = None if proxy is None else await self._tunnel(proxy, deadline)
-        left = interleaved(addresses)[:MAX_ADDRESSES]
-        connect = functools.partial(_open_socket, exchange.target.port, via)
+        async with asyncio.timeout_at(deadline):
+            if len(addresses) == 1:  # there is nothing to choose, and no other to leave time for
+                return await self._connect(await _open_socket(port, via, addresses[0]), exchange)
+            connect = functools.partial(_open_socket, port, via)
+            return await self._open_one(exchange, connect, interleaved(addresses)[:MAX_ADDRESSES])
+
+    async def _open_one(
+        self, exchange: Exchange, connect: Connect, left: list[str]
+    ) -> HttpConnection:
+        """Connects to one of several addresses."""
         loop = asyncio.get_running_loop()
         tls_error: OSError | None = None
-        async with asyncio.timeout_at(deadline):
-            while left:
-                try:
-                    address, sock = await first_connected(connect, left)
-                except OSError as error:
-                    raise tls_error or error from None
-                # A handshake that is never answered must leave time for the other addresses.
-                try:
-                    async with asyncio.timeout((deadline - loop.time()) / len(left)):
-                        return await self._connect(sock, exchange)
-                except OSError as error:  # including TimeoutError
-                    left.remove(address)
-                    tls_error = error
+        while left:
+            try:
+                address, sock = await first_connected(connect, left)
+            except OSError as error:
+                raise tls_error or error from None
+            # A handshake that is never answered must leave time for the other addresses.
+            try:
+                async with asyncio.timeout((exchange.deadline - loop.time()) / len(left)):
+                    return await self._connect(sock, exchange)
+            except OSError as error:  # including TimeoutError
+                left.remove(address)
+                tls_error = error
         raise tls_error or OSError("no address")
 
     async def _allowed_addresses(
