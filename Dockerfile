@@ -13,6 +13,9 @@ COPY src ./src
 # What only builds and installs stays out of the image.
 RUN /opt/event-gateway/bin/pip install --quiet --no-deps --no-build-isolation . \
     && /opt/event-gateway/bin/pip uninstall --quiet --yes hatchling editables pathspec pluggy trove-classifiers pip
+# 46 MB of CEL's package that nothing imports: libraries of functions that expressions do not have, and sources.
+RUN rm -rf /opt/event-gateway/lib/python*/site-packages/cel_expr_python/ext \
+    /opt/event-gateway/lib/python*/site-packages/bazel-project
 
 FROM python:${PYTHON}-slim
 LABEL org.opencontainers.image.title="Event Gateway" \
@@ -32,7 +35,7 @@ VOLUME /data
 EXPOSE 8080 8081 9090
 # The gateway ends its servers and its attempts in flight before it ends: `docker stop --time 35`.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s \
     CMD ["python3", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 9090, timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["event-gateway"]
 CMD ["serve", "--host", "0.0.0.0", "--data-dir", "/data"]

@@ -21,6 +21,7 @@ from support.service_file import service_file
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+MOUNTED = {name: ROOT / config["file"] for name, config in COMPOSE["configs"].items()}
 IMAGE = stages(ROOT / "Dockerfile")[-1]
 
 
@@ -76,30 +77,39 @@ def test_what_the_dockerfile_copies_is_sent_to_the_engine() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
-def test_the_configuration_of_compose(tmp_path: Path) -> None:
-    path = tmp_path / "gateway.yaml"
-    path.write_text(COMPOSE["configs"]["gateway"]["content"])
+def test_the_configuration_of_compose() -> None:
     environ = COMPOSE["services"]["gateway"]["environment"] | {
         name: value
         for name, _, value in (
             word.partition("=") for word in IMAGE.last("ENV").split() if "__" in word
         )
     }
-    config = load(path, environ, transformation_rule=compile_definition, url_rule=url_rule)
+    config = load(
+        MOUNTED["gateway"], environ, transformation_rule=compile_definition, url_rule=url_rule
+    )
     hosts = {config.nats.url, config.redis.url, config.webhooks["play"].url}
     services = set(COMPOSE["services"])
     assert {re.split(r"[:/]+", str(url))[1] for url in hosts} <= services
     assert config.server.admin is not None
-    prometheus = yaml.safe_load(COMPOSE["configs"]["prometheus"]["content"])
+    prometheus = yaml.safe_load(MOUNTED["prometheus"].read_text())
     (scraped,) = prometheus["scrape_configs"]
     assert scraped["static_configs"][0]["targets"] == [f"gateway:{config.server.admin.port}"]
     shipped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     assert scraped["job_name"] == shipped["scrape_configs"][0]["job_name"]  # rules.yaml names it
     assert prometheus["rule_files"] == shipped["rule_files"]
-    compile(COMPOSE["configs"]["receiver"]["content"], "receiver.py", "exec")
+    compile(MOUNTED["receiver"].read_text(), "receiver.py", "exec")
+
+
+def test_compose_waits_for_a_health_check_of_each_service_that_has_one() -> None:
+    """``up --wait`` fails for a service that disables the check of its image."""
+    checks = [service.get("healthcheck", {}) for service in COMPOSE["services"].values()]
+    assert not any(check.get("disable") for check in checks)
 
 
 def test_the_files_that_compose_mounts_exist() -> None:
+    """A container whose files are read-only takes no configuration but a file that is mounted."""
+    for path in MOUNTED.values():
+        assert path.exists()
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
