@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import functools
 import os
 import sys
@@ -22,6 +23,7 @@ from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.gateway_process import END_MARGIN, working
 from event_gateway.cli.process.host import HOST_MARGIN, Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.reload import Reloading, hangups
+from event_gateway.cli.process.service_manager import ServiceManager
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.watch import watch
@@ -209,7 +211,13 @@ async def _until_told_to_end(
         if hosted.admin_url is not None:
             typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
+        manager = ServiceManager(os.environ)
+        manager.ready()
+        if manager.watches:
+            faulthandler.enable()  # the signal of the watchdog leaves a traceback
+            supervisor.start("service-watchdog", manager.keep_alive)
         await ending.wait()
+        manager.stopping()
         await end(work)
         typer.echo("draining; a second signal ends at once")
 
