@@ -59,8 +59,8 @@ CODES: dict[str, ReasonCode] = {
     JETSTREAM: ReasonCode(
         "nats",
         "The process is connected to NATS, and JetStream does not answer its requests.",
-        "Look at JetStream on the server (`nats server report jetstream`): whether it is enabled, "
-        "the cluster has a leader, and its disk can be written.",
+        "Look at JetStream on the server (`nats server report jetstream`, as a user of the system "
+        "account): whether it is enabled, the cluster has a leader, and its disk can be written.",
     ),
     NATS_PERMISSION: ReasonCode(
         "nats",
