@@ -4,6 +4,7 @@
 ``--out``. The retries are those of the product's own :class:`RetryPolicy`; circuit breakers open,
 probe and close by the rules of ``delivery/circuit_breaker.py``. Time goes by in steps of a second,
 receivers are equal, and each that is down is down from the beginning to ``outage``.
+``bench/surge.py`` compares it with the real program.
 """
 
 import argparse

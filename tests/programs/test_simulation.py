@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from bench.simulate import Case, simulate
+from bench.surge import counted
 
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from support.client import event
@@ -64,3 +65,15 @@ async def test_a_receiver_that_stays_down(tmp_path: Path, receiver: Receiver) ->
             ):
                 await asyncio.sleep(0.05)
         assert len(receiver.requests_to("/broken")) == opened.attempts == 5
+
+
+async def test_the_comparison_with_the_real_program_runs() -> None:
+    """Its figures are not asserted: they depend on the machine."""
+    case = Case(
+        webhooks=2, rate=5.0, down=0.5, outage=2, after=2, policy=POLICY, threshold=3,
+        open_for=1.0, capacity=20, throughput=1000,
+    )  # fmt: skip
+    curve = await counted(case, warm=0.0)
+    assert len(curve.failed) == len(curve.succeeded) == 4
+    assert curve.attempts == sum(curve.failed) >= case.threshold
+    assert sum(curve.succeeded)
