@@ -68,6 +68,13 @@ SCOPES: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
+CONFIG = {
+    "streams": {"work": {"subjects": ["user.>"]}},
+    # It calls without a valid credential as often as with one.
+    "auth": {"failed_logins": {"limit": 1_000_000}},
+}
+
+
 @dataclass(frozen=True)
 class Report:
     """``cases``: requests; ``output``: what schemathesis printed of failures, empty without any."""
@@ -80,14 +87,10 @@ class Report:
 def gateway(directory: Path) -> Iterator[tuple[str, str]]:
     """A running program; its URL and its admin key."""
     configuration = directory / "gateway.yaml"
-    configuration.write_text(yaml.safe_dump({
-        "streams": {"work": {"subjects": ["user.>"]}},
-        # It calls without a valid credential as often as with one.
-        "auth": {"failed_logins": {"limit": 1_000_000}},
-    }))  # fmt: skip
+    configuration.write_text(yaml.safe_dump(CONFIG))
     command = [
         sys.executable, "-m", "event_gateway", "serve", "-c", str(configuration),
-        "--data-dir", str(directory / "data"), "--port", "0",
+        "--data-dir", str(directory / "data"), "--port", "0", "--no-console",
     ]  # fmt: skip
     log = directory / "gateway.log"
     with log.open("w") as out:
@@ -101,16 +104,20 @@ def gateway(directory: Path) -> Iterator[tuple[str, str]]:
             time.sleep(0.1)
         key = (directory / "data" / "admin.key").read_text().strip()
         url = json.loads(endpoints.read_text())["http"]
-        # The document is made at the first request, which takes a busy machine longer than
-        # schemathesis waits.
-        headers = {"Authorization": f"Bearer {key}"}
-        httpx.get(f"{url}/openapi.json", headers=headers, timeout=START_TIMEOUT).raise_for_status()
+        make_document(url, key)
         yield url, key
         assert process.poll() is None, log.read_text()
         assert "Traceback" not in log.read_text(), log.read_text()
     finally:
         process.terminate()
         process.wait()
+
+
+def make_document(url: str, key: str) -> None:
+    """Has the gateway make its OpenAPI document, which it does at the first request: on a busy
+    machine that takes longer than schemathesis waits."""
+    headers = {"Authorization": f"Bearer {key}"}
+    httpx.get(f"{url}/openapi.json", headers=headers, timeout=START_TIMEOUT).raise_for_status()
 
 
 def keys(url: str, admin_key: str) -> list[str]:

@@ -4,13 +4,13 @@ import json
 import math
 import os
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from event_gateway.embedded.process import killed_with_parent
+from support.gateway_process import forked_command
 
 pytestmark = pytest.mark.timeout(900)  # on a busy machine; less than a minute on an idle one
 TESTS = Path(__file__).parents[1]
@@ -80,9 +80,9 @@ COMPARED = (
 
 
 def _done(*command: str | Path) -> str:
-    """Runs a benchmark, whose gateways are forked, and returns its output."""
+    """Runs a benchmark, which is forked like its programs, and returns its output."""
     done = subprocess.run(
-        [sys.executable, "-m", "support.warm_bench", *command],
+        [*forked_command("support.warm_bench"), *command],
         capture_output=True, text=True, check=False, cwd=BENCH.parent,
         env=os.environ | {"PYTHONPATH": str(TESTS)}, preexec_fn=killed_with_parent,
     )  # fmt: skip

@@ -172,6 +172,7 @@ async def test_the_work_continues_after_the_crash_of_each_task(
 async def test_the_crash_of_a_required_task_ends_the_process(
     gateway: Gateway, receiver: Receiver
 ) -> None:
+    gateway.words = ("--no-console",)  # its task is restarted
     async with gateway.run():
         tasks = gateway.tasks(Policy.END_PROCESS)
     assert {"http", "ledger"} <= tasks
@@ -188,7 +189,7 @@ async def test_the_crash_of_a_required_task_ends_the_process(
 async def test_a_worker_process_that_ends_is_restarted(
     gateway: Gateway, receiver: Receiver
 ) -> None:
-    gateway.words = ("--workers", "2")
+    gateway.words = ("--workers", "2", "--no-console")
     async with gateway.run() as process, gateway.clients() as client:
         await _works(client, receiver)
         required = sorted(gateway.tasks(Policy.END_PROCESS) - {"fork-server"})

@@ -1,6 +1,7 @@
 """Canaries: planted secrets that are recognized in any encoding: base64, hex, JSON, HTML …"""
 
 import base64
+import functools
 import html
 import json
 import secrets
@@ -57,7 +58,12 @@ class Canaries:
         return hits
 
 
-def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
+@functools.cache  # each is searched for in hundreds of places
+def _forms(value: bytes) -> tuple[tuple[str, bytes], ...]:
+    return tuple(_encodings(value))
+
+
+def _encodings(value: bytes) -> Iterator[tuple[str, bytes]]:
     yield "as it is", value
     yield "its beginning", value[:BEGINNING]
     yield "hex", value.hex().encode()

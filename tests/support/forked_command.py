@@ -1,8 +1,8 @@
-"""Runs ``event-gateway WORDS`` in a process forked from the warm interpreter.
+"""Runs ``python -m MODULE WORDS`` in a process forked from the warm interpreter.
 
 For clients that start the command themselves: ``python -I -S tests/support/forked_command.py
-ADDRESS WORDS`` takes the place of ``python -m event_gateway WORDS``, and 20 ms instead of two
-seconds. It imports little, as each call is an interpreter of its own.
+ADDRESS MODULE WORDS`` takes the place of it, and 20 ms instead of two seconds. It imports little,
+as each call is an interpreter of its own.
 """
 
 import json
@@ -11,9 +11,10 @@ import socket
 import sys
 
 if __name__ == "__main__":
-    address, *words = sys.argv[1:]
+    address, module, *words = sys.argv[1:]
     request = {
-        "argv": words, "cwd": os.getcwd(), "environ": dict(os.environ), "terminal": False
+        "module": module, "argv": words, "cwd": os.getcwd(), "environ": dict(os.environ),
+        "terminal": False,
     }  # fmt: skip
     report, theirs = os.pipe()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as interpreter:

@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).with_name("warm_interpreter.py")
 
 
 class GatewayProcess:
-    """Like :class:`subprocess.Popen` of ``event-gateway WORDS``.
+    """Like :class:`subprocess.Popen` of ``event-gateway WORDS``, or of ``python -m MODULE WORDS``.
 
     ``streams`` are file descriptors for standard input, output and error, which the caller closes.
     ``terminal``: standard input becomes the controlling terminal of a session of its own.
@@ -37,11 +37,12 @@ class GatewayProcess:
         environ: dict[str, str],
         directory: Path | None = None,
         terminal: bool = False,
+        module: str = "event_gateway",
     ) -> None:
         ours, theirs = os.pipe()
         request = {
-            "argv": words, "cwd": str(directory or Path.cwd()), "environ": environ,
-            "terminal": terminal,
+            "module": module, "argv": words, "cwd": str(directory or Path.cwd()),
+            "environ": environ, "terminal": terminal,
         }  # fmt: skip
         socket.send_fds(_interpreter(), [json.dumps(request).encode()], [*streams, theirs])
         os.close(theirs)
@@ -123,9 +124,10 @@ def _end(interpreter: subprocess.Popen[bytes]) -> None:
     interpreter.wait()
 
 
-def forked_command() -> list[str]:
-    """A command that another program may call in place of ``python -m event_gateway``."""
-    return [sys.executable, "-I", "-S", str(SCRIPT.with_name("forked_command.py")), _address()]
+def forked_command(module: str = "event_gateway") -> list[str]:
+    """A command that another program may call in place of ``python -m MODULE``."""
+    script = SCRIPT.with_name("forked_command.py")
+    return [sys.executable, "-I", "-S", str(script), _address(), module]
 
 
 def _address() -> str:

@@ -1,12 +1,12 @@
-"""An interpreter that has imported the gateway and forks a process for each command.
+"""An interpreter that has imported the gateway and forks a process for each command or module.
 
 Importing the gateway takes two seconds of CPU and 100 MB, and the tests start it hundreds of times.
-A forked process runs the same ``main`` with arguments, environment, working directory and standard
-streams of its own. ``python tests/support/warm_interpreter.py FD`` listens on a socket, on which
-each worker of the test run connects; it forks a process for each connection, which ends with it
-and takes requests:
+A forked process runs what ``python -m MODULE`` would, with arguments, environment, working
+directory and standard streams of its own. ``python tests/support/warm_interpreter.py FD`` listens
+on a socket, on which each worker of the test run connects; it forks a process for each connection,
+which ends with it and takes requests:
 
-    {"argv": […], "cwd": "…", "environ": {…}, "terminal": false}
+    {"module": "event_gateway", "argv": […], "cwd": "…", "environ": {…}, "terminal": false}
 
 with four file descriptors: standard input, output and error, and the one to which it reports the
 process id, and the exit status once the process has ended, a line each. ``terminal``: the standard
@@ -23,6 +23,7 @@ import importlib
 import io
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -60,7 +61,7 @@ def become(request: dict[str, Any], streams: list[int]) -> list[str]:
 
 def _run(connections: socket.socket) -> None:
     del sys.path[0]  # the folder of this script
-    from event_gateway.cli.main import COMMANDS, main
+    from event_gateway.cli.main import COMMANDS
     from event_gateway.cli.process.forks import forked
 
     for name in IMPORTED_LATE:
@@ -72,13 +73,12 @@ def _run(connections: socket.socket) -> None:
     request = forked(requests)
     if request is not None:
         message, streams = request
-        argv = become(json.loads(message), streams)
+        wanted = json.loads(message)
+        sys.argv[1:] = become(wanted, streams)
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(line_buffering=os.isatty(1))
-        package = importlib.import_module("event_gateway")
-        sys.argv = [package.__path__[0] + "/__main__.py", *argv]
         try:
-            main()
+            runpy.run_module(wanted["module"], run_name="__main__", alter_sys=True)
         except SystemExit as end:
             _end_at_once(end.code)
             raise

@@ -49,7 +49,7 @@ def fork_workers(config: "pytest.Config", specs: "list[execnet.XSpec]") -> None:
     atexit.register(_end, process)
     forked = TESTS / "support" / "forked_command.py"
     for spec in specs:
-        spec.python = f"{sys.executable} -I -S {forked} {address}"
+        spec.python = f"{sys.executable} -I -S {forked} {address} {MODULE}"
 
 
 def environment() -> dict[str, str]:
