@@ -9,9 +9,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from event_gateway.private_file import write_private
 
 KEY_BYTES = 32
@@ -24,6 +21,8 @@ class Sealer:
     purpose, under another key, or that was changed, is not opened."""
 
     def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self._cipher = AESGCM(key)
 
     def seal(self, purpose: str, content: dict[str, Any], until: float) -> str:
@@ -35,6 +34,8 @@ class Sealer:
 
     def open(self, purpose: str, text: str) -> dict[str, Any] | None:
         """The object that was sealed; None if the text is none of ours, or its time is over."""
+        from cryptography.exceptions import InvalidTag
+
         try:
             box = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             plain = self._cipher.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], purpose.encode())

@@ -21,8 +21,6 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 
 from event_gateway.state.connection import StateError
@@ -155,6 +153,8 @@ class IdempotentAnswers:
     async def finish(self, begun: Begun, answer: Answer) -> bool:
         """Stores the answer to a request that has run. False if it is too large to be kept: then
         the key can be used again; or if another request has taken the place of this one."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         nonce = secrets.token_bytes(_NONCE)
         content = zlib.compress(_encode(answer), 1)
         if len(content) > MAX_ANSWER:
@@ -176,6 +176,9 @@ class IdempotentAnswers:
         return bool(await self._write_own(begun.marker, value, round(lifetime * 1000), key=key))
 
     def _repeated(self, begun: Begun, entry: _Entry) -> Answer:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         if entry.request != begun.request:
             raise KeyReused
         if entry.token:

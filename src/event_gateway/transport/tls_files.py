@@ -15,8 +15,6 @@ from typing import Protocol
 
 import msgspec
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 log = structlog.get_logger(__name__)
 
@@ -190,6 +188,9 @@ def read_file(path: Path, key: str, is_private: Callable[[Path], bool] = _nothin
 def _certificates(pem: bytes) -> bytes:
     """The certificates of a PEM bundle, one after another in DER. Raises ValueError if there is
     none, or if one is damaged."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     if b"-----BEGIN CERTIFICATE-----" not in pem:
         raise ValueError("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
     try:

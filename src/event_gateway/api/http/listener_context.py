@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import ssl
 from _ssl import ENCODING_DER
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 class ListenerContext(ssl.SSLContext):
@@ -14,7 +15,7 @@ class ListenerContext(ssl.SSLContext):
     same with their certificates."""
 
     authorities: frozenset[str] = frozenset()
-    issuers: tuple[tuple[str, x509.Certificate], ...] = ()
+    issuers: "tuple[tuple[str, x509.Certificate], ...]" = ()
 
 
 def authorities_of(tls: ssl.SSLObject) -> frozenset[str]:
@@ -33,6 +34,9 @@ def authorities_of(tls: ssl.SSLObject) -> frozenset[str]:
 
 def _issuer_of(der: bytes, context: ListenerContext) -> frozenset[str]:
     """The authority that has signed a certificate; empty if none has."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
     try:
         certificate = x509.load_der_x509_certificate(der)
         named = [known for known in context.issuers if known[1].subject == certificate.issuer]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -10,12 +10,14 @@ from uvicorn.server import ServerState
 from event_gateway.api.http.connection import Connection, Shortcut
 from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.open_connections import OpenConnections
-from event_gateway.api.http.server_tls import ServerTls
 from event_gateway.api.http.tls_connection import TlsConnection
+
+if TYPE_CHECKING:
+    from event_gateway.api.http.server_tls import ServerTls
 
 
 def connection_for(
-    connections: OpenConnections, cors: Cors, tls: ServerTls | None, shortcut: Shortcut | None
+    connections: OpenConnections, cors: Cors, tls: "ServerTls | None", shortcut: Shortcut | None
 ) -> Callable[..., asyncio.Protocol]:
     """What uvicorn takes as ``http``: makes the protocol of a connection. ``tls``: None for plain
     HTTP; ``shortcut``: None if the application answers all requests."""

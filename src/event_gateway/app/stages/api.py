@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
@@ -12,7 +13,6 @@ from event_gateway.api.access.mtls import ClientCertificates
 from event_gateway.api.http.cors import Cors
 from event_gateway.api.http.limits import ConnectionLimits
 from event_gateway.api.http.open_connections import OpenConnections
-from event_gateway.api.http.server_tls import ServerTls
 from event_gateway.api.http.uvicorn_protocol import connection_for
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.websocket import sessions
@@ -37,6 +37,9 @@ from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.state.idempotent_answers import IdempotentAnswers
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions
 from event_gateway.tasks import TaskGroup
+
+if TYPE_CHECKING:
+    from event_gateway.api.http.server_tls import ServerTls
 
 MAX_ADMIN_CONNECTIONS = 64  # to the admin port of a process, at most half of them at work
 CLOSE_TIMEOUT = 2.0  # seconds for the notice to subscribers to connect elsewhere
@@ -66,7 +69,7 @@ class Api:
     proxies: TrustedProxies
     certificates: ClientCertificates
     cors: Cors
-    tls: ServerTls | None
+    tls: "ServerTls | None"
     http: Callable[..., asyncio.Protocol]
     sockets: Callable[..., WebSocketProtocol]
     admin: AdminPort | None
@@ -147,6 +150,8 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
     cors = Cors(config.server.cors.origins)
     tls = None
     if config.server.tls is not None:
+        from event_gateway.api.http.server_tls import ServerTls
+
         expires = stages.adapters.metrics.http.certificate_expires
         tls = ServerTls(config.server.tls, Path(config.secrets.dir), expires)
     certificates = ClientCertificates(

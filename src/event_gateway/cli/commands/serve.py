@@ -58,6 +58,9 @@ def serve(
     log_format: LogFormatOption = None,
 ) -> None:
     """Run the gateway, with embedded NATS and Valkey unless their urls are configured."""
+    from event_gateway.cli.process.lean_imports import import_lean
+
+    import_lean()
     from event_gateway.cli.process.serve import run
 
     # In the environment, so that worker processes and each reload know it too.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from event_gateway.api.http.server_tls import load_tls
 from event_gateway.app.server_logins import login_problems
 from event_gateway.app.telemetry import telemetry_problems
 from event_gateway.cli.process.callers import caller_warnings, unusable_callers
@@ -150,6 +149,8 @@ def _unusable_authorities(config: Config, source: Source) -> Iterator[Problem]:
 
 def _unusable_tls(config: Config, source: Source) -> Iterator[Problem]:
     if config.server.tls is not None:
+        from event_gateway.api.http.server_tls import load_tls
+
         try:
             load_tls(config.server.tls, Path(config.secrets.dir))
         except InvalidDefinition as error:
@@ -160,6 +161,8 @@ def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, st
     server = config.server
     host = host or server.host
     if server.tls is not None:
+        from event_gateway.api.http.server_tls import load_tls
+
         with contextlib.suppress(InvalidDefinition):  # it became unusable after it was read
             loaded = load_tls(server.tls, Path(config.secrets.dir))
             for key, reason in loaded.warnings(time.time()):

@@ -4,14 +4,11 @@ import re
 from collections.abc import Iterable
 
 import msgspec
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from event_gateway.core.access.client_certificate import ClientCertificate
 
 # A relative distinguished name: pairs of the attribute's object identifier and its value.
 Rdn = frozenset[tuple[str, str]]
-_NAMES = {"emailAddress": NameOID.EMAIL_ADDRESS, "E": NameOID.EMAIL_ADDRESS}
 _SPACES = re.compile(r"(?<!\\),[ ]+")
 
 
@@ -47,8 +44,12 @@ class CertificateRule(msgspec.Struct, frozen=True, kw_only=True):
 def read_subject(text: str) -> tuple[Rdn, ...]:
     """The parts of a subject as RFC 4514 writes it, the first one first; spaces after a comma count
     for nothing. Raises ValueError if it is none."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    names = {"emailAddress": NameOID.EMAIL_ADDRESS, "E": NameOID.EMAIL_ADDRESS}
     try:
-        name = x509.Name.from_rfc4514_string(_SPACES.sub(",", text), _NAMES)
+        name = x509.Name.from_rfc4514_string(_SPACES.sub(",", text), names)
     except (ValueError, IndexError, KeyError):
         name = None
     if name is None or not name.rdns:

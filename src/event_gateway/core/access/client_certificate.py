@@ -1,8 +1,12 @@
 """What a client's certificate says of its holder (RFC 5280), whoever has verified it."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 MAX_NAMES = 100  # alternative names that are read of a certificate
 
@@ -28,12 +32,6 @@ class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     authorities: frozenset[str] = frozenset()
 
 
-# What reading a certificate raises that OpenSSL may take.
-_FAULTS = (
-    ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
-)  # fmt: skip
-
-
 class UnreadableCertificate(Exception):
     """OpenSSL takes the certificate, but what it says cannot be read; the text says why."""
 
@@ -42,22 +40,34 @@ def certificate_from_der(
     der: bytes, authorities: frozenset[str] = frozenset()
 ) -> ClientCertificate:
     """What a certificate says. Raises UnreadableCertificate."""
-    try:
-        certificate = _read(x509.load_der_x509_certificate(der))
-        return msgspec.structs.replace(certificate, authorities=authorities)
-    except _FAULTS as error:
-        raise UnreadableCertificate(str(error)) from None
+    from cryptography import x509
+
+    certificate = _read(x509.load_der_x509_certificate, der)
+    return msgspec.structs.replace(certificate, authorities=authorities)
 
 
 def certificate_from_pem(pem: bytes) -> ClientCertificate:
     """The same for the first certificate in PEM. Raises UnreadableCertificate."""
+    from cryptography import x509
+
+    return _read(x509.load_pem_x509_certificate, pem)
+
+
+def _read(load: "Callable[[bytes], x509.Certificate]", content: bytes) -> ClientCertificate:
+    from cryptography import x509
+
     try:
-        return _read(x509.load_pem_x509_certificate(pem))
-    except _FAULTS as error:
+        return _content(load(content))
+    except (  # what OpenSSL may take
+        ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+    ) as error:  # fmt: skip
         raise UnreadableCertificate(str(error)) from None
 
 
-def _read(certificate: x509.Certificate) -> ClientCertificate:
+def _content(certificate: "x509.Certificate") -> ClientCertificate:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -7,10 +7,12 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -62,7 +64,7 @@ class SealingKeys:
         keys = text.split()
         if not 1 <= len(keys) <= MAX_KEYS:
             raise CannotSeal(f"there must be 1 to {MAX_KEYS} sealing keys")
-        self._ciphers: dict[str, AESGCM] = {}
+        self._keys: dict[str, bytes] = {}
         for key in keys:
             try:
                 raw = base64.b64decode(key, validate=True)
@@ -70,37 +72,45 @@ class SealingKeys:
                 raw = b""
             if len(raw) != KEY_BYTES:
                 raise CannotSeal("a sealing key is base64 of 32 bytes (openssl rand -base64 32)")
-            self._ciphers[hashlib.sha256(raw).hexdigest()[:16]] = AESGCM(raw)
+            self._keys[hashlib.sha256(raw).hexdigest()[:16]] = raw
 
     @property
     def first(self) -> str:
         """The id of the key that seals."""
-        return next(iter(self._ciphers))
+        return next(iter(self._keys))
 
     @property
     def ids(self) -> frozenset[str]:
         """The ids of all keys."""
-        return frozenset(self._ciphers)
+        return frozenset(self._keys)
 
     def seal(
         self, name: str, content: bytes, updated_at: float, namespaces: tuple[str, ...] = ()
     ) -> Sealed:
         """Seals the content of a secret."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        box = self._ciphers[self.first].encrypt(nonce, content, name.encode())
+        box = _cipher(self._keys[self.first]).encrypt(nonce, content, name.encode())
         return Sealed(self.first, nonce, box, updated_at, namespaces)
 
     def open(self, name: str, sealed: Sealed) -> bytes:
         """The content of a sealed secret. Raises CannotOpen."""
-        cipher = self._ciphers.get(sealed.key_id)
-        if cipher is None:
+        from cryptography.exceptions import InvalidTag
+
+        key = self._keys.get(sealed.key_id)
+        if key is None:
             raise CannotOpen(
                 f"{name} was sealed with the key {sealed.key_id}, which is not configured"
             )
         try:
-            return cipher.decrypt(sealed.nonce, sealed.box, name.encode())
+            return _cipher(key).decrypt(sealed.nonce, sealed.box, name.encode())
         except InvalidTag:
             raise CannotOpen(f"{name} was changed since it was sealed") from None
+
+
+def _cipher(key: bytes) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 def new_key() -> str:

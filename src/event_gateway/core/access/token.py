@@ -8,8 +8,6 @@ the issuer's, or none.
 from typing import Any
 
 import msgspec
-from joserfc.errors import JoseError
-from joserfc.util import urlsafe_b64decode
 
 from event_gateway.core.access.verification_keys import (
     ALGORITHMS,
@@ -64,6 +62,8 @@ def looks_like_token(text: str) -> bool:
 
 def read_token(text: str) -> Token:
     """The parts of a token. Raises TokenRefused."""
+    from joserfc.util import urlsafe_b64decode
+
     if len(text) > MAX_LENGTH:
         raise TokenRefused(f"it has more than {MAX_LENGTH} characters")
     try:
@@ -106,7 +106,10 @@ def signer_of(token: Token, keys: VerificationKeys, algorithms: frozenset[str]) 
 
 
 def _signed_by(token: Token, key: VerificationKey) -> bool:
-    algorithm = ALGORITHMS[token.algorithm]
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
+
+    algorithm = JWSRegistry.algorithms[token.algorithm]
     try:
         algorithm.check_key(key.key)
         return algorithm.verify(token.signing_input, token.signature, key.key)

@@ -5,28 +5,22 @@ A key that must not verify tokens is left out when the keys are read, not when a
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey, import_key
-from joserfc.jws import JWSRegistry
-from joserfc.util import urlsafe_b64decode
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.json_text import MalformedJson, read_json
+
+if TYPE_CHECKING:
+    from joserfc.jwk import Key
 
 SHARED_SECRET = ("HS256", "HS384", "HS512")
 PUBLIC_KEY = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
     "EdDSA", "Ed25519",
 )  # fmt: skip
-ALGORITHMS = {name: JWSRegistry.algorithms[name] for name in (*PUBLIC_KEY, *SHARED_SECRET)}
+ALGORITHMS = frozenset((*PUBLIC_KEY, *SHARED_SECRET))
 
 MAX_KEYS = 64  # of one set
 MAX_KID = 256  # characters
@@ -52,7 +46,7 @@ class VerificationKey(msgspec.Struct, frozen=True):
     kid: str | None
     algorithms: frozenset[str]
     thumbprint: str
-    key: Key
+    key: "Key"
 
 
 class VerificationKeys(msgspec.Struct, frozen=True):
@@ -142,6 +136,8 @@ def shared_key(secret: str) -> VerificationKeys:
     algorithms = frozenset(name for name in SHARED_SECRET if len(raw) * 8 >= int(name[2:]))
     if not algorithms:
         raise UnusableKeys("a shared secret has at least 32 bytes")
+    from joserfc.jwk import OctKey
+
     key = OctKey.import_key(raw)
     return VerificationKeys((VerificationKey(None, algorithms, key.thumbprint(), key),))
 
@@ -181,7 +177,10 @@ def _key_of(jwk: Any) -> VerificationKey:
     return VerificationKey(kid, algorithms, key.thumbprint(), key)
 
 
-def _imported(public: Mapping[str, Any]) -> Key:
+def _imported(public: Mapping[str, Any]) -> "Key":
+    from joserfc.errors import JoseError
+    from joserfc.jwk import import_key
+
     try:
         return import_key(dict(public))
     except (JoseError, ValueError, TypeError):
@@ -190,6 +189,8 @@ def _imported(public: Mapping[str, Any]) -> Key:
 
 def _check_rsa(modulus: str, exponent: str) -> None:
     """Checked before the key is made: a huge one would take long."""
+    from joserfc.util import urlsafe_b64decode
+
     try:
         n, e = (int.from_bytes(urlsafe_b64decode(text.encode())) for text in (modulus, exponent))
     except ValueError:  # also raised for text that is not ASCII
@@ -206,6 +207,13 @@ def _check_numbers(size: int, exponent: int) -> None:
 
 def _pem_key(match: "re.Match[bytes]") -> VerificationKey:
     """A key of a PEM file. Raises UnusableKeys."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
     label, raw = match[1], match[0] + b"\n"
     if b"PRIVATE" in label:
         raise UnusableKeys("it holds a private key; only the public key belongs here")
@@ -232,7 +240,9 @@ def _pem_key(match: "re.Match[bytes]") -> VerificationKey:
     return VerificationKey(None, _algorithms(key), key.thumbprint(), key)
 
 
-def _algorithms(key: Key) -> frozenset[str]:
+def _algorithms(key: "Key") -> frozenset[str]:
+    from joserfc.jwk import ECKey, RSAKey
+
     if isinstance(key, RSAKey):
         return _RSA
     if isinstance(key, ECKey):

@@ -8,8 +8,6 @@ import base64
 import secrets
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from event_gateway.core.access.sealing import NONCE_BYTES, CannotOpen
 from event_gateway.core.cloudevents.event import DataKind, Event
@@ -29,6 +27,8 @@ class _Head(msgspec.Struct, omit_defaults=True):
 
 def seal(event: Event, key_id: str, key: bytes) -> Event:
     """The event with its data encrypted under a key of 32 bytes."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     head = _encoded(
         msgspec.json.encode(
             _Head("dir", "A256GCM", key_id, event.datacontenttype or "", int(event.kind))
@@ -51,6 +51,9 @@ def key_id_of(event: Event) -> str | None:
 
 def open_sealed(event: Event, key: bytes) -> Event:
     """The event as it was before :func:`seal`. Raises CannotOpen."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         head, _, nonce, box, tag = event.data.split(b".")
         known = msgspec.json.decode(_decoded(head), type=_Head)

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import re2
-
 from event_gateway.core.text.times import instant
 
 MAX_LIST = 1000  # values of one filter
@@ -90,6 +88,8 @@ def regex(pattern: str) -> Any:
     """
     if len(pattern) > MAX_PATTERN:
         raise ValueError(f"a regular expression has at most {MAX_PATTERN} characters")
+    import re2
+
     options = re2.Options()
     options.max_mem = MAX_PROGRAM
     options.log_errors = False

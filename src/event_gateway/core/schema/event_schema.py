@@ -8,14 +8,16 @@ bytes of data can make take hours.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jsonschema_rs
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.bounds import EACH, LISTS, MAPS, SAME, Subschemas, token
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 MAX_WORK = 2**25  # checks for one event: the load of its schema times the bytes of its data
 MAX_TEXT = 500  # characters of a violation's detail
@@ -24,9 +26,8 @@ MAX_LEVELS = 32  # searched for a violation
 _SUBSCHEMAS = frozenset((*LISTS, *SAME, *EACH, *MAPS, "prefixItems"))
 _NOT_ASSERTED = _SUBSCHEMAS | {"$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor"}
 _ROOT = "urn:event-gateway:schema"
-# The linear engine, without look-around and back-references. The limit is on the compiled pattern:
-# \p{L}{20} needs about this much.
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=1024 * 1024)
+# Bytes of a compiled pattern: \p{L}{20} needs about this much.
+_MAX_PATTERN = 1024 * 1024
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffc]")
 
 
@@ -42,6 +43,8 @@ class EventSchema:
     """A compiled schema. Raises InvalidDefinition, with the pointer, if it cannot be used."""
 
     def __init__(self, schema: Any) -> None:
+        import jsonschema_rs
+
         self._subschemas = Subschemas(schema)
         self.load = self._subschemas.load()
         try:
@@ -76,6 +79,8 @@ class EventSchema:
     def _locate(self, value: Any, levels: int) -> Violation:
         """Goes down to the fault, at most ``levels`` deep: first the schema's own assertions, then
         its subschemas."""
+        import jsonschema_rs
+
         pointer, path = "", ""
         while True:
             node = self._subschemas.nodes[pointer]
@@ -159,8 +164,10 @@ class EventSchema:
                 return f"is not valid under {keyword}"
         return "is not valid under the schema"
 
-    def _part(self, pointer: str) -> jsonschema_rs.Validator:
+    def _part(self, pointer: str) -> "jsonschema_rs.Validator":
         """The validator of a subschema, built on first use."""
+        import jsonschema_rs
+
         if not pointer:
             return self._root
         part = self._parts.get(pointer)
@@ -174,10 +181,14 @@ class EventSchema:
 
 
 def _validator(
-    schema: Any, registry: jsonschema_rs.Registry | None = None
-) -> jsonschema_rs.Validator:
+    schema: Any, registry: "jsonschema_rs.Registry | None" = None
+) -> "jsonschema_rs.Validator":
+    import jsonschema_rs
+
+    # The linear engine, without look-around and back-references.
+    patterns = jsonschema_rs.RegexOptions(size_limit=_MAX_PATTERN, dfa_size_limit=_MAX_PATTERN)
     return jsonschema_rs.Draft202012Validator(
-        schema, registry=registry, pattern_options=_PATTERNS, validate_formats=True, offline=True,
+        schema, registry=registry, pattern_options=patterns, validate_formats=True, offline=True,
         mask="the value",
     )  # fmt: skip
 

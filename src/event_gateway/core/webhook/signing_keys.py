@@ -8,11 +8,15 @@ import base64
 import hmac
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING
 
 from event_gateway.core.webhook.hmac_sha256 import hmac_sha256
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 SHARED, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
 MAX_KEYS = 5  # that sign one request
@@ -100,6 +104,8 @@ def checker(key: str) -> Checker:
             return any(hmac.compare_digest(expected, given) for given in signatures)
 
         return Checker("v1", has_made)
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     public = Ed25519PublicKey.from_public_bytes(public_key(key) or _public(key))
 
     def verifies(content: bytes, signatures: Sequence[bytes]) -> bool:
@@ -108,7 +114,9 @@ def checker(key: str) -> Checker:
     return Checker("v1a", verifies)
 
 
-def _verifies(public: Ed25519PublicKey, content: bytes, signature: bytes) -> bool:
+def _verifies(public: "Ed25519PublicKey", content: bytes, signature: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
     try:
         public.verify(base64.b64decode(signature, validate=True), content)
     except (InvalidSignature, ValueError):
@@ -123,7 +131,12 @@ def _public(key: str) -> bytes:
     return raw
 
 
-def _private(key: str) -> Ed25519PrivateKey:
+def _private(key: str) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
     raw = _decoded(key.removeprefix(PRIVATE))
     if len(raw) not in (SEED, 2 * SEED):
         raise ValueError("a private signing key (whsk_…) has 32 bytes, or 64 with its public part")

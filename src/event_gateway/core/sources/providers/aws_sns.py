@@ -7,20 +7,17 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 import base64
 import re
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.sources.checks import WRONG, check_time
 from event_gateway.core.sources.definition import SourceDefinition, Templates
 from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.provider import Answer, Example, Proof, Provider, Refused
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 # Hosts of AWS SNS. Whoever sends a message chooses its URLs: no other host is called.
 _HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d{1,2}\.amazonaws\.com(\.cn)?")
@@ -34,10 +31,14 @@ _SIGNED = {
     ),
 }  # fmt: skip
 _SIGNED["UnsubscribeConfirmation"] = _SIGNED["SubscriptionConfirmation"]
-_HASHES = {"1": SHA1, "2": SHA256}
 
 
 def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+
     message = inbound.content
     if not isinstance(message, dict) or message.get("Type") not in _SIGNED:
         raise Refused("malformed", "the body is no message of SNS; raw message delivery has no "
@@ -48,7 +49,7 @@ def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None
     url = message.get("SigningCertURL")
     if not _is_of_sns(url) or _CERTIFICATE.fullmatch(url.partition(".amazonaws.com")[2]) is None:
         raise Refused("signature", "SigningCertURL is no URL of a certificate of SNS")
-    make = _HASHES.get(str(message.get("SignatureVersion")))
+    make = {"1": SHA1, "2": SHA256}.get(str(message.get("SignatureVersion")))
     if make is None:
         raise Refused("signature", "SignatureVersion is neither 1 nor 2")
     try:
@@ -75,7 +76,9 @@ def _content(message: dict[str, Any]) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _certificate(pem: bytes) -> x509.Certificate:
+def _certificate(pem: bytes) -> "x509.Certificate":
+    from cryptography import x509
+
     return x509.load_pem_x509_certificate(pem)
 
 

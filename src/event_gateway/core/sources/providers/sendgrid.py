@@ -4,11 +4,7 @@ https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-star
 """
 
 import base64
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from typing import TYPE_CHECKING
 
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.sources.checks import WRONG, check_time, header
@@ -17,11 +13,18 @@ from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.items import items
 from event_gateway.core.sources.provider import Example, Proof, Provider, Refused
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 
 
 def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.hashes import SHA256
+
     sent_at = header(inbound, _TIMESTAMP)
     content = sent_at.encode("utf-8", "replace") + inbound.body
     try:
@@ -32,7 +35,10 @@ def _check(inbound: Inbound, definition: SourceDefinition, proof: Proof) -> None
     check_time(inbound, proof, sent_at)
 
 
-def _key(text: str) -> EllipticCurvePublicKey:
+def _key(text: str) -> "EllipticCurvePublicKey":
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
     key = load_der_public_key(base64.b64decode(text, validate=True))
     if not isinstance(key, EllipticCurvePublicKey):
         raise ValueError("is no key of an elliptic curve")

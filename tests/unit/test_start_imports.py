@@ -1,0 +1,25 @@
+"""A gateway imports what only some gateways need when it needs it: the start and an idle process
+are small."""
+
+import subprocess
+import sys
+
+# Cryptography's is the library in Rust, which all of its modules import.
+LATER = (
+    "cryptography.hazmat.bindings._rust", "joserfc", "jsonschema_rs", "re2", "rich",
+    "opentelemetry.sdk", "cel_expr_python", "jinja2", "httpx", "mcp",
+)  # fmt: skip
+STARTING = f"""
+import sys
+from event_gateway.cli.process.lean_imports import import_lean
+import_lean()
+import event_gateway.cli.process.serve
+print([name for name in {LATER!r} if name in sys.modules])
+import rich, opentelemetry.sdk
+"""
+
+
+def test_what_only_some_gateways_need_is_not_imported_at_the_start() -> None:
+    command = [sys.executable, "-c", STARTING]
+    started = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert started.stdout.strip() == "[]"
