@@ -146,11 +146,8 @@ async def test_a_lane_without_room_gets_its_turn_later() -> None:
         pacing.wait(lane)
 
     pacing = Pacing(100, lambda: True, start)
-    builder: Any = None
-    lanes = [
-        Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), builder, builder, builder)
-        for n in range(51)
-    ]
+    makers: Any = None
+    lanes = [Lane(Webhook(f"w{n}", "http://x/", ("a",), ordered=n == 0), makers) for n in range(51)]
 
     async def ordered() -> None:
         while True:

@@ -9,7 +9,6 @@ from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.due_loop import MAX_LEASED, MAX_LEASED_BYTES, DueLoop
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.lane import Lane
-from event_gateway.observability.metrics import WebhookMetrics
 
 MIB = 1024 * 1024
 
@@ -21,7 +20,7 @@ MIB = 1024 * 1024
 async def test_large_events_are_leased_a_few_at_a_time(mean_size: int, count: int) -> None:
     unused = cast(Any, None)
     signal = DueSignal()
-    lane = Lane(Webhook("w", "http://localhost/", ("a",)), unused, WebhookMetrics(), unused)
+    lane = Lane(Webhook("w", "http://localhost/", ("a",)), unused)
     signal.request_deliveries(lane)
     loop = DueLoop(
         unused,

@@ -26,6 +26,8 @@ def test_equal_parts_are_one_object_and_others_are_not() -> None:
     assert first.retry_policy is second.retry_policy is not third.retry_policy
     assert first.circuit_breaker is third.circuit_breaker
     assert first.batch is third.batch
+    assert first.timeout is third.timeout
+    assert first.headers is first.metadata is third.since_in
 
 
 def test_no_more_parts_are_remembered_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,7 +187,8 @@ class Registered:
             webhook = None
             if data is not None:
                 webhook = share_parts(decode(key, data, StoredWebhook).webhook)
-            _check_name(name, None if webhook is None else webhook.id)
+                _check_name(name, webhook.id)
+                name = webhook.id  # the same text, once
             self._set_webhook(name, None if webhook is None else webhook.counted_in(self.logs))
         elif kind == "stream":
             stream = None if data is None else decode(key, data, StoredStream).stream

@@ -1,7 +1,7 @@
 """The entries of the registry: their keys and their stored form."""
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -111,7 +111,14 @@ def decoded_name(encoded: str) -> str:
 
 def decode(key: str, data: bytes, kind: type[T]) -> T:
     """Decodes a stored entry. Raises NewerFormat, and msgspec.DecodeError."""
-    version = msgspec.json.decode(data, type=_Version).v
+    version = _decode_version(data).v
     if version > NEWEST:
         raise NewerFormat(f"the registry's entry {key}", version, NEWEST)
-    return msgspec.json.decode(data, type=kind)
+    decoder: msgspec.json.Decoder[T] | None = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return decoder.decode(data)
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}  # one for each kind of entry

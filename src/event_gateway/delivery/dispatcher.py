@@ -25,7 +25,7 @@ from event_gateway.delivery.circuit_breaker import CircuitBreakers, release_prob
 from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
-from event_gateway.delivery.lane import Lane
+from event_gateway.delivery.lane import Lane, Makers
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
@@ -71,11 +71,10 @@ class Dispatcher:
     ) -> None:
         self._ledger = ledger
         self._queues = queues
-        self._builders = builders
+        self._makers = Makers(builders, metrics, tallies)
         self._outcomes = outcomes
         self._dead_letters = dead_letters
         self._metrics = metrics
-        self._tallies = tallies
         self._share = (0, 1)  # this process's index among the peers, and how many they are
         self.lanes: dict[str, Lane] = {}
         self._pacing = Pacing(max_in_flight // 2, self._may_start, self._start_paced)
@@ -103,21 +102,23 @@ class Dispatcher:
         return self._attempts.in_flight
 
     def put(self, webhook: Webhook) -> None:
-        """Applies a webhook's definition, new or changed; a lane keeps its limit and backlog."""
-        builder = self._builders.for_webhook(webhook)
+        """Applies a webhook's definition, new or changed; a lane keeps its limit and backlog.
+
+        Raises ValueError if no request can be sent to its URL.
+        """
+        self._makers.builders.check(webhook)
         lane = self.lanes.get(webhook.id)
         was_active, limits = True, webhook.limits
         if lane is None:
-            metrics, tally = self._metrics.attempts_of(webhook.id), self._tallies.of(webhook.id)
-            lane = Lane(webhook, builder, metrics, tally)
-            self.lanes[webhook.id] = lane
+            lane = self.lanes[webhook.id] = Lane(webhook, self._makers)
+            self._metrics.webhook(webhook.id)  # the first ones have a label of their own
         else:
             was_active, limits = lane.active, lane.limits
             if lane.webhook.url != webhook.url:
                 self.breakers.reset(lane)
                 self.throttles.lift(lane)
                 lane.mark_moved()
-            lane.configure(webhook, builder)
+            lane.configure(webhook)
         self._set_share(lane)
         if lane.limits != limits:
             self._ledger.change_lane(webhook.id, "rate")

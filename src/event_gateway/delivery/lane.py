@@ -5,13 +5,14 @@ Other modules read the fields of a lane, and change them only through its method
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.concurrency import START_LIMIT, share_of
 from event_gateway.delivery.job import Job
-from event_gateway.observability.alerts.tally import AttemptTally
-from event_gateway.observability.metrics import AttemptCounts
-from event_gateway.request.builder import RequestBuilder
+from event_gateway.observability.alerts.tally import AttemptTallies, AttemptTally
+from event_gateway.observability.metrics import AttemptCounts, Metrics
+from event_gateway.request.builder import RequestBuilder, RequestBuilders
 
 # For each attempt that may run, so many deliveries wait in memory under a lease, and one where the
 # lane is failing; more wait in the queue in Redis.
@@ -20,6 +21,16 @@ FAILING_AFTER = 2  # failures in a row, of a receiver that has succeeded before
 # The backlog of lanes that have never had one, which are most of many: an empty one takes as much
 # memory as all else of a lane.
 _NO_BACKLOG: deque[Job] = deque()
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What makes the parts of a lane that only its attempts need: most of many webhooks have none
+    for a while, and these parts are half of what a webhook takes."""
+
+    builders: RequestBuilders
+    metrics: Metrics
+    tallies: AttemptTallies
 
 
 class Lane:
@@ -31,22 +42,24 @@ class Lane:
     ``failures``: attempts that failed since the last success. ``failing``: the receiver gives
     nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
-    starts. ``tally`` counts its attempts for the alerts. ``disable_pending``: this process has
-    requested that the webhook is disabled, and starts nothing until the registry says so.
-    ``deleted``: the webhook is.
+    starts. ``disable_pending``: this process has requested that the webhook is disabled, and starts
+    nothing until the registry says so. ``deleted``: the webhook is.
     """
 
     __slots__ = (
+        "_builder",
+        "_makers",
+        "_metrics",
         "_moved",
         "_overflows",
         "_proven",
         "_slot_freed",
+        "_tally",
         "_unrecorded",
         "active",
         "backlog",
         "backlog_bytes",
         "batch",
-        "builder",
         "deleted",
         "disable_pending",
         "failing",
@@ -55,23 +68,17 @@ class Lane:
         "in_flight",
         "limit",
         "limits",
-        "metrics",
         "share",
-        "tally",
         "throttled",
         "tripped",
         "webhook",
     )
 
-    def __init__(
-        self,
-        webhook: Webhook,
-        builder: RequestBuilder,
-        metrics: AttemptCounts,
-        tally: AttemptTally,
-    ) -> None:
-        self.metrics = metrics
-        self.tally = tally
+    def __init__(self, webhook: Webhook, makers: Makers) -> None:
+        self._makers = makers
+        self._builder: RequestBuilder | None = None
+        self._metrics: AttemptCounts | None = None
+        self._tally: AttemptTally | None = None
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
@@ -89,7 +96,28 @@ class Lane:
         self._overflows = 0  # deliveries that this process has put into the queue
         self._unrecorded = 0  # those of them that the ledger has yet to confirm
         self._proven = False  # whether an attempt has ever succeeded
-        self.configure(webhook, builder)
+        self.configure(webhook)
+
+    @property
+    def builder(self) -> RequestBuilder:
+        """Builds the requests of the webhook as it is now."""
+        if self._builder is None:
+            self._builder = self._makers.builders.for_webhook(self.webhook)
+        return self._builder
+
+    @property
+    def metrics(self) -> AttemptCounts:
+        """What the lane counts for the metrics and the history."""
+        if self._metrics is None:
+            self._metrics = self._makers.metrics.attempts_of(self.webhook.id)
+        return self._metrics
+
+    @property
+    def tally(self) -> AttemptTally:
+        """What the lane counts for the alerts."""
+        if self._tally is None:
+            self._tally = self._makers.tallies.of(self.webhook.id)
+        return self._tally
 
     @property
     def slot_freed(self) -> asyncio.Event:
@@ -113,10 +141,10 @@ class Lane:
 
     # What the registry changes
 
-    def configure(self, webhook: Webhook, builder: RequestBuilder) -> None:
+    def configure(self, webhook: Webhook) -> None:
         """Applies the webhook's present definition."""
         self.webhook = webhook
-        self.builder = builder
+        self._builder = None  # of the definition before
         self.active = webhook.active
         self.limits = webhook.limits
         self.batch = webhook.batch if webhook.mode == "batch" else None

@@ -50,6 +50,11 @@ class RequestBuilders:
         self.version = version
         self.transformations = transformations
 
+    def check(self, webhook: Webhook) -> None:
+        """Raises ValueError if there can be no builder of a webhook: no request can be sent to its
+        URL."""
+        parse_target(webhook.url)
+
     def for_webhook(self, webhook: Webhook) -> "RequestBuilder":
         """The builder of a webhook as it is now."""
         return RequestBuilder(webhook, self)

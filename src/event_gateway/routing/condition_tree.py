@@ -17,7 +17,7 @@ from event_gateway.core.matching.expression import Expression
 from event_gateway.core.matching.filter import Filter, Predicate, SqlFilter, compile_filter
 from event_gateway.core.matching.operators import canonical
 from event_gateway.core.matching.path import Path, path_of
-from event_gateway.core.matching.selection import conditions
+from event_gateway.core.matching.selection import conditions, has_conditions
 from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -34,22 +34,25 @@ _AFFIXES = (PREFIX, SUFFIX)
 _LIMITS = (ABOVE, FROM, BELOW, TO)
 
 Step = tuple[int, Path, Any]  # a table's kind, the field that it looks up, a key in it
+_AT_THE_PATTERN: tuple[tuple[Step, ...], ...] = ((),)  # the location without a table
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """A webhook, its locations in a tree, and the conditions that are left to test there.
 
     ``expressions`` are those whose verdict other webhooks may share.
     """
 
     webhook: Webhook
-    locations: list[tuple[Step, ...]]
+    locations: tuple[tuple[Step, ...], ...]
     conditions: tuple[Predicate, ...]
     expressions: tuple[Expression | SqlCondition, ...]
 
 
 def entry_of(webhook: Webhook) -> Entry:
     """The entry of a webhook whose definition is valid."""
+    if not has_conditions(webhook):
+        return Entry(webhook, _AT_THE_PATTERN, (), ())
     filters: list[Filter] = []
     expressions: list[Expression | SqlCondition] = []
     for _, condition in conditions(webhook):
@@ -72,16 +75,16 @@ def entry_of(webhook: Webhook) -> Entry:
     ]
     # Few values select more than many. Sorting by path gives equal filters equal locations.
     indexed.sort(key=lambda step: (step[0], len(step[2]), step[1].text))
-    locations: list[tuple[Step, ...]] = [()]
+    locations = _AT_THE_PATTERN
     done = set()
     many = False
     for kind, path, values, position in indexed[:MAX_STEPS]:
         if len(locations) * len(values) > MAX_LOCATIONS or (many and path.many):
             break  # several paths with [*] would have to be looked up in all combinations
         many = many or path.many
-        locations = [
+        locations = tuple(
             (*location, (kind, path, value)) for location, value in product(locations, values)
-        ]
+        )
         done.add(position)
     rest = [filters[position] for position in range(tested) if position not in done]
     predicates = tuple(compile_filter(condition) for condition in rest)
@@ -127,8 +130,8 @@ class ConditionTree:
     __slots__ = ("entries", "tables")
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
-        self.tables: dict[tuple[int, Path], _LookupTable] = {}
+        self.entries = _NO_ENTRIES
+        self.tables = _NO_TABLES
 
     @property
     def empty(self) -> bool:
@@ -142,8 +145,12 @@ class ConditionTree:
             for kind, path, value in location:
                 table = tree.tables.get((kind, path))
                 if table is None:
+                    if tree.tables is _NO_TABLES:
+                        tree.tables = {}
                     table = tree.tables[kind, path] = _LookupTable(kind, path)
                 tree = table.subtree(value)
+            if tree.entries is _NO_ENTRIES:
+                tree.entries = {}
             tree.entries[entry.webhook.id] = entry
 
     def remove(self, entry: Entry) -> None:
@@ -244,6 +251,11 @@ class _LookupTable:
         if kind == BELOW:
             return limits[bisect_right(limits, value) :]
         return limits[bisect_left(limits, value) :]
+
+
+# What a tree has before it has its own, as most have only one of the two. They stay empty.
+_NO_ENTRIES: dict[str, Entry] = {}
+_NO_TABLES: dict[tuple[int, Path], _LookupTable] = {}
 
 
 def _is_number(value: Any) -> bool:

@@ -29,13 +29,27 @@ class _Node:
     __slots__ = ("children", "here", "rest")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Node] = {}  # by the next token; "*" is any
-        self.here = ConditionTree()
-        self.rest = ConditionTree()
+        self.children = _NO_CHILDREN  # by the next token; "*" is any
+        self.here = _NO_WEBHOOKS
+        self.rest = _NO_WEBHOOKS
 
     @property
     def empty(self) -> bool:
         return not self.children and self.here.empty and self.rest.empty
+
+    def child(self, token: str) -> "_Node":
+        """The node of the next token, created if there is none."""
+        if self.children is _NO_CHILDREN:
+            self.children = {}
+        child = self.children.get(token)
+        if child is None:
+            child = self.children[token] = _Node()
+        return child
+
+
+# What a node has before it has its own, as most nodes need one of the three. They stay empty.
+_NO_CHILDREN: dict[str, _Node] = {}
+_NO_WEBHOOKS = ConditionTree()
 
 
 class Index:
@@ -130,11 +144,12 @@ class Index:
         node = self._root
         for token in pattern.split("."):
             if token == ">":
+                if node.rest is _NO_WEBHOOKS:
+                    node.rest = ConditionTree()
                 return node.rest
-            child = node.children.get(token)
-            if child is None:
-                child = node.children[token] = _Node()
-            node = child
+            node = node.child(token)
+        if node.here is _NO_WEBHOOKS:
+            node.here = ConditionTree()
         return node.here
 
     def _remove(self, node: _Node, tokens: list[str], entry: Entry) -> None:

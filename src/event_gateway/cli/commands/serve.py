@@ -59,7 +59,9 @@ def serve(
 ) -> None:
     """Run the gateway, with embedded NATS and Valkey unless their urls are configured."""
     from event_gateway.cli.process.lean_imports import import_lean
+    from event_gateway.cli.process.limits import collect_rarely
 
+    collect_rarely()
     import_lean()
     from event_gateway.cli.process.serve import run
 

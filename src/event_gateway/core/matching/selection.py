@@ -11,6 +11,7 @@ for an example of it, and ``docs/reference/configuration.md`` is to be written a
 """
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
@@ -108,6 +109,8 @@ TYPES: dict[str, Any] = {name: _HINTS[name][0] for name in FIELDS}
 # In a query string these are written as they are, the others as JSON.
 TEXT_FIELDS = frozenset(name for name, type_ in TYPES.items() if type_ == str | None)
 DEFAULTS: dict[str, Any] = {name: getattr(Selection(), name) for name in FIELDS}
+_values = attrgetter(*FIELDS)
+_NONE = tuple(DEFAULTS.values())
 
 
 def selection_values(selection: Selection) -> dict[str, Any]:
@@ -120,6 +123,11 @@ def conditions(selection: Selection) -> Iterator[tuple[str, Condition]]:
     :func:`selection_problems` reports one."""
     for key, value, field in _parts(selection):
         yield key, field.condition(value, key)
+
+
+def has_conditions(selection: Selection) -> bool:
+    """Whether it has a condition."""
+    return _values(selection) != _NONE
 
 
 def _parts(selection: Selection) -> Iterator[tuple[str, Any, SelectionField]]:

@@ -71,7 +71,7 @@ class Disabled(msgspec.Struct, frozen=True):
     at: float
 
 
-class Webhook(Selection, frozen=True):
+class Webhook(Selection, frozen=True, gc=False):
     """A receiver and the selection of its events. The stored JSON has the fields of both side by
     side, which is why this extends :class:`Selection`.
 
