@@ -144,7 +144,7 @@ class Lane:
     def configure(self, webhook: Webhook) -> None:
         """Applies the webhook's present definition."""
         self.webhook = webhook
-        self._builder = None  # of the definition before
+        self._builder = None  # it is made again, of this definition
         self.active = webhook.active
         self.limits = webhook.limits
         self.batch = webhook.batch if webhook.mode == "batch" else None
