@@ -11,7 +11,7 @@ import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.delivery import attempts, backlog, ordered_line
-from event_gateway.routing import router
+from event_gateway.routing import router, unsettled
 from event_gateway.routing.log_consumer import LogConsumers
 from support.client import STRUCTURED, Client, event
 from support.patience import PATIENCE
@@ -58,7 +58,7 @@ async def test_the_router_requests_no_more_than_it_may_hold(
 ) -> None:
     """Three requests may be under way, of 16 MiB each; no other follows until deliveries are
     recorded."""
-    monkeypatch.setattr(router, "MAX_UNSETTLED_BYTES", 1 << 20)
+    monkeypatch.setattr(unsettled, "MAX_UNSETTLED_BYTES", 1 << 20)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     dispatched: list[Callable[[], None]] = []
     async with _router(gateway, dispatched) as bounded, asyncio.timeout(2 * PATIENCE):
@@ -82,14 +82,14 @@ async def test_the_router_requests_no_more_than_it_may_hold(
 async def test_the_router_goes_on_as_soon_as_it_has_room(
     client: Client, gateway: Running, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(router, "MAX_UNSETTLED", 8)
+    monkeypatch.setattr(unsettled, "MAX_UNSETTLED", 8)
     monkeypatch.setattr(router, "LOOK", 3600.0)  # it does not only find out when it looks
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     dispatched: list[Callable[[], None]] = []
     async with _router(gateway, dispatched) as bounded, asyncio.timeout(PATIENCE):
         await _publish(client, 40)
         for done in range(0, 40, 8):
-            while not (len(dispatched) == done + 8 and bounded._waits_for_room):
+            while not (len(dispatched) == done + 8 and bounded._unsettled.waits_for_room):
                 await asyncio.sleep(0.01)
             for recorded in dispatched[done:]:
                 recorded()

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from event_gateway.broker.stream_page import read_page
 from event_gateway.cli.process.serve import Running
-from event_gateway.routing import repair
+from event_gateway.routing import rereading
 from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.patience import PATIENCE
@@ -179,7 +179,7 @@ async def test_an_outage_is_logged_at_its_beginning_and_at_its_end(
             raise NatsTimeout
         return await read_page(*arguments, **options)
 
-    monkeypatch.setattr(repair, "read_page", fails)
+    monkeypatch.setattr(rereading, "read_page", fails)
     with capture_logs() as logged:
         async with (
             redis.asyncio.from_url(gateway.redis_url) as store,

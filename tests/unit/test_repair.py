@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from event_gateway.routing.repair import Repair
+from event_gateway.routing.rereading import Rereading
 
 
 async def test_a_stream_that_is_not_routed_any_more_is_not_reread() -> None:
@@ -23,12 +24,14 @@ async def test_a_stream_that_is_not_routed_any_more_is_not_reread() -> None:
         return SimpleNamespace(delivered=floor, ack_floor=floor)
 
     released: list[str] = []
+    checkpoints = cast(Any, SimpleNamespace(server="s", lease=lease, release=release))
+    rereading = Rereading(
+        cast(Any, SimpleNamespace(js=SimpleNamespace(consumer_info=consumer_info))), checkpoints,
+        nothing, nothing, decoder=nothing, deadlines=nothing, event_index=nothing,
+    )  # fmt: skip
     repair = Repair(
-        cast(Any, SimpleNamespace(js=SimpleNamespace(consumer_info=consumer_info))), lambda: (),
-        positions=nothing, peers=nothing, ledger=nothing, index=nothing, decoder=nothing,
-        deadlines=nothing, event_index=nothing,
-        checkpoints=cast(Any, SimpleNamespace(server="s", lease=lease, release=release)),
-        on_loss=(), manual=False,
+        lambda: (), positions=nothing, peers=nothing, checkpoints=checkpoints, ledger=nothing,
+        rereading=rereading, on_loss=(), manual=False,
     )  # fmt: skip
     await repair._reread("GATEWAY_LIFECYCLE", skip=False, decided=False)
     assert released == ["GATEWAY_LIFECYCLE"]

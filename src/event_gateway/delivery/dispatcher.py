@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 import structlog
-from msgspec.structs import replace
 
-from event_gateway.core.cloudevents.event import DataKind, Event, Received
+from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import (
     Cancelled,
     DeadLetter,
@@ -23,6 +22,7 @@ from event_gateway.delivery.attempts import Attempts
 from event_gateway.delivery.backlog import Backlogs
 from event_gateway.delivery.circuit_breaker import CircuitBreakers, release_probe
 from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane, Makers
@@ -30,6 +30,7 @@ from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcome
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.delivery.throttling import Throttles
+from event_gateway.delivery.unattempted import lost_event, outcome_without_attempt
 from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing
@@ -61,6 +62,7 @@ class Dispatcher:
         builders: RequestBuilders,
         *,
         outcomes: Outcomes,
+        deadlines: Deadlines,
         dead_letters: DeadLetters,
         signal: DueSignal,
         metrics: Metrics,
@@ -73,6 +75,7 @@ class Dispatcher:
         self._queues = queues
         self._makers = Makers(builders, metrics, tallies)
         self._outcomes = outcomes
+        self._deadlines = deadlines
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._share = (0, 1)  # this process's index among the peers, and how many they are
@@ -182,7 +185,7 @@ class Dispatcher:
         event is lost. ``stored``: the bytes of a message that is no event, for the dead letter."""
         lane = self.lanes.get(delivery.webhook_id)
         if received is None:
-            event = _lost_event(delivery, stored)
+            event = lost_event(delivery, stored)
             delivery.event_at = delivery.event_at or time.time()
             lost = Received(event, delivery.stream, delivery.seq, delivery.event_at)
             job = Job(delivery, lost)
@@ -191,7 +194,7 @@ class Dispatcher:
             delivery.event_at = delivery.event_at or received.time
             delivery.event_id = received.event.id  # the queue may have shortened it
             job = Job(delivery, received)
-            outcome = self._outcome_without_attempt(lane, delivery)
+            outcome = outcome_without_attempt(lane, delivery, self._deadlines)
         if outcome is not None or lane is None:
             release_probe(self._ledger, delivery)
             self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
@@ -225,7 +228,7 @@ class Dispatcher:
         delivery = job.delivery
         while True:
             lane = self.lanes.get(delivery.webhook_id)
-            outcome = self._outcome_without_attempt(lane, delivery)
+            outcome = outcome_without_attempt(lane, delivery, self._deadlines)
             if outcome is not None or lane is None:
                 self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
                 return
@@ -275,19 +278,6 @@ class Dispatcher:
         if not lane.share:
             self.backlogs.return_to_queue(lane)  # only other processes have a share
 
-    def _outcome_without_attempt(self, lane: Lane | None, delivery: Delivery) -> Outcome | None:
-        """The outcome of a delivery that is not to be attempted; None where it is."""
-        if lane is None:
-            return Cancelled("webhook deleted")
-        if not delivery.run_by and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
-            return Cancelled("webhook deleted")  # it was for a former webhook of this id
-        if delivery.failed:
-            reason = delivery.attempts[-1].error_type if delivery.attempts else None
-            return DeadLetter(reason or ErrorType.SERVER_ERROR)
-        if self._outcomes.time_left_of(lane.webhook, delivery) <= 0:
-            return DeadLetter(ErrorType.EXPIRED)
-        return None
-
     async def _slot_freed(self, lane: Lane) -> None:
         """Returns when a slot of a lane may have become free, or after a while."""
         lane.slot_freed.clear()
@@ -314,12 +304,3 @@ class Dispatcher:
             self._pacing.wait(lane)  # behind the lanes that have not had their turn yet
         else:
             self.backlogs.drain(lane)
-
-
-def _lost_event(delivery: Delivery, stored: bytes) -> Event:
-    """What stands in a dead letter for an event that is lost."""
-    event = Event(delivery.event_id, delivery.source, "unknown")
-    if not stored:
-        return event
-    content_type = "application/octet-stream"
-    return replace(event, datacontenttype=content_type, data=stored, kind=DataKind.BINARY)

@@ -15,9 +15,10 @@ import structlog
 from event_gateway.beats import beat
 from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
+from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.handover import Handover
 from event_gateway.delivery.lane import Lane
-from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
+from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
 
@@ -33,10 +34,10 @@ class ExpirySweep:
     them. ``lanes`` are those of this process by webhook."""
 
     def __init__(
-        self, queues: Queues, outcomes: Outcomes, lanes: Mapping[str, Lane], handover: Handover
+        self, queues: Queues, deadlines: Deadlines, lanes: Mapping[str, Lane], handover: Handover
     ) -> None:
         self._queues = queues
-        self._outcomes = outcomes
+        self._deadlines = deadlines
         self._lanes = lanes
         self._handover = handover
         # For each queue: when to sweep it next, on the loop's clock, and from which part on.
@@ -58,7 +59,7 @@ class ExpirySweep:
             lane = self._lanes.get(webhook_id)
             if sweep_at > now or lane is None:
                 continue
-            max_age = self._outcomes.max_age_of(lane.webhook)
+            max_age = self._deadlines.max_age_of(lane.webhook)
             interval = min(SWEEP, max(INTERVAL, max_age / 20))
             if sweep_at < 0:  # spread out, where many queues fill at the same time
                 self._next[webhook_id] = (now + interval * random.random(), 0)  # noqa: S311
@@ -75,7 +76,7 @@ class ExpirySweep:
             if deliveries:
                 log.info("deliveries have expired", webhook=webhook_id, count=len(deliveries))
                 # The log keeps an event longer than any delivery may wait for it.
-                dropped_before = time.time() - self._outcomes.max_age / LONGEST_WAIT
+                dropped_before = time.time() - self._deadlines.max_age / LONGEST_WAIT
                 await self._handover.hand_over(deliveries, dropped_before=dropped_before)
             if part < 0:
                 break

@@ -1,32 +1,30 @@
 """Outcomes: what follows an attempt. Its record, its lifecycle event, the delivery's next state."""
 
 import asyncio
-import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.streams.definition import LIFECYCLE, LIFECYCLE_RETENTION
+from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import (
     Attempt,
     Cancelled,
     DeadLetter,
-    Delivery,
     Outcome,
     Retry,
     Status,
     Succeeded,
     decide,
 )
-from event_gateway.core.webhook.retry_policy import LONGEST_WAIT
-from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.attempt_spans import end_attempt, exemplar_of, record_dead_letter
 from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.due_signal import DueSignal
+from event_gateway.delivery.failed_attempt import failed_attempt
 from event_gateway.delivery.failure_lines import (
     log_dead_letter,
     log_failed_attempt,
@@ -49,7 +47,6 @@ LEASE_MARGIN = 10.0  # seconds beyond its timeout for which an attempt's deliver
 BACKLOG_LEASE = 10.0  # seconds for which a delivery may wait in a backlog
 DEAD_LETTER_RETRY = 10.0  # seconds until a dead letter that NATS did not confirm is written again
 _SUCCEEDED = Succeeded()
-KEPT_RESPONSE = 1024  # bytes of a failed attempt's response that are stored, and of its headers
 
 
 class Outcomes:
@@ -59,8 +56,7 @@ class Outcomes:
     nothing in the event can.
 
     ``signal`` is notified when a delivery becomes due, ``cache_event`` gets the event that will be
-    needed then. ``max_age`` (seconds) is that of webhooks that set none, or set more than the
-    log's retention allows.
+    needed then.
     """
 
     def __init__(
@@ -70,37 +66,17 @@ class Outcomes:
         lifecycle: Lifecycle,
         signal: DueSignal,
         *,
+        deadlines: Deadlines,
         tracing: Tracing,
         cache_event: Callable[[Received], None],
-        max_age: float,
     ) -> None:
         self._ledger = ledger
         self._dead_letters = dead_letters
         self._lifecycle = lifecycle
         self._signal = signal
+        self._deadlines = deadlines
         self._tracing = tracing
         self._cache_event = cache_event
-        self.max_age = max_age
-
-    def set_max_age(self, seconds: float) -> None:
-        """Applies another ``max_age``."""
-        self.max_age = seconds
-
-    def time_left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
-        """Seconds until the deadline of a delivery whose event came in at ``event_at``."""
-        return min(event_at + self.max_age_of(webhook), latest) - time.time()
-
-    def time_left_of(self, webhook: Webhook, delivery: Delivery) -> float:
-        """Seconds until the deadline of a delivery. That of a lifecycle event ends before its log
-        drops the event."""
-        latest = delivery.latest
-        if delivery.stream == LIFECYCLE:
-            latest = min(latest, delivery.event_at + LIFECYCLE_RETENTION * LONGEST_WAIT)
-        return self.time_left(webhook, delivery.event_at, latest)
-
-    def max_age_of(self, webhook: Webhook) -> float:
-        """For how many seconds after its event came in a delivery is attempted."""
-        return min(webhook.retry_policy.max_age or self.max_age, self.max_age)
 
     def attempt_started(self, job: Job, timeout: float) -> None:
         """Records that an attempt is in progress, for at most ``timeout`` seconds."""
@@ -148,26 +124,14 @@ class Outcomes:
         now = time.time()
         duration = now - job.started
         headers = response.headers if response else {}
-        body = response.body if response else b""
-        status_code = response.status if response else None
-        attempt = Attempt(
-            number=len(delivery.attempts) + 1,
-            time=rfc3339(job.started),
-            duration_ms=round(duration * 1000),
-            status_code=status_code,
-            error_type=str(error),
-            # The system's message may hold bytes that are no text, and could not be recorded.
-            error_message=message[:500].encode("utf-8", "replace").decode(),
-            response=body[:KEPT_RESPONSE].decode("utf-8", "replace") or None,
-            response_headers=_first_headers(headers) or None,
-        )
+        attempt = failed_attempt(job, duration, str(error), message, response)
         lane.metrics.attempt_failed(str(error), duration, now, exemplar_of(job))
         if delivery.stream != LIFECYCLE:
             age = now - delivery.event_at if _shows_lag(job, attempt.number) else 0.0
             lane.tally.failure(age, attempt.error_type or "")
         outcome = decide(
             lane.webhook.retry_policy, [*delivery.attempts, attempt],
-            self.time_left_of(lane.webhook, delivery),
+            self._deadlines.time_left_of(lane.webhook, delivery),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             # A former receiver says nothing about the present one.
             retry_after=retry_after(headers, now) if job.url == lane.webhook.url else None,
@@ -186,7 +150,7 @@ class Outcomes:
             self._lifecycle.attempt(
                 AttemptFailed(
                     delivery.webhook_id, delivery.event_id, attempt.error_type,
-                    attempt.error_message, attempt.number, status_code, next_at,
+                    attempt.error_message, attempt.number, attempt.status_code, next_at,
                 ), now,
             )  # fmt: skip
         self.apply(lane, job, outcome, succeeded=False if at_receiver else None)
@@ -322,14 +286,3 @@ def _why_final(final: bool, *, aborted: bool) -> str | None:
     if aborted:
         return "the receiver answered webhook-delivery: abort-message"
     return "another attempt would fail in the same way" if final else None
-
-
-def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The first headers of a response, as many as fit completely."""
-    stored, room = {}, KEPT_RESPONSE
-    for name, value in headers.items():
-        room -= len(name) + len(value)
-        if room < 0:
-            break
-        stored[name] = value
-    return stored

@@ -13,7 +13,7 @@ import structlog
 
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED, ROUTER
+from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.pull import ConsumerGone, Pulled, Puller
 from event_gateway.broker.rejected import RejectedInput, is_retry
 from event_gateway.core.cloudevents.event import Received
@@ -28,7 +28,7 @@ from event_gateway.routing.index import Index, OnError
 from event_gateway.routing.log_consumer import LogConsumers
 from event_gateway.routing.routed_before import Matched, RoutedBefore
 from event_gateway.routing.routing_spans import record_routing
-from event_gateway.routing.settlement import Settlement
+from event_gateway.routing.unsettled import NOT_TAKEN, Unsettled
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.tasks import Supervisor, end
@@ -39,14 +39,9 @@ BATCH = 256
 LOOK = 0.5  # seconds between two looks whether there is room for more events
 PER_TURN = 32  # deliveries started in one turn of the event loop
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
-# Events that this process may hold unacknowledged. Less than the consumer's limit, so that several
-# processes can share it.
-MAX_UNSETTLED = MAX_UNACKED // 4
-MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of their data; what is requested already may come on top
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when
 # JetStream redelivers it, every ACK_WAIT seconds; at this delivery it is set aside.
 MAX_DELIVERIES = 5
-NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 Dispatch = Callable[[Received, Webhook, Callable[[], None]], None]
 
@@ -87,9 +82,7 @@ class Router:
         self._on_error = on_error
         self._supervisor = supervisor
         self._puller = Puller(broker, stream, ROUTER)
-        self._unsettled: dict[int, Settlement] = {}
-        self._unsettled_bytes = 0  # of the data of these events
-        self._waits_for_room = False
+        self._unsettled = Unsettled(broker, lambda: self._puller.interrupt())
         self._stopping = asyncio.Event()
         self._routed_before = RoutedBefore(stream, ledger, metrics)
         self._fault_log = FaultLog(stream)
@@ -107,7 +100,7 @@ class Router:
     async def wait_for_room(self) -> None:
         """Waits until Redis can be reached and this process may hold more events."""
         await self._ledger.wait_reachable()
-        while self._room <= 0 and not self._stopping.is_set():
+        while self._room() <= 0 and not self._stopping.is_set():
             await asyncio.sleep(0.05)
 
     async def route_ahead(self, batch: list[Pulled]) -> None:
@@ -127,27 +120,18 @@ class Router:
             for pulled, received in decoded.events
         ])  # fmt: skip
 
-    @property
     def _room(self) -> int:
-        """How many more events may be unsettled."""
-        if self._unsettled_bytes + self._puller.arrived_bytes >= MAX_UNSETTLED_BYTES:
-            return 0
-        return MAX_UNSETTLED - len(self._unsettled)
-
-    @property
-    def _is_half_empty(self) -> bool:
-        """Whether there is room for half of what may be unsettled: less makes small requests."""
-        return (
-            len(self._unsettled) <= MAX_UNSETTLED // 2
-            and self._unsettled_bytes <= MAX_UNSETTLED_BYTES // 2
-        )
+        """How many more events this process may take."""
+        return self._unsettled.room(self._puller.arrived_bytes)
 
     def start(self) -> None:
         """Starts to take events, also again after :meth:`stop` and :meth:`close`."""
         self._stopping.clear()
         self._tasks = [
             self._supervisor.start("router", self._run, about=self._stream),
-            self._supervisor.start("router-keep-alive", self._keep_alive, about=self._stream),
+            self._supervisor.start(
+                "router-keep-alive", self._unsettled.keep_alive, about=self._stream
+            ),
         ]
 
     async def stop(self) -> None:
@@ -162,14 +146,6 @@ class Router:
         redelivers them."""
         await end(self._tasks)
 
-    def settle(self, settlement: Settlement) -> None:
-        """Acknowledges an event in the log."""
-        self._forget(settlement)
-        if settlement.reply:
-            self._broker.post(settlement.reply, b"+ACK")
-            if not self._unsettled:
-                self._broker.outbox.nothing_follows()
-
     def log_reset(self) -> None:
         """The stream has other messages now: those that are in work are not acknowledged, as the
         acknowledgements would be taken for messages of the same sequences."""
@@ -177,18 +153,7 @@ class Router:
         self._maybe_overtaken = 0
         for pulled in self._batch:
             pulled.reply = NOT_TAKEN
-        for settlement in self._unsettled.values():
-            settlement.reply = NOT_TAKEN
-        self._unsettled.clear()
-        self._unsettled_bytes = 0
-
-    def _forget(self, settlement: Settlement) -> None:
-        if self._unsettled.get(settlement.seq) is settlement:
-            del self._unsettled[settlement.seq]
-            self._unsettled_bytes -= settlement.size
-            if self._waits_for_room and self._is_half_empty:
-                self._waits_for_room = False
-                self._puller.interrupt()
+        self._unsettled.drop_all()
 
     async def _run(self) -> None:
         puller = self._puller = Puller(self._broker, self._stream, ROUTER)
@@ -203,9 +168,9 @@ class Router:
         while not self._stopping.is_set():
             try:
                 await self._ledger.wait_reachable()
-                room = self._room
+                room = self._room()
                 await puller.request(room)
-                self._waits_for_room = room <= 0
+                self._unsettled.waits_for_room = room <= 0
                 puller.interrupt_at_beat(LOOK)
                 batch = await puller.take(BATCH)
                 if batch:
@@ -244,7 +209,7 @@ class Router:
         await asyncio.sleep(0.25)
 
     async def _route(self, batch: list[Pulled]) -> None:
-        decoded = self._decoder.decode(self._stream, self._new(batch))
+        decoded = self._decoder.decode(self._stream, self._unsettled.new(batch))
         for _, received in decoded.events:
             received.unwanted = not self._index.may_match(received.event.type)
         await self._decoder.enrich(self._stream, [received for _, received in decoded.events])
@@ -276,17 +241,6 @@ class Router:
         if matched:
             await self._dispatch_all(matched)
 
-    def _new(self, batch: list[Pulled]) -> list[Pulled]:
-        """The messages of a batch that are not in work already. Those that are were redelivered:
-        they are acknowledged under the latest delivery."""
-        unsettled = self._unsettled
-        new = [pulled for pulled in batch if pulled.seq not in unsettled]
-        if len(new) < len(batch):
-            for pulled in batch:
-                if pulled.seq in unsettled:
-                    unsettled[pulled.seq].reply = pulled.reply
-        return new
-
     async def _dispatch_all(self, matched: list[Matched]) -> None:
         """Begins the deliveries that are not recorded yet; acknowledges events without any."""
         recorded = await self._routed_before.recorded(matched)
@@ -313,9 +267,7 @@ class Router:
             if in_work is not None:  # it was routed ahead, or is, while this batch was decoded
                 in_work.reply = pulled.reply or in_work.reply
                 continue
-            settlement = Settlement(self.settle, pulled, received.seq, len(new))
-            self._unsettled[received.seq] = settlement
-            self._unsettled_bytes += settlement.size
+            settlement = self._unsettled.add(pulled, received.seq, len(new))
             failed: dict[str, Exception] = {}
             try:
                 for webhook in new:
@@ -328,10 +280,10 @@ class Router:
                         await asyncio.sleep(0)
             except BaseException:
                 # Not kept alive: NATS redelivers it, and what is recorded by then is skipped.
-                self._forget(settlement)
+                self._unsettled.forget(settlement)
                 raise
             if failed:
-                self._forget(settlement)  # likewise
+                self._unsettled.forget(settlement)  # likewise
                 faults.append(Fault(pulled, failed, all_failed=len(failed) == len(new)))
             elif tracer is not None:
                 record_routing(tracer, received, len(new), start)
@@ -361,12 +313,3 @@ class Router:
             seq=pulled.seq,
             reason=error.reason,
         )
-
-    async def _keep_alive(self) -> None:
-        """Tells JetStream that unsettled events are in work, before it redelivers them."""
-        while True:  # at once after a restart: it may have crashed a while ago
-            now = time.monotonic()
-            for settlement in self._unsettled.values():
-                if settlement.reply and now - settlement.since > ACK_WAIT / 4:
-                    self._broker.post(settlement.reply, b"+WPI")
-            await asyncio.sleep(ACK_WAIT / 4)

@@ -11,6 +11,7 @@ from event_gateway.broker.positions import PositionCopies
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.retry_policy import longest_wait
 from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_loop import DueLoop
 from event_gateway.delivery.due_signal import DueSignal
@@ -29,7 +30,7 @@ from event_gateway.tasks import Supervisor, TaskGroup
 class Deliveries:
     """The parts of this stage."""
 
-    outcomes: Outcomes
+    deadlines: Deadlines
     dispatcher: Dispatcher
     due_loop: DueLoop
     ordered: OrderedDeliveries
@@ -38,7 +39,7 @@ class Deliveries:
 
     def configure(self, config: Config) -> None:
         """Applies how long a delivery may wait."""
-        self.outcomes.set_max_age(longest_wait(config.ingest.retention))
+        self.deadlines.set_max_age(longest_wait(config.ingest.retention))
 
     def start(self, tasks: TaskGroup) -> None:
         """Starts to take due deliveries and ordered ones, and to sweep the expired ones."""
@@ -72,23 +73,23 @@ def build_delivery(
     ledger, queues = adapters.ledger, adapters.queues
     dead_letters = DeadLetters(adapters.dead_letters)
     signal = DueSignal()
+    deadlines = Deadlines(longest_wait(config.ingest.retention))
     outcomes = Outcomes(
         ledger, dead_letters, adapters.lifecycle, signal,
-        tracing=tracing, cache_event=adapters.reader.cache,
-        max_age=longest_wait(config.ingest.retention),
+        deadlines=deadlines, tracing=tracing, cache_event=adapters.reader.cache,
     )  # fmt: skip
     dispatcher = Dispatcher(
         ledger, queues, requests.receivers, requests.builders,
-        outcomes=outcomes, dead_letters=dead_letters, signal=signal, metrics=adapters.metrics,
-        disable=registrations.amendments.disable, max_in_flight=max_attempts, tracing=tracing,
-        tallies=adapters.tallies,
+        outcomes=outcomes, deadlines=deadlines, dead_letters=dead_letters, signal=signal,
+        metrics=adapters.metrics, tallies=adapters.tallies, tracing=tracing,
+        disable=registrations.amendments.disable, max_in_flight=max_attempts,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)
     handover = Handover(dispatcher, ingest.stored_events.load)
     source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)
     return Deliveries(
-        outcomes=outcomes,
+        deadlines=deadlines,
         dispatcher=dispatcher,
         due_loop=DueLoop(
             ledger,
@@ -110,5 +111,5 @@ def build_delivery(
             supervisor=supervisor,
         ),
         lane_sync=LaneSync(ledger, queues, dispatcher, adapters.peers),
-        expiry=ExpirySweep(queues, outcomes, dispatcher.lanes, handover),
+        expiry=ExpirySweep(queues, deadlines, dispatcher.lanes, handover),
     )

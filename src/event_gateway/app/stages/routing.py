@@ -19,6 +19,7 @@ from event_gateway.routing.log_consumer import LogConsumers
 from event_gateway.routing.lost_log import LostLog
 from event_gateway.routing.overtaking import Overtaking
 from event_gateway.routing.repair import Repair
+from event_gateway.routing.rereading import Rereading
 from event_gateway.routing.router import Router
 from event_gateway.routing.router_positions import RouterPositions
 from event_gateway.state.checkpoints import Checkpoints
@@ -106,10 +107,13 @@ def build_routing(
         return (*streams, *lifecycle.streams)
 
     positions = RouterPositions(adapters.broker, adapters.streams)
+    rereading = Rereading(
+        adapters.broker, checkpoints, adapters.ledger, index, decoder=ingest.decoder,
+        deadlines=deliveries.deadlines, event_index=adapters.event_index,
+    )  # fmt: skip
     repair = Repair(
-        adapters.broker, routed, positions=positions, peers=adapters.peers, checkpoints=checkpoints,
-        ledger=adapters.ledger, index=index, decoder=ingest.decoder, deadlines=deliveries.outcomes,
-        event_index=adapters.event_index,
+        routed, positions=positions, peers=adapters.peers, checkpoints=checkpoints,
+        ledger=adapters.ledger, rereading=rereading,
         on_loss=(changes.copy_again, deliveries.lane_sync.compare_paused),
         manual=config.repair == "manual",
     )  # fmt: skip
