@@ -79,6 +79,9 @@ def _chain(form: str) -> list[Processor]:
     return [*common, structlog.processors.TimeStamper(fmt="iso", utc=True), _as_json]
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make one for each line
+
+
 class _Output:
     """Writes the lines of one module; the name is the module's."""
 
@@ -129,7 +132,8 @@ def _as_json(_logger: Any, _method: str, fields: Any) -> str:
         "process": os.getpid(),
         **fields,
     }
-    return json.dumps(line, ensure_ascii=False).translate(_LINE_ENDS)
+    text = _encode(line)
+    return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
 def _uncaught(
