@@ -2,12 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import structlog
 
 from event_gateway.beats import at_beat
 from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.core.webhook.delivery import Delivery
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_signal import GATHER, DueSignal
 from event_gateway.delivery.handover import Handover
@@ -23,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 PAGE = 512  # webhooks looked at in one call
 MAX_LEASED = 256  # deliveries leased in one round
-MAX_LEASED_BYTES = 32 * 1024 * 1024  # of their events' data, if they are as large as the last ones
+MAX_LEASED_BYTES = 16 * 1024 * 1024  # of their events' data, if they are as large as the last ones
+MAX_ROUNDS = 2  # under way: one is dispatched, while the next one is leased and its events loaded
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
 IDLE = 0.5  # seconds between two scans of everything that is due
@@ -64,6 +68,9 @@ class DueLoop:
         # is due.
         self._scan_at = math.inf
         self._page = 0
+        self._rounds: list[asyncio.Task[None]] = []  # that are not dispatched yet, the oldest first
+        self._coming: Counter[Lane] = Counter()  # deliveries of these rounds
+        self._postponed: set[Lane] = set()  # lanes with room for more only once these have come
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -76,6 +83,12 @@ class DueLoop:
 
     async def run(self) -> None:
         """Leases deliveries for ever."""
+        for former in (self._rounds, self._coming, self._postponed):
+            former.clear()  # of a run that has crashed
+        async with asyncio.TaskGroup() as group:
+            await self._run(group)
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
@@ -88,7 +101,7 @@ class DueLoop:
                 if now >= self._scan_at:
                     await self._scan()
                 self._signal.sleep_until(min(self._signal.due_at, self._scan_at))
-                await self._lease_round()
+                await self._lease_round(group)
             except StateError as error:
                 self._ledger.mark_unreachable(error)
             except LogUnavailable as error:
@@ -142,8 +155,10 @@ class DueLoop:
             if number % LANES_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _lease_round(self) -> None:
-        """Leases the deliveries that were requested, and hands them over."""
+    async def _lease_round(self, group: asyncio.TaskGroup) -> None:
+        """Leases the deliveries that were requested, and has them handed over."""
+        if len(self._rounds) >= MAX_ROUNDS:
+            await asyncio.wait(self._rounds[:1])
         requests = self._requests()
         if not requests:
             return
@@ -156,13 +171,65 @@ class DueLoop:
             lane.queue_read(mark, more=leased[request.webhook_id] >= request.count)
         if any(request.limits for _, request in requests):
             self._signal.due_in(GATHER)  # to learn when their rate limits allow more
-        await self._handover.hand_over(deliveries)
-        for lane, request in requests:
+        if not deliveries:
+            return
+        lanes = {lane: leased[request.webhook_id] for lane, request in requests}
+        # A lane that got all that it had room for in a round may have more.
+        full = [lane for lane, request in requests if leased[request.webhook_id] >= request.count]
+        self._coming.update(lanes)
+        former = self._rounds[-1] if self._rounds else None
+        self._rounds.append(group.create_task(self._hand_over(deliveries, lanes, full, former)))
+        self._request_more([lane for lane in full if not lane.paced])
+
+    async def _hand_over(
+        self,
+        deliveries: Sequence[Delivery],
+        lanes: Mapping[Lane, int],
+        full: Sequence[Lane],
+        former: asyncio.Task[None] | None,
+    ) -> None:
+        """Loads the events of a round, and dispatches it after the former one. ``lanes``: how many
+        deliveries of each it has; ``full``: the lanes that may have more."""
+        try:
+            loaded = await self._handover.load(deliveries)
+            is_cancelled = False
+            if former is not None:
+                try:
+                    await asyncio.wait([former])
+                except asyncio.CancelledError:
+                    is_cancelled = True  # dispatches them all the same, which are leased
+            await self._handover.dispatch(deliveries, loaded, at_once=is_cancelled)
+            if is_cancelled:
+                raise asyncio.CancelledError
+        except StateError as error:
+            self._ledger.mark_unreachable(error)
+            return  # the scans find what is due later
+        except LogUnavailable as error:
+            log.warning("due deliveries wait, the log cannot be read", error=str(error))
+            return
+        finally:
+            self._rounds.remove(cast(Any, asyncio.current_task()))
+            self._coming.subtract(lanes)
+            self._coming = +self._coming
+            postponed = self._postponed & lanes.keys()
+            self._postponed -= postponed
+        self._request_more({*full, *postponed})
+
+    def _request_more(self, lanes: Iterable[Lane]) -> None:
+        """Requests the next deliveries of lanes that have more, and room for them."""
+        for lane in lanes:
             # A healthy lane has the next ones requested once half of its backlog is free, as each
             # attempt that ends does: else a queue that drains is read a few at a time.
-            wants = self._dispatcher.room(lane) if lane.paced else lane.needs_refill
-            if leased[request.webhook_id] >= request.count and wants:
+            if self._room(lane) if lane.paced else lane.needs_refill and not self._is_filling(lane):
                 self._signal.request_deliveries(lane)
+
+    def _is_filling(self, lane: Lane) -> bool:
+        """Whether the deliveries that come take more than half of the room in a lane's backlog."""
+        return self._coming[lane] > lane.backlog_slots // 2
+
+    def _room(self, lane: Lane) -> int:
+        """How many deliveries to lease for a lane, beside those that come."""
+        return max(0, self._dispatcher.room(lane) - self._coming[lane])
 
     def _requests(self) -> list[tuple[Lane, LeaseRequest]]:
         """What to lease for which lane, at most :data:`MAX_LEASED`. Lanes without room are left
@@ -177,10 +244,12 @@ class DueLoop:
             while lanes and most > 0:
                 lane = next(iter(lanes))
                 del lanes[lane]
-                count = 0 if lane.deleted else min(self._dispatcher.room(lane), most)
+                count = 0 if lane.deleted else min(self._room(lane), most)
                 if lanes is signal.paced_lanes:
                     count = min(count, 1)  # they take turns
-                if lanes is signal.lanes and lane.paced:
+                if self._coming[lane] and not lane.paced and self._is_filling(lane):
+                    self._postponed.add(lane)
+                elif lanes is signal.lanes and lane.paced:
                     signal.paced_lanes[lane] = None  # it has started to fail meanwhile
                 elif count:
                     most -= count

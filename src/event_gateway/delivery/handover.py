@@ -34,13 +34,13 @@ class Handover:
     async def hand_over(
         self, deliveries: Sequence[Delivery], *, dropped_before: float | None = None
     ) -> None:
-        """Loads the events of deliveries that this process has leased, and dispatches them.
+        """Loads the events of deliveries that this process has leased, and dispatches them, as
+        :meth:`load` and :meth:`dispatch` do."""
+        loaded = await self.load(deliveries)
+        await self.dispatch(deliveries, loaded, dropped_before=dropped_before)
 
-        A delivery whose event cannot be read or enriched now is leased again when its lease has
-        ended. One whose event is gone is dispatched as lost, and so is one whose stored message is
-        no event: with the message's bytes. ``dropped_before``: the deliveries are past their
-        deadline, and the log has dropped the events that came in before that time (Unix time).
-        """
+    async def load(self, deliveries: Sequence[Delivery]) -> Loaded:
+        """Loads the events of deliveries, and those in the dead letters of which some start."""
         # Deliveries of one event share its loading, and all of a round one enrichment.
         loaded = await self._loaded({(each.stream, each.seq): None for each in deliveries})
         dead_letters = {
@@ -52,6 +52,25 @@ class Handover:
             loaded |= await self._loaded(dead_letters)
         sizes = [len(each.event.data) for each in loaded.values() if isinstance(each, Received)]
         self.mean_size = sum(sizes) // len(sizes) if sizes else 0
+        return loaded
+
+    async def dispatch(
+        self,
+        deliveries: Sequence[Delivery],
+        loaded: Loaded,
+        *,
+        dropped_before: float | None = None,
+        at_once: bool = False,
+    ) -> None:
+        """Dispatches deliveries with their loaded events, some in each turn of the event loop; all
+        of them if it is cancelled meanwhile.
+
+        A delivery whose event cannot be read or enriched now is leased again when its lease has
+        ended. One whose event is gone is dispatched as lost, and so is one whose stored message is
+        no event: with the message's bytes. ``dropped_before``: the deliveries are past their
+        deadline, and the log has dropped the events that came in before that time (Unix time).
+        ``at_once``: in this turn of the event loop.
+        """
         cancelled = False
         for number, delivery in enumerate(deliveries, 1):
             event = loaded[delivery.stream, delivery.seq]
@@ -69,7 +88,7 @@ class Handover:
                 stored = event.data if isinstance(event, Undecodable) else b""
                 event = None
             self._dispatcher.dispatch_leased(delivery, _checked(event, delivery), stored=stored)
-            if number % PER_TURN == 0 and not cancelled:
+            if number % PER_TURN == 0 and not (cancelled or at_once):
                 try:
                     await asyncio.sleep(0)
                 except asyncio.CancelledError:
