@@ -8,6 +8,10 @@ from pathlib import Path
 # No test leaves the loopback, so they trust one authority, whose key nobody has.
 AUTHORITY = Path(__file__).parents[1] / "data" / "authority_of_nothing.pem"
 _FORMER = "TEST_RUN_FORMER_"
+# A gateway whose files are in memory takes a fifth less processor time to start, and waits for no
+# disk. A run needs a gigabyte at most, as the files of a test that passes are deleted at its end.
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3  # bytes
 
 
 def prepare_environment() -> None:
@@ -18,6 +22,20 @@ def prepare_environment() -> None:
     _set("SSL_CERT_FILE", str(AUTHORITY))
     # No test uses the contexts of the user who runs it.
     _set("XDG_CONFIG_HOME", "/nonexistent")
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ and _has_room(MEMORY):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)  # the parent of each tmp_path
+
+
+def _has_room(memory: Path) -> bool:
+    """Whether this file system in memory is large, tests may run programs in it, and the memory is
+    free."""
+    try:
+        system = os.statvfs(memory)
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return False
+    (free,) = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return min(system.f_bavail * system.f_frsize, free) >= ROOM and not system.f_flag & os.ST_NOEXEC
 
 
 def _set(name: str, value: str) -> None:
