@@ -79,3 +79,17 @@ def test_former_ids_that_contradict_the_file(tmp_path: Path) -> None:
         (6, "d takes x over already"),
         (7, "'x y' is not of the form [A-Za-z0-9_-]{1,64}"),
     ]
+
+
+def test_only_a_limit_that_gets_tighter_drops_events() -> None:
+    """An event that is about to leave at the age that it may have is no reason to refuse another
+    change."""
+    former = StreamDefinition("s", ("a.b",), retention=60.0, max_messages=10)
+    contents = StreamContents(messages=5, bytes=500, first_time=0.0)
+    assert former.would_drop(former, contents, now=61.0) is None
+    fewer = StreamDefinition("s", ("a.b",), retention=60.0, max_messages=4)
+    reason = fewer.would_drop(former, contents, now=61.0)
+    assert reason == "max_messages 4 is less than the 5 that it has"
+    shorter = StreamDefinition("s", ("a.b",), retention=30.0, max_messages=10)
+    reason = shorter.would_drop(former, contents, now=61.0)
+    assert reason == "its oldest event is 1m1s old, more than 30s"

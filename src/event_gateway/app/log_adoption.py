@@ -17,7 +17,8 @@ import structlog
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
-from event_gateway.broker.connection import SEQ_MARGIN, Broker
+from event_gateway.broker.connection import Broker
+from event_gateway.broker.known_sequences import SEQ_MARGIN
 from event_gateway.broker.provision import ROUTER, has_leader
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.broker.stream_page import read_page
@@ -83,7 +84,7 @@ class LogAdoption:
         known = self._registry.logs.get(stream)
         if known is None or known.created != str(info.created):
             return True
-        if info.state.last_seq < self._broker.last_seq(stream):
+        if info.state.last_seq < self._broker.known_sequences.last(stream):
             return True
         self._looked[stream] = time.time()
         return False
@@ -95,7 +96,7 @@ class LogAdoption:
         """
         created, last = str(info.created), info.state.last_seq
         known = self._registry.logs.get(stream)
-        former = max(self._broker.last_seq(stream), self._registered(stream))
+        former = max(self._broker.known_sequences.last(stream), self._registered(stream))
         loss = self._loss(stream, known, info)
         if known is None and last >= former:
             await self._put(stream, KnownLog(created, loss=loss))
@@ -130,13 +131,13 @@ class LogAdoption:
         for attempts in (self._logged, self._copied):
             attempts.pop(stream, None)
         if known is None:  # no change of what was known, which would have it forgotten
-            self._broker.forget_last_seq(stream)
+            self._broker.known_sequences.forget(stream)
         await self.finish(stream)
 
     def _loss(self, stream: str, known: KnownLog | None, info: StreamInfo) -> Loss | None:
         """The loss of the former events log, whose place this one has taken: the gateway has
         created it behind what it knew of the former one."""
-        former = self._broker.last_seq(stream)
+        former = self._broker.known_sequences.last(stream)
         is_same = known is not None and known.created == str(info.created)
         # Another process may have created it, which had seen less of the former one, or more.
         begins_behind = 0 < former <= info.state.first_seq - SEQ_MARGIN // 2
@@ -166,7 +167,7 @@ class LogAdoption:
     async def expect_new(self, stream: str) -> None:
         """Prepares for a stream that is about to be created again, behind the sequences of the
         former one."""
-        floor = (self._broker.first_seq(stream) or 1) - 1
+        floor = (self._broker.known_sequences.first_of_new(stream) or 1) - 1
         await self._checkpoints.reset(stream, time.time(), floor)
 
     async def _put(self, stream: str, known: KnownLog) -> None:

@@ -113,7 +113,7 @@ class RegistryChanges:
         return former is not None and (webhook.ordered or former.renamed_to != webhook.id)
 
     def _log(self, stream: str, _known: KnownLog) -> None:
-        self.broker.forget_last_seq(stream)
+        self.broker.known_sequences.forget(stream)
         self.ledger.forget_high(stream)
         self.reader.forget(stream)
         self.hub.stream_recreated(stream)

@@ -234,7 +234,7 @@ class StreamUpkeep:
     ) -> None:
         before = self._created.get(name)
         self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
-        begins_later = info.state.first_seq > self._broker.last_seq(name)
+        begins_later = info.state.first_seq > self._broker.known_sequences.last(name)
         # One that was missing at the very first look was not seen before.
         is_another = name in self._missing if before is None else before != info.created
         if is_another:
@@ -245,7 +245,7 @@ class StreamUpkeep:
                 return
         if compare:
             await self._compare(name, info, leads=leads, named=named)
-        self._broker.note_last_seq(name, info.state.last_seq)
+        self._broker.known_sequences.note(name, info.state.last_seq)
 
     async def _compare(
         self, name: str, info: StreamInfo, *, leads: bool, named: str | None
@@ -267,7 +267,7 @@ class StreamUpkeep:
             info = await self._broker.js.stream_info(name)  # the list may be an older one
             if not self._adoption.is_other(name, info):
                 return
-            begins_later = info.state.first_seq > self._broker.last_seq(name)
+            begins_later = info.state.first_seq > self._broker.known_sequences.last(name)
             is_known = name in self._registry.logs  # else it is one that was just registered
             if named is not None and is_known and not begins_later and not info.state.messages:
                 # Somebody else created it: the gateway fills its own with what the log has.

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from event_gateway.broker.connection_faults import refusal_of, unanswered
+from event_gateway.broker.known_sequences import KnownSequences
 from event_gateway.broker.login import NatsLogin
 from event_gateway.broker.nats_client import NatsClient
 from event_gateway.broker.outbox import Outbox
@@ -30,8 +31,6 @@ from event_gateway.tasks import spawn
 log = structlog.get_logger(__name__)
 
 MAX_PENDING = 32 * 1024 * 1024  # bytes that the client buffers while NATS is away
-# Messages that a stream may have got between the last look at it and its deletion.
-SEQ_MARGIN = 1_000_000
 REQUEST_TIMEOUT = 5.0  # seconds
 DROP_AFTER = 0.5  # seconds for which a request is buffered while NATS is away, at most
 CLOSE_TIMEOUT = 4  # seconds for the messages that wait at the end, half of them for the outbox
@@ -60,7 +59,7 @@ class Broker:
     ``replicas`` is the number of replicas of each stream whose configuration names none; None
     leaves existing streams unchanged. ``shortage`` says why the disk of the server has no room for
     events; None while it has, or if that cannot be known. ``violations``: what NATS does not allow
-    this user.
+    this user; ``known_sequences``: those that streams have had.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Broker:
         self.replicas = replicas
         self.shortage = shortage
         self.violations = Violations()
-        self._last_seqs: dict[str, int] = {}
+        self.known_sequences = KnownSequences()
         self._create_client()
         self._on_reconnect: list[Callable[[], None]] = []
         self._started = False  # it has been connected and checked
@@ -258,24 +257,6 @@ class Broker:
             nc._pending = [command for command in nc._pending if not _REQUEST.match(command)]
             nc._pending_data_size = sum(map(len, nc._pending))
             await asyncio.sleep(DROP_AFTER)
-
-    def note_last_seq(self, stream: str, seq: int) -> None:
-        """Notes a sequence that a stream has had."""
-        self._last_seqs[stream] = max(seq, self._last_seqs.get(stream, 0))
-
-    def last_seq(self, stream: str) -> int:
-        """The highest sequence that a stream is known to have had; 0 if none is known."""
-        return self._last_seqs.get(stream, 0)
-
-    def forget_last_seq(self, stream: str) -> None:
-        """Forgets the sequences of a stream: it is another one than before."""
-        self._last_seqs.pop(stream, None)
-
-    def first_seq(self, stream: str) -> int | None:
-        """Where a stream begins that is created now: behind all that one of its name may have had;
-        None if there was none."""
-        last = self.last_seq(stream)
-        return last + SEQ_MARGIN if last else None
 
     async def close(self) -> None:
         """Sends the messages in the outbox, then closes the connection, within CLOSE_TIMEOUT."""

@@ -241,7 +241,7 @@ async def ensure(broker: Broker, config: StreamConfig) -> None:
             present = None if former is None else former.num_replicas
             config.num_replicas = broker.replicas or present
         if former is None:
-            config.first_seq = broker.first_seq(config.name)
+            config.first_seq = broker.known_sequences.first_of_new(config.name)
             await broker.js.add_stream(config)
         elif config.num_replicas in (None, former.num_replicas):
             await broker.js.update_stream(config)

@@ -288,4 +288,4 @@ class RegistryBucket:
         kind, _, name = key.partition(".")
         last = (marker.headers or {}).get(LAST_SEQ_HEADER, "")
         if kind == "stream" and last.isascii() and last.isdecimal():
-            self._broker.note_last_seq(stream_name(name), int(last))
+            self._broker.known_sequences.note(stream_name(name), int(last))

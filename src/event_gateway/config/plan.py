@@ -159,9 +159,7 @@ def changed_stream_loss(
     definition: StreamDefinition, former: StreamDefinition, contents: StreamContents, now: float
 ) -> Loss | None:
     """What a stream would lose by tighter limits. ``now`` in seconds since the epoch."""
-    if not definition.tightened_limits(former):
-        return None
-    reason = definition.would_drop(contents, now)
+    reason = definition.would_drop(former, contents, now)
     if reason is None:
         return None
     most = definition.max_messages

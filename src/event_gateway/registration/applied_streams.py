@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 import weakref
 
 import structlog
@@ -16,6 +17,7 @@ from event_gateway.broker.named_streams import (
     delete_named,
     ensure_named,
     restart_source,
+    stream_contents,
     stream_name,
 )
 from event_gateway.broker.provision import ProvisionError
@@ -48,6 +50,19 @@ class AppliedStreams:
         """Keeps other changes of a stream by this process away: between the moments at which one
         has read and has applied its definition, an older definition must not be applied."""
         return self._locks.setdefault(name, asyncio.Lock())
+
+    async def refusal(
+        self, definition: StreamDefinition, former: StreamDefinition, *, force: str | None
+    ) -> str | None:
+        """Why a definition may not replace ``former``; None if it may. ``force``: what has a change
+        made although it drops stored events; None if that was said. Raises UnknownStream, and the
+        exceptions in BrokerError."""
+        refusal = definition.change_refusal(former)
+        if refusal is not None or force is None or not definition.tightened_limits(former):
+            return refusal
+        present = await stream_contents(self._broker, former.name)
+        dropped = definition.would_drop(former, present, time.time())
+        return dropped and f"it would drop events: {dropped}; {force} drops them"
 
     async def ensure(self, definition: StreamDefinition) -> bool:
         """Applies a definition; returns whether the stream was created. Raises ProvisionError if
@@ -143,10 +158,10 @@ class AppliedStreams:
                 return
             with contextlib.suppress(UnknownStream):  # deleted by a former try
                 stream = stream_name(name)
-                self._broker.note_last_seq(stream, (await bounds(self._broker, stream)).last)
+                self._broker.known_sequences.note(stream, (await bounds(self._broker, stream)).last)
             await delete_named(self._broker, name)
             try:
-                last_seq = self._broker.last_seq(stream_name(name))
+                last_seq = self._broker.known_sequences.last(stream_name(name))
                 await self._registry.remove_stream(definition, last_seq)
             except RegistryConflict:
                 return  # another process has completed it

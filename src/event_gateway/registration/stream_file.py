@@ -9,7 +9,7 @@ import structlog
 
 from event_gateway.audit.trail import AuditTrail
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.named_streams import delete_named, stream_contents
+from event_gateway.broker.named_streams import delete_named
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.config.response_bodies import stream_to_json
@@ -77,11 +77,8 @@ class FileStreams:
         known = self._registry.streams.get(definition.name)
         if known is None or known.deleting:
             return
-        refusal = definition.change_refusal(known)
-        if refusal is None and definition.tightened_limits(known) and not force:
-            present = await stream_contents(self._broker, definition.name)
-            refusal = definition.would_drop(present, time.time())
-            refusal = refusal and f"it would drop events: {refusal}; serve --force drops them"
+        override = None if force else "serve --force"
+        refusal = await self._applied.refusal(definition, known, force=override)
         if refusal is not None:
             raise StreamRefused(definition.name, refusal)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.event_log import EventLog
-from event_gateway.broker.named_streams import stream_contents, stream_name
+from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import AlreadyExists, BeingDeleted, ChangedInBetween, Conflict
@@ -56,7 +56,7 @@ class StreamRegistration:
                 await self._applied.ensure(definition)
             except ProvisionError:
                 # The marker of a former stream of the name, which the definition has replaced.
-                last_seq = self._broker.last_seq(stream_name(definition.name))
+                last_seq = self._broker.known_sequences.last(stream_name(definition.name))
                 await self._registry.remove_stream(definition, last_seq)
                 raise
         publish_change(self._lifecycle, "created", definition)
@@ -80,11 +80,8 @@ class StreamRegistration:
         definition = msgspec.structs.replace(
             definition, created_at=former.created_at, holds=former.holds
         )
-        refusal = definition.change_refusal(former)
-        if refusal is None and not force:
-            present = await stream_contents(self._broker, former.name)
-            refusal = definition.would_drop(present, time.time())
-            refusal = refusal and f"it would drop events: {refusal}; force=true drops them"
+        override = None if force else "force=true"
+        refusal = await self._applied.refusal(definition, former, force=override)
         if refusal is not None:
             raise Conflict(f"the stream {former.name} is not changed: {refusal}")
         await self._events.capture_for(definition.subjects)

@@ -155,7 +155,7 @@ async def open_adapters(
     external = await open_streams(broker, config.ingest.streams, wait)
     # An events log that is created now must not have the sequences of one that was there before.
     for stream, seq in (await reached_sequences(redis)).items():
-        broker.note_last_seq(stream, seq)
+        broker.known_sequences.note(stream, seq)
     captured = await _provision(broker, config, external, storage.limit)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)

@@ -124,18 +124,21 @@ class StreamDefinition(msgspec.Struct, frozen=True):
         """The limits that are tighter than those of ``former``."""
         return [key for key in LIMITS if _narrower(getattr(self, key), getattr(former, key))]
 
-    def would_drop(self, contents: StreamContents, now: float) -> str | None:
-        """Which limit would drop stored events, as text for users; None where none would."""
-        if self.holds:
-            return None
-        if self.max_messages is not None and contents.messages > self.max_messages:
+    def would_drop(
+        self, former: "StreamDefinition", contents: StreamContents, now: float
+    ) -> str | None:
+        """Which limit, tighter than that of ``former``, would drop stored events, as text for
+        users; None where none would."""
+        tightened = () if self.holds else self.tightened_limits(former)
+        if "max_messages" in tightened and contents.messages > (self.max_messages or 0):
             return (
                 f"max_messages {self.max_messages} is less than the {contents.messages} that it has"
             )
-        if self.max_bytes is not None and contents.bytes > self.max_bytes:
+        if "max_bytes" in tightened and contents.bytes > (self.max_bytes or 0):
             return f"max_bytes {self.max_bytes} is less than the {contents.bytes} that it has"
         if (
-            self.retention is not None
+            "retention" in tightened
+            and self.retention is not None
             and contents.first_time is not None
             and contents.first_time < now - self.retention
         ):
