@@ -73,7 +73,8 @@ class Subscriber:
 
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Sends the messages after its position; False if its buffer is full before the end."""
-        outbox, passes = self.outbox, self.passes
+        outbox, passes, event = self.outbox, self.passes, self.framing.event
+        add = outbox.send if len(messages) == 1 else outbox.put
         for message in messages:
             if message.seq <= self.position:
                 continue
@@ -83,7 +84,7 @@ class Subscriber:
                     return False
             if message.received is not None:
                 if passes is None or passes(message):
-                    outbox.put(*self.framing.event(message))
+                    add(*event(message))
                     self.sent += 1
                     self.last_event = message.seq
             elif message.missed:

@@ -50,7 +50,7 @@ class BareSession:
         self.principal = principal
         self._query = query
         self._id = new_id()
-        self._outbox = Outbox(subscriptions.budget, self._flush)
+        self._outbox = Outbox(subscriptions.budget, self._flush, self._send_now)
         self._socket: WebSocketProtocol | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -108,6 +108,9 @@ class BareSession:
         if self._socket is not None:
             slow = code.startswith("missed")
             self._socket.close(TOO_SLOW if slow else POLICY, code)
+
+    def _send_now(self, own: bytes, shared: bytes) -> bool:
+        return self._socket is not None and self._socket.send_now(own, shared)
 
     def _flush(self, outbox: Outbox) -> None:
         socket = self._socket

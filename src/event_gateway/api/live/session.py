@@ -45,7 +45,7 @@ class LiveSession:
         self._subscriptions = subscriptions
         self._connections = connections
         self.principal = principal
-        self._outbox = Outbox(subscriptions.budget, self._flush)
+        self._outbox = Outbox(subscriptions.budget, self._flush, self._send_now)
         self._subscription_ids: set[str] = set()
         self._requests: deque[str] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -110,6 +110,9 @@ class LiveSession:
         """Tells the client to connect again, to another process."""
         if self._socket is not None:
             self._socket.close(GOING_AWAY, "the gateway restarts")
+
+    def _send_now(self, own: bytes, shared: bytes) -> bool:
+        return self._socket is not None and self._socket.send_now(own, shared)
 
     def _flush(self, outbox: Outbox) -> None:
         socket = self._socket

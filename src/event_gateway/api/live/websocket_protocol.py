@@ -6,6 +6,7 @@ events itself, as all subscribers share their bytes.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import uvicorn
@@ -173,6 +174,21 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self._transport.writelines(out)
 
+    def send_now(self, own: bytes, shared: bytes) -> bool:
+        """Sends one text message as :meth:`send` does, if the transport has room for it and a copy
+        of it is cheap. Returns whether it was sent."""
+        size = len(own) + len(shared)
+        if (
+            not self.writable
+            or self._deflate
+            or size > MAX_JOINED
+            or not self.open
+            or self._transport.is_closing()
+        ):
+            return False
+        self._transport.write(frame_head(size) + own + shared)
+        return True
+
     def hand_over(self, session: Session) -> None:
         """Goes on with another session."""
         self._session = session
@@ -283,6 +299,7 @@ class WebSocketProtocol(asyncio.Protocol):
             session.closed()
 
 
+@lru_cache(maxsize=1024)
 def frame_head(size: int) -> bytes:
     """The header of a text message of ``size`` bytes in one frame (RFC 6455, 5.2)."""
     if size < 126:
