@@ -244,6 +244,25 @@ async def test_live_subscribers_leave_the_first_reading_to_the_router(
         assert await enrich(_received(_event("alone"), 3, now)) == [alone.enriched.data]
 
 
+async def test_the_router_wakes_who_waits_for_it_in_its_process(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("event_gateway.pipeline.enrichment.HEAD_START", (10 * PATIENCE,) * 2)
+    later = time.time() + 10 * PATIENCE  # the router is not behind
+    async with _caching(servers) as (client, _):
+        enricher = Enricher(EventCache(client, "1", index=EventIndex(client, 60.0, {})), "1")
+        routed, seen = (_received(_event("a"), 1, later) for _ in range(2))
+        async with asyncio.timeout(PATIENCE):
+            reading = asyncio.create_task(enricher.enrich([seen]))
+            while enricher._routed is None:
+                await asyncio.sleep(0.001)
+            await enricher.enrich([routed], routes=True)
+            await reading
+        assert seen.enriched is not None
+        assert routed.enriched is not None
+        assert seen.enriched.data == routed.enriched.data
+
+
 async def test_what_version_1_0_has_stored_is_read(servers: tuple[str, str]) -> None:
     """It stored a hash for each event, and sorted sets of related ones, which are forgotten."""
     now = time.time() - 10  # the router is not waited for

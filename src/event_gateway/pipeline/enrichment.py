@@ -39,6 +39,8 @@ class Enricher:
         self._cache = cache
         self._version = version
         self._skip_until = 0.0  # on the monotonic clock
+        # Done when the router of this process has read its next events; None if nobody waits.
+        self._routed: asyncio.Future[None] | None = None
 
     async def enrich(self, batch: Sequence[Received], *, routes: bool = False) -> None:
         """Enriches the events of a batch whose data is a JSON object, and notes which events are
@@ -57,6 +59,9 @@ class Enricher:
                     else self._after_the_router(batch)
                 )
                 self._set_enriched(batch, contexts)
+                if routes and self._routed is not None:
+                    self._routed.set_result(None)
+                    self._routed = None
                 return
             except StateError as error:
                 if not reported:
@@ -108,8 +113,15 @@ class Enricher:
                     for received, context in zip(batch, contexts, strict=True)
                 ):
                     return contexts
-                await asyncio.sleep(pause)
+                await self._router_reads(pause)
         return await self._cache.remember(batch)
+
+    async def _router_reads(self, seconds: float) -> None:
+        """Returns when the router of this process has read events, after ``seconds`` at the latest:
+        the router of another process may be the one that reads them."""
+        if self._routed is None:
+            self._routed = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._routed], timeout=seconds)
 
     async def preview(self, received: Received, *, alone: bool) -> None:
         """Enriches an event that somebody gave: as it was enriched if the cache has an event of the
