@@ -26,7 +26,7 @@ import uvloop
 
 from bench import load
 from bench.figures import Figures, cpu_seconds, memory, quantile
-from bench.listeners import Listeners
+from bench.listeners import Listeners, gateway
 from bench.programs import Program, program
 from event_gateway.embedded.process import killed_with_parent
 
@@ -43,7 +43,7 @@ MIB = 1024 * 1024
 
 @contextlib.asynccontextmanager
 async def _listening(running: Program, count: int, **more: Any) -> Any:
-    listeners = Listeners(running.http_url, running.key, count, **more)
+    listeners = Listeners(running.http_url, gateway(running.key), count, **more)
     try:
         await listeners.ready()
         yield listeners
@@ -96,7 +96,7 @@ async def _floor(count: int, rate: float, events: int) -> float:
         preexec_fn=killed_with_parent,
     )
     await asyncio.sleep(1)
-    listeners = Listeners(f"http://127.0.0.1:{port}", "", count)
+    listeners = Listeners(f"http://127.0.0.1:{port}", None, count)
     out, _ = await process.communicate()
     listeners.end()
     return float(out)

@@ -1,9 +1,11 @@
 """Figures: samples of a measurement over the runs, with their median."""
 
+import contextlib
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -67,6 +69,27 @@ def cpu_seconds(pid: int) -> float:
     """CPU time of a process, all its threads, user and system, as the kernel counts it."""
     # clock_getcpuclockid(3): the id of a process' CPU clock is computed from the process id.
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def cpu_of_trees(pids: Sequence[int]) -> float:
+    """CPU time of processes and of those that they have started: those of PostgreSQL, for example.
+    Those that have ended are left out."""
+    return _over_trees(pids, cpu_seconds)
+
+
+def memory_of_trees(pids: Sequence[int]) -> float:
+    """The resident memory of processes and of those that they have started, in bytes."""
+    return _over_trees(pids, memory)
+
+
+def _over_trees(pids: Sequence[int], figure: Callable[[int], float]) -> float:
+    found, total = list(pids), 0.0
+    for pid in found:
+        with contextlib.suppress(OSError):  # it has ended
+            total += figure(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += map(int, children.read_text().split())
+    return total
 
 
 def memory(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Live subscribers of a gateway, or of the bare broadcast, in a separate process.
+"""Live subscribers of a gateway, of another server or of the bare broadcast, in a separate process.
 
 They read the frames of a server (RFC 6455) and count events; their own cost is not measured.
 """
@@ -12,6 +12,7 @@ import resource
 import socket
 import time
 from array import array
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,14 +25,37 @@ CONCURRENT_CONNECTS = 200
 MARK = b'"sent":"'
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How the subscribers of a server speak: the ``path`` of the handshake and its ``headers``, the
+    text that subscribes, and what the answer to it contains. A ``ping`` is a text that the server
+    sends now and then, and wants back."""
+
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    subscribe: bytes
+    subscribed: bytes
+    ping: bytes = b""
+
+
+def gateway(key: str) -> Dialect:
+    """The subscribers of the gateway's stream ``bench``."""
+    return Dialect(
+        path="/v1/ws",
+        headers=(("Authorization", f"Bearer {key}"),),
+        subscribe=json.dumps({"action": "subscribe", "stream": "bench"}).encode(),
+        subscribed=b'"subscribed"',
+    )
+
+
 class _Listener(asyncio.Protocol):
     """A subscriber: subscribes to its stream, then counts the events."""
 
-    def __init__(self, seen: "_Seen", hello: bytes, subscribe: bytes) -> None:
+    def __init__(self, seen: "_Seen", hello: bytes, dialect: Dialect | None) -> None:
         self._seen = seen
-        self._hello, self._subscribe = hello, subscribe
+        self._hello, self._dialect = hello, dialect
         self._rest = b""
-        self._shaken = not hello
+        self._shaken = dialect is None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,7 +72,8 @@ class _Listener(asyncio.Protocol):
             assert separator
             assert b" 101 " in head.partition(b"\r\n")[0], head
             self._shaken = True
-            self.transport.write(_masked(self._subscribe))  # type: ignore[attr-defined]
+            assert self._dialect is not None
+            self._send(self._dialect.subscribe)
         at, end = 0, len(data)
         while end - at >= 2:
             size, begin = data[at + 1], at + 2
@@ -64,15 +89,28 @@ class _Listener(asyncio.Protocol):
         self._rest = data[at:]
 
     def _frame(self, data: bytes, begin: int, end: int) -> None:
+        dialect = self._dialect
         if not self.ready.done():
-            assert b'"subscribed"' in data[begin:end], data[begin:end]
-            self.ready.set_result(None)
+            assert dialect is not None
+            text = data[begin:end]
+            assert b'"error"' not in text, text
+            if dialect.subscribed in text:
+                self.ready.set_result(None)
             return
-        self._seen.count += 1
+        if dialect is not None and data[begin:end] == dialect.ping:
+            self._send(dialect.ping)
+            return
+        # A server may put several events into a frame.
+        self._seen.count += data.count(MARK, begin, end) or 1
         if self._seen.latencies is not None:
-            at = data.find(MARK, begin, end) + len(MARK)
-            if at > len(MARK):
+            at = data.find(MARK, begin, end)
+            while at >= 0:
+                at += len(MARK)
                 self._seen.latencies.append(time.monotonic_ns() - int(data[at : at + WIDTH]))
+                at = data.find(MARK, at, end)
+
+    def _send(self, text: bytes) -> None:
+        self.transport.write(_masked(text))  # type: ignore[attr-defined]
 
     def connection_lost(self, error: Exception | None) -> None:
         self._seen.lost += 1
@@ -92,21 +130,27 @@ def _masked(text: bytes) -> bytes:
     return b"\x81" + size + b"\0\0\0\0" + text  # a mask of zeros does not change the text
 
 
-async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed: bool) -> None:
+def _hello(host: str, dialect: Dialect) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in dialect.headers)
+    return (
+        f"GET {dialect.path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n{lines}"
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n"
+    ).encode()
+
+
+async def _listen(
+    pipe: Any, url: str, dialect: Dialect | None, count: int, silent: int, timed: bool
+) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     assert hard >= count + 100, f"a limit of {hard} files is too low"
     at = urlsplit(url)
-    subscribe = json.dumps({"action": "subscribe", "stream": "bench"}).encode()
-    hello = (
-        f"GET /v1/ws HTTP/1.1\r\nHost: {at.netloc}\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {key}\r\n"
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n"
-    ).encode()
+    hello = b"" if dialect is None else _hello(at.netloc, dialect)
     seen, loop = _Seen(timed=timed), asyncio.get_running_loop()
 
     def listener() -> _Listener:
-        return _Listener(seen, hello if key else b"", subscribe)
+        return _Listener(seen, hello, dialect)
 
     listeners = []
     for first in range(0, count, CONCURRENT_CONNECTS):
@@ -119,13 +163,14 @@ async def _listen(pipe: Any, url: str, key: str, count: int, silent: int, timed:
     # These subscribe to their stream, and then read nothing.
     unread = []
     for _ in range(silent):
+        assert dialect is not None
         subscriber = socket.socket()
         subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         subscriber.connect((str(at.hostname), at.port or 0))
         subscriber.sendall(hello)
         await asyncio.sleep(0.2)
         subscriber.recv(4096)
-        subscriber.sendall(_masked(subscribe))
+        subscriber.sendall(_masked(dialect.subscribe))
         unread.append(subscriber)
     await asyncio.sleep(0.2)
     pipe.send("ready")
@@ -139,14 +184,20 @@ def _run(*arguments: Any) -> None:
 
 
 class Listeners:
-    """``count`` subscribers of a gateway; without a key, of the bare broadcast."""
+    """``count`` subscribers of a server; without a dialect, of the bare broadcast."""
 
     def __init__(
-        self, url: str, key: str, count: int, *, silent: int = 0, timed: bool = False
+        self,
+        url: str,
+        dialect: Dialect | None,
+        count: int,
+        *,
+        silent: int = 0,
+        timed: bool = False,
     ) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.Process(
-            target=_run, args=(theirs, url, key, count, silent, timed), daemon=True
+            target=_run, args=(theirs, url, dialect, count, silent, timed), daemon=True
         )
         self._process.start()
         theirs.close()

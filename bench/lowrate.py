@@ -54,4 +54,4 @@ async def _pace(
 
 
 def _of_servers(running: Program) -> float:
-    return sum(cpu_seconds(running.server_pid(name)) for name in ("nats", "valkey"))
+    return sum(map(cpu_seconds, running.stores))

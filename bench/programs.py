@@ -53,6 +53,11 @@ class Program:
         """The process of its server: ``nats`` or ``valkey``."""
         return int((self.directory / "servers" / f"{name}.pid").read_text())
 
+    @property
+    def stores(self) -> list[int]:
+        """The processes of its NATS and Valkey servers."""
+        return [self.server_pid(name) for name in ("nats", "valkey")]
+
     async def get(self, path: str) -> bytes:
         """Requests a path of a gateway's API. Raises urllib's HTTPError, and OSError."""
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -89,17 +94,22 @@ async def servers() -> AsyncIterator[tuple[str, str, Path]]:
 
 
 @contextlib.asynccontextmanager
-async def program(kind: str, config: dict[str, Any]) -> AsyncIterator[Program]:
+async def program(kind: str, config: dict[str, Any], workers: int = 1) -> AsyncIterator[Program]:
     """Runs a program with its own servers: ``gateway``, ``lean`` (a gateway without lifecycle
     events and enrichment), ``unrouted`` (a gateway that routes nothing), ``stock`` or ``taskqueue``
-    (see these modules)."""
-    async with servers() as where, beside(*where, kind, config) as running:
+    (see these modules). ``workers``: processes of a gateway."""
+    async with servers() as where, beside(*where, kind, config, workers) as running:
         yield running
 
 
 @contextlib.asynccontextmanager
 async def beside(
-    nats_url: str, redis_url: str, directory: Path, kind: str, config: dict[str, Any]
+    nats_url: str,
+    redis_url: str,
+    directory: Path,
+    kind: str,
+    config: dict[str, Any],
+    workers: int = 1,
 ) -> AsyncIterator[Program]:
     """Runs a program with servers that run already."""
     where = {"nats": {"url": nats_url}, "redis": {"url": redis_url}}
@@ -111,6 +121,7 @@ async def beside(
     command = [sys.executable, "-m", module]
     if kind in GATEWAYS:
         command += ["serve", "-c", str(path), "--port", "0", "--data-dir", str(ready.parent)]
+        command += ["--workers", str(workers)] if workers > 1 else []
     else:
         command += [str(path), str(ready)]
     began = time.monotonic()

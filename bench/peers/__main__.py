@@ -23,26 +23,16 @@ import msgspec
 from bench.__main__ import table
 from bench.failing import silence
 from bench.figures import Figures
-from bench.peers.drivers import DRIVERS, Gateway
+from bench.peers.drivers import DRIVERS, Driver, Gateway
+from bench.peers.entries import Entry, add_peers, read_peers
 from bench.peers.work import DEAD, HEALTHY, Load, Peer, measure
 from bench.programs import program
 from bench.receiver import Receiver, receiving
 
 
-class Entry(msgspec.Struct, forbid_unknown_fields=True):
-    """A program in the file."""
-
-    driver: str
-    url: str
-    key: str
-    version: str
-    pids: list[int]
-    stores: list[int]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, help="the other programs; none without it")
+    add_peers(parser)
     parser.add_argument("--events", type=int, default=5000, help="published as fast as possible")
     parser.add_argument("--concurrency", type=int, default=64, help="requests at a time")
     parser.add_argument("--rate", type=float, default=100.0, help="events a second for latencies")
@@ -50,12 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="turns")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
-    entries: list[Entry] = []
-    if options.peers:
-        entries = msgspec.json.decode(options.peers.read_bytes(), type=list[Entry])
-    for entry in entries:
-        if entry.driver not in DRIVERS:
-            parser.error(f"there is no driver {entry.driver!r}: {', '.join(DRIVERS)}")
+    entries = read_peers(parser, options.peers, DRIVERS)
     load = Load(options.events, options.concurrency, options.rate, options.seconds)
     figures = Figures()
     with receiving() as receiver:
@@ -72,14 +57,12 @@ async def _turn(figures: Figures, receiver: Receiver, entries: list[Entry], load
         dead = f"http://127.0.0.1:{port}/"
         urls = {HEALTHY: f"http://127.0.0.1:{receiver.port}/", DEAD: dead}
         async with program("gateway", _config(urls)) as running:
-            files = (running.directory / "servers" / f"{name}.pid" for name in ("nats", "valkey"))
-            stores = [int(file.read_text()) for file in files]
-            peer = Peer("gateway", running.http_url, Gateway(running.key), [running.pid], stores)
+            driver: Driver = Gateway(running.key)
+            peer = Peer("gateway", running.http_url, driver, [running.pid], running.stores)
             await measure(figures, peer, receiver, dead, load)
         for entry in entries:
             driver = DRIVERS[entry.driver](entry.key)
-            name = f"{entry.driver} {entry.version}"
-            peer = Peer(name, entry.url, driver, entry.pids, entry.stores)
+            peer = Peer(entry.name, entry.url, driver, entry.pids, entry.stores)
             await measure(figures, peer, receiver, dead, load)
 
 

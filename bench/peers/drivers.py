@@ -1,5 +1,6 @@
 """How each program is told of a webhook, and given an event."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -22,6 +23,10 @@ class Driver(Protocol):
         """The path and the JSON with which an event is published."""
         ...
 
+    async def end(self, api: Api) -> None:
+        """Removes the webhooks, so that what failed is not sent again in the next turn."""
+        ...
+
 
 class Gateway:
     """The gateway of this repository, which the bench starts with its webhooks in the file."""
@@ -40,6 +45,9 @@ class Gateway:
             "datacontenttype": "application/json", "data": data,
         }  # fmt: skip
 
+    async def end(self, api: Api) -> None:
+        """Nothing: it ends with its turn."""
+
 
 class Outpost:
     """Hookdeck Outpost. ``url`` ends in ``/api/v1``, ``key`` is its API_KEY. Its TOPICS must name
@@ -47,18 +55,23 @@ class Outpost:
 
     def __init__(self, key: str) -> None:
         self.headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
+        self._tenant = f"{NAME}-{time.monotonic_ns()}"
 
     async def prepare(self, api: Api, urls: Mapping[str, str]) -> None:
-        await api("PUT", f"/tenants/{NAME}", {})
+        await api("PUT", f"/tenants/{self._tenant}", {})
         for event_type, url in urls.items():
-            await api("POST", f"/tenants/{NAME}/destinations", {
+            await api("POST", f"/tenants/{self._tenant}/destinations", {
                 "type": "webhook", "topics": [event_type], "config": {"url": url},
             })  # fmt: skip
 
     def publication(self, number: int, event_type: str, data: Mapping[str, str]) -> tuple[str, Any]:
         return "/publish", {
-            "tenant_id": NAME, "topic": event_type, "eligible_for_retry": True, "data": data,
+            "tenant_id": self._tenant, "topic": event_type, "eligible_for_retry": True,
+            "data": data,
         }  # fmt: skip
+
+    async def end(self, api: Api) -> None:
+        await api("DELETE", f"/tenants/{self._tenant}", {})
 
 
 class Svix:
@@ -78,6 +91,9 @@ class Svix:
 
     def publication(self, number: int, event_type: str, data: Mapping[str, str]) -> tuple[str, Any]:
         return f"/app/{self._application}/msg/", {"eventType": event_type, "payload": data}
+
+    async def end(self, api: Api) -> None:
+        await api("DELETE", f"/app/{self._application}/", {})
 
 
 class Convoy:
@@ -102,6 +118,10 @@ class Convoy:
         return "/events", {
             "endpoint_id": self._endpoints[event_type], "event_type": event_type, "data": data,
         }  # fmt: skip
+
+    async def end(self, api: Api) -> None:
+        for endpoint in self._endpoints.values():
+            await api("DELETE", f"/endpoints/{endpoint}", {})
 
 
 DRIVERS: dict[str, Callable[[str], Driver]] = {"outpost": Outpost, "svix": Svix, "convoy": Convoy}

@@ -1,8 +1,9 @@
 """The work that each program gets: events of 1 KB, one by one by its API, for a signed webhook."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,13 @@ import aiohttp
 import msgspec
 
 from bench.deliver import arrived
-from bench.figures import Figures, cpu_seconds, quantile
+from bench.figures import Figures, cpu_of_trees, quantile
 from bench.peers.drivers import Api, Driver
 from bench.receiver import WIDTH, Receiver
 
 HEALTHY, DEAD = "bench.healthy", "bench.dead"
 TEXT = "x" * 900
+_decode = msgspec.json.decode
 _encode = msgspec.json.encode  # without blanks, as the receiver looks for the time
 QUANTILES = (("p50", 0.5), ("p99", 0.99))
 
@@ -51,22 +53,33 @@ async def measure(figures: Figures, peer: Peer, receiver: Receiver, dead: str, l
         api = _api(session, peer.url)
         urls = {HEALTHY: f"http://127.0.0.1:{receiver.port}/", DEAD: dead}
         await peer.driver.prepare(api, urls)
-        publish = _publisher(session, peer)
+        publish = publisher(session, peer)
         await _all(publish, receiver, 0, load.events // 10, load.concurrency)  # warms up
-        own, stores = _cpu(peer.pids), _cpu(peer.stores)
         began, first = time.monotonic(), receiver.count
-        await _all(publish, receiver, first, load.events, load.concurrency)
-        each = 1e6 / load.events
-        figures.add(peer.name, "CPU of its processes", "us", (_cpu(peer.pids) - own) * each)
-        figures.add(peer.name, "CPU of its stores", "us", (_cpu(peer.stores) - stores) * each)
+        with _cpu(figures, peer, "", load.events):
+            await _all(publish, receiver, first, load.events, load.concurrency)
         figures.add(peer.name, "rate", "1/s", load.events / (receiver.last - began))
         for name, kinds in (("steady", [HEALTHY]), ("beside a dead receiver", [HEALTHY, DEAD])):
-            before = receiver.count
-            await _steady(publish, before, kinds, load)
-            await arrived(receiver, before + -(-int(load.rate * load.seconds) // len(kinds)))
+            before, count = receiver.count, int(load.rate * load.seconds)
+            with _cpu(figures, peer, f"{name}: ", count):
+                await steady(publish, before, kinds, load)
+                await arrived(receiver, before + -(-count // len(kinds)))
             for quantile_name, part in QUANTILES:
                 value = quantile(receiver.latencies(before), part)
                 figures.add(peer.name, f"{name}: {quantile_name}", "ms", value)
+        await peer.driver.end(api)
+
+
+@contextlib.contextmanager
+def _cpu(figures: Figures, peer: Peer, name: str, count: int) -> Iterator[None]:
+    """Adds the CPU time for each of so many events, of the program and of its stores."""
+    before = cpu_of_trees(peer.pids), cpu_of_trees(peer.stores)
+    yield
+    for what, pids, then in zip(
+        ("processes", "stores"), (peer.pids, peer.stores), before, strict=True
+    ):
+        spent = (cpu_of_trees(pids) - then) / count * 1e6
+        figures.add(peer.name, f"{name}CPU of its {what}", "us", spent)
 
 
 Publish = Callable[[int, str, int], Coroutine[Any, Any, None]]
@@ -77,12 +90,12 @@ def _api(session: aiohttp.ClientSession, url: str) -> Api:
         async with session.request(method, url + path, data=_encode(body)) as response:
             if response.status >= 300:
                 raise RuntimeError(f"{method} {path}: {response.status} {await response.text()}")
-            return await response.json(content_type=None)
+            return _decode(await response.read() or b"null")
 
     return call
 
 
-def _publisher(session: aiohttp.ClientSession, peer: Peer) -> Publish:
+def publisher(session: aiohttp.ClientSession, peer: Peer) -> Publish:
     """Publishes an event by number, type and the time at which it is due (CLOCK_MONOTONIC, ns)."""
 
     async def publish(number: int, event_type: str, due: int) -> None:
@@ -113,7 +126,7 @@ async def _all(
     await arrived(receiver, before + count)
 
 
-async def _steady(publish: Publish, first: int, kinds: Sequence[str], load: Load) -> None:
+async def steady(publish: Publish, first: int, kinds: Sequence[str], load: Load) -> None:
     """Publishes events of these types in turn at an even rate, however long each request takes."""
     began = time.monotonic_ns()
     async with asyncio.TaskGroup() as group:
@@ -123,7 +136,3 @@ async def _steady(publish: Publish, first: int, kinds: Sequence[str], load: Load
             # Numbers that no other part of the work has.
             named = 1_000_000_000 + first * len(kinds) + number
             group.create_task(publish(named, kinds[number % len(kinds)], due))
-
-
-def _cpu(pids: Sequence[int]) -> float:
-    return sum(cpu_seconds(pid) for pid in pids)

@@ -110,8 +110,20 @@ def test_peers(tmp_path: Path) -> None:
     shown = _done("-m", "bench.peers", *sizes, "--out", out)
     figures = {figure["name"]: figure["median"] for figure in json.loads(out.read_text())}
     assert list(figures) == [
-        "CPU of its processes", "CPU of its stores", "rate", "steady: p50", "steady: p99",
-        "beside a dead receiver: p50", "beside a dead receiver: p99",
+        "CPU of its processes", "CPU of its stores", "rate",
+        *(f"{name}: {what}" for name in ("steady", "beside a dead receiver")
+          for what in ("CPU of its processes", "CPU of its stores", "p50", "p99")),
+    ]  # fmt: skip
+    assert all(value > 0 and name in shown for name, value in figures.items())
+
+
+def test_live_peers(tmp_path: Path) -> None:
+    out = tmp_path / "live.json"
+    sizes = ["--subscribers", "5", "--idle", "0", "--rate", "20", "--seconds", "0.5", "--runs", "1"]
+    shown = _done("-m", "bench.peers.live", *sizes, "--out", out)
+    figures = {figure["name"]: figure["median"] for figure in json.loads(out.read_text())}
+    assert list(figures) == [
+        "CPU of its processes, a message", "CPU of its stores, a message", "p50", "p99",
     ]  # fmt: skip
     assert all(value > 0 and name in shown for name, value in figures.items())
 
