@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -212,13 +213,30 @@ async def test_other_languages(reader: Reader, gateway: Client) -> None:
 
 ENDPOINTS = {
     "svix": {"data": [{"id": "ep_1", "uid": "crm", "url": "https://crm.example/in",
-                       "disabled": True, "filterTypes": ["user.created"]},
-                      {"id": "ep_2", "url": "https://all.example/in", "filterTypes": None}]},
-    "convoy": {"data": {"content": [{"uid": "c.1", "endpoint_metadata": {
-        "url": "https://crm.example/in"}, "filter_config": {"event_types": ["*"]}}]}},
-    "outpost": [{"id": "des_1", "type": "webhook", "topics": "*", "disabled_at": None,
-                 "config": {"url": "https://crm.example/in"}},
-                {"id": "des_2", "type": "aws_sqs", "topics": ["a"], "config": {"queue_url": "q"}}],
+                       "disabled": True, "eventTypes": ["user.created"]},
+                      {"id": "ep_2", "url": "https://all.example/in", "filterTypes": None},
+                      {"id": "ep_3", "url": "https://old.example/in",
+                       "filterTypes": ["user.created"]}]},
+    "convoy": {"status": True, "data": {"content": [
+        {"uid": "c.1", "name": "crm", "type": "api", "function": None, "endpoint_metadata": {
+            "uid": "e.1", "url": "https://crm.example/in", "status": "paused",
+            "secrets": [{"uid": "s.1", "value": "written-by-hand"}]},
+         "filter_config": {"event_types": ["*"], "filter": {
+             "is_flattened": True, "headers": {}, "body": {"kind": "x"}, "query": {}, "path": {}}}},
+        {"uid": "c.2", "name": "all", "type": "api", "function": None, "endpoint_metadata": {
+            "uid": "e.2", "url": "https://all.example/in", "status": "active", "secrets": []},
+         "filter_config": {"event_types": ["*"], "filter": {"headers": {}, "body": {}}}}],
+        "pagination": {"per_page": 20, "has_next_page": False}}},
+    "outpost": [
+        {"id": "des_1", "tenant_id": "acme", "type": "webhook", "topics": ["user.created"],
+         "filter": {"data": {"kind": "x"}}, "config": {"url": "https://crm.example/in"},
+         "credentials": {"secret": "whsec_00ff"}, "disabled_at": "2026-11-30T09:30:40.247Z",
+         "target": "https://crm.example/in"},
+        {"id": "des_2", "tenant_id": "acme", "type": "webhook", "topics": ["*"],
+         "config": {"url": "https://all.example/in"}, "credentials": {"secret": "whsec_00fe"},
+         "disabled_at": None, "target": "https://all.example/in"},
+        {"id": "des_3", "tenant_id": "acme", "type": "rabbitmq", "topics": ["*"],
+         "config": {"exchange": "e", "server_url": "localhost:5672"}, "disabled_at": None}],
 }  # fmt: skip
 
 
@@ -239,17 +257,24 @@ def test_no_endpoint_of_another_product_takes_the_place_of_another() -> None:
 
 @pytest.mark.parametrize("product", ENDPOINTS)
 def test_endpoints_of_other_products_become_webhooks(product: str, tmp_path: Path) -> None:
-    """The answers are written by their documentation."""
+    """The answers have the form of those of Convoy, Outpost, and Svix by its OpenAPI document."""
     converted = _converted(ENDPOINTS[product])
     assert converted.returncode == 0, converted.stderr
     file = tmp_path / "gateway.yaml"
     file.write_text(converted.stdout)
     webhooks = load(file, {}, transformation_rule=lambda _: None, url_rule=url_rule).webhooks
-    ids = {"svix": ["crm", "ep_2"], "convoy": ["c-1"], "outpost": ["des_1"]}[product]
+    ids = {
+        "svix": ["crm", "ep_2", "ep_3"], "convoy": ["c-1", "c-2"], "outpost": ["des_1", "des_2"],
+    }[product]  # fmt: skip
     assert sorted(webhooks) == ids
     assert not any(webhook.enabled for webhook in webhooks.values())  # the former one sends yet
-    assert ("crm is disabled" in converted.stderr) is (product == "svix")
-    assert webhooks[ids[-1]].events == [">"]
+    assert re.findall(r"^(\S+) is disabled", converted.stderr, re.M) == ids[:1]
+    assert re.findall(r"^(\S+) has a filter", converted.stderr, re.M) == (
+        [] if product == "svix" else ids[:1]
+    )
+    assert webhooks[ids[1]].events == [">"]
+    if product == "svix":
+        assert webhooks["crm"].events == webhooks["ep_3"].events == ["user.created"]
 
 
 def test_what_no_test_runs_is_listed() -> None:
