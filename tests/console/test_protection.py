@@ -17,6 +17,7 @@ from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.private_file import write_private
 from support.console import gateway_and_console, gateway_with_console
+from support.patience import PATIENCE
 from support.served_console import NO_GATEWAY, served_console
 
 
@@ -95,7 +96,7 @@ async def test_forms_of_other_sites_and_without_the_token_are_refused(tmp_path: 
     async with gateway_and_console(tmp_path) as console:
         await console.client.webhook(id="crm", url="https://example.com/", events=["user.>"])
         own = {"Origin": console.url}
-        async with httpx.AsyncClient(base_url=console.url) as http:
+        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
             for headers in (
                 {}, {"Origin": "https://evil.example"}, {"Origin": "null"},
                 own | {"Sec-Fetch-Site": "cross-site"}, own | {"Sec-Fetch-Site": "same-site"},
@@ -139,7 +140,7 @@ async def test_forms_of_other_sites_and_without_the_token_are_refused(tmp_path: 
                     assert answer.status_code == 400, (tag, path, answer.text)
                     assert "its field etag is no entity tag" in answer.text
 
-        async with httpx.AsyncClient(base_url=console.url) as http:
+        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
             # Where to go afterwards is a page of the console.
             for target in ("https://evil.example", "//evil.example", "/\\evil.example"):
                 data = {"key": console.key, "next": target}
@@ -157,7 +158,7 @@ async def test_a_key_that_is_revoked_ends_its_sessions(tmp_path: Path) -> None:
     async with gateway_and_console(tmp_path) as console:
         asked = {"name": "short", "scopes": ["webhooks:read"]}
         key = (await console.client.http.post("/v1/keys", json=asked)).json()
-        async with httpx.AsyncClient(base_url=console.url) as http:
+        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
             own = {"Origin": console.url}
             await http.post("/sign-in", data={"key": key["key"]}, headers=own)
             assert (await http.get("/webhooks")).status_code == 200
@@ -183,7 +184,7 @@ async def test_a_key_that_is_revoked_ends_its_sessions(tmp_path: Path) -> None:
 async def test_a_link_is_not_used_up_by_whoever_only_asks_for_headers(tmp_path: Path) -> None:
     async with gateway_with_console(tmp_path) as console:
         link = sign_in_link(console.program.data, console.url, console.key)
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
             assert (await http.head(link)).status_code == 405
             assert (await http.get(link)).status_code == 303
             assert (await http.get(link)).status_code == 403
@@ -194,13 +195,19 @@ async def test_a_link_is_not_used_up_while_the_gateway_is_away(tmp_path: Path) -
         beside = tmp_path / "beside"
         link = OneTimeLinks(beside, sealer_in(beside)).create(console.key)
         settings = ConsoleSettings(gateway_url=NO_GATEWAY, directory=str(beside))
-        async with served_console(settings) as url, httpx.AsyncClient(base_url=url) as http:
+        async with (
+            served_console(settings) as url,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+        ):
             for _ in range(2):
                 answer = await http.get(link)
                 assert answer.status_code == 502
                 assert "does not answer" in answer.text
         reached = dataclasses.replace(settings, gateway_url=str(console.client.http.base_url))
-        async with served_console(reached) as url, httpx.AsyncClient(base_url=url) as http:
+        async with (
+            served_console(reached) as url,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+        ):
             assert (await http.get(link)).status_code == 303
             assert (await http.get(link)).status_code == 403
 
@@ -209,7 +216,7 @@ async def test_failed_attempts_count_for_the_browser_behind_a_proxy(tmp_path: Pa
     trusted = {"server": {"trusted_proxies": ["127.0.0.0/8"]}}
     async with (
         gateway_with_console(tmp_path, trusted) as console,
-        httpx.AsyncClient(base_url=console.url) as http,
+        httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http,
     ):
         for address, expected in (("203.0.113.7", 429), ("203.0.113.8", 401)):
             headers = {"Origin": console.url, "X-Forwarded-For": address}
