@@ -59,6 +59,9 @@ def _section(model: type[BaseModel], prefix: str, defaults: dict[str, Any]) -> I
         if inner is None or prefix:
             text = field.description or f"See `{key}`."
             values = _values(schemas[name], field)
+            limits = re.search(r"; ((?:\w+ to|at most|at least) \w+)\.", text)
+            if limits:  # those that the core checks are in the text of the model
+                values, text = f"{values} ({limits[1]})", text.replace(limits[0], ".")
             default = _default(field, defaults.get(name), values)
             if default:  # it has a column of its own
                 text = re.sub(rf" Default: `?{re.escape(default.strip('`'))}`?\.$", "", text)

@@ -50,8 +50,8 @@ class RetryPolicyModel(Section):
 
     max_attempts: int | None = Field(
         None,
-        description="The maximum number of attempts, including the first. Default: 3; with "
-        "`schedule` one more than its delays.",
+        description="The maximum number of attempts, including the first; 1 to 100. Default: 3; "
+        "with `schedule` one more than its delays.",
     )
     backoff: str | None = Field(
         None,
@@ -59,21 +59,22 @@ class RetryPolicyModel(Section):
         json_schema_extra={"enum": [*BACKOFFS]},
     )
     initial_delay: Duration | None = Field(
-        None, description="The delay before the second attempt. Default: 1s."
+        None, description="The delay before the second attempt, at most `max_delay`. Default: 1s."
     )
     multiplier: Annotated[float, Field(strict=False)] | None = Field(
-        None, description="The factor by which an exponential delay grows. Default: 2."
+        None, description="The factor by which an exponential delay grows; 1 to 100. Default: 2."
     )
     max_delay: Duration | None = Field(
-        None, description="The longest delay between two attempts. Default: 1h."
+        None, description="The longest delay between two attempts; at most 7d. Default: 1h."
     )
     schedule: Annotated[list[Duration], Field(min_length=1)] | None = Field(
         None,
-        description="The delays between attempts, in place of `backoff`. The last delay repeats.",
+        description="The delays between attempts, in place of `backoff`: at most 100, each at most "
+        "7d. The last delay repeats.",
     )
     jitter: Annotated[float, Field(strict=False)] | None = Field(
         None,
-        description="The largest random addition to a delay, as a fraction of it, 0 to 1. "
+        description="The largest random addition to a delay, as a fraction of it; 0 to 1. "
         "Default: 0.",
     )
     max_age: Duration | None = Field(
@@ -87,23 +88,27 @@ class RateLimitModel(Section):
     """The maximum rate of attempts, over all processes of the gateway."""
 
     events: int = Field(
-        description="The number of attempts that may start in each period. A request in mode "
-        "`batch` counts once for each of its events."
+        description="The number of attempts that may start in each period; 1 to 10000. A request "
+        "in mode `batch` counts once for each of its events."
     )
-    per: Duration | None = Field(None, description="The length of the period. Default: 1s.")
+    per: Duration | None = Field(
+        None, description="The length of the period; 100ms to 1d. Default: 1s."
+    )
 
 
 class BatchModel(Section):
     """The limits of a request in mode `batch`. The gateway sends it when it reaches one of them."""
 
-    max_events: int | None = Field(None, description="The maximum number of events. Default: 100.")
+    max_events: int | None = Field(
+        None, description="The maximum number of events; 1 to 1000. Default: 100."
+    )
     max_bytes: Size | None = Field(
         None,
-        description="The maximum size of the data of the events. The gateway sends a larger "
-        "event alone. Default: 256KiB.",
+        description="The maximum size of the data of the events; 1 to 16MiB. The gateway sends a "
+        "larger event alone. Default: 256KiB.",
     )
     max_wait: Duration | None = Field(
-        None, description="How long the first event waits for others. Default: 1s."
+        None, description="How long the first event waits for others; at most 5s. Default: 1s."
     )
 
 
@@ -112,13 +117,13 @@ class CircuitBreakerModel(Section):
 
     failure_threshold: int | None = Field(
         None,
-        description="The number of consecutive failed attempts that opens the circuit breaker. "
-        "Default: 5.",
+        description="The number of consecutive failed attempts that opens the circuit breaker; "
+        "1 to 10000. Default: 5.",
     )
     open_for: Duration | None = Field(
         None,
         description="How long the circuit breaker stays open before one attempt tests the "
-        "receiver. Default: 30s.",
+        "receiver; 100ms to 1d. Default: 30s.",
     )
 
 
@@ -244,12 +249,12 @@ class WebhookModel(SelectionModel):
         "except status 410.",
     )
     timeout: Duration | None = Field(
-        None, description="The maximum duration of an attempt. Default: 15s."
+        None, description="The maximum duration of an attempt; 100ms to 5m. Default: 15s."
     )
     concurrency: int | None = Field(
         None,
         description="The maximum number of attempts at the same time, over all processes of the "
-        "gateway. Default: 32.",
+        "gateway; 1 to 1024. Default: 32.",
     )
     rate_limit: RateLimitModel | None = Field(
         None, description="The maximum rate of attempts. Default: none."
@@ -260,7 +265,7 @@ class WebhookModel(SelectionModel):
     disable_after: Duration | None = Field(
         None,
         description="The gateway disables the webhook when every attempt has failed for this "
-        "long. Default: 5d.",
+        "long; 1s to 366d. Default: 5d.",
     )
     ordered: bool | OrderedModel = Field(
         False,
