@@ -1,27 +1,67 @@
 """What systemd is told, over a socket as it makes one."""
 
 import asyncio
+import contextlib
 import os
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from event_gateway.cli.process.service_manager import ServiceManager
+from event_gateway.tasks import end
 from support.patience import PATIENCE
 
 
+@contextlib.asynccontextmanager
+async def _telling(service: ServiceManager) -> AsyncIterator[asyncio.Task[None]]:
+    """Keeps systemd told meanwhile."""
+    task = asyncio.create_task(service.keep_told())
+    try:
+        yield task
+    finally:
+        await end([task])
+
+
+async def _told(manager: socket.socket) -> bytes:
+    async with asyncio.timeout(PATIENCE):
+        return await asyncio.get_running_loop().sock_recv(manager, 100)
+
+
 @pytest.mark.parametrize("abstract", [False, True])
-def test_ready_and_stopping_are_told(tmp_path: Path, abstract: bool) -> None:
+async def test_ready_and_stopping_are_told(tmp_path: Path, abstract: bool) -> None:
     name = f"event-gateway-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name if abstract else name)
         service = ServiceManager({"NOTIFY_SOCKET": "@" + name if abstract else name})
+        assert service.is_there
         assert not service.watches
-        service.ready()
-        service.stopping()
-        manager.settimeout(PATIENCE)
-        assert [manager.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+        manager.setblocking(False)
+        async with _telling(service):
+            assert await _told(manager) == b"READY=1"
+            service.stopping()
+            assert await _told(manager) == b"STOPPING=1"
+
+
+async def test_a_socket_without_room_is_told_later(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as another,
+    ):
+        manager.bind(path)
+        for each in (manager, another):
+            each.setblocking(False)
+        waiting = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                another.sendto(b"other", path)
+                waiting += 1
+        async with _telling(ServiceManager({"NOTIFY_SOCKET": path})):
+            await asyncio.sleep(0)  # it has tried once
+            told = [await _told(manager) for _ in range(waiting + 1)]
+        assert told == [b"other"] * waiting + [b"READY=1"]
 
 
 async def test_the_watchdog_is_told_again_and_again(tmp_path: Path) -> None:
@@ -34,11 +74,9 @@ async def test_the_watchdog_is_told_again_and_again(tmp_path: Path) -> None:
             {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": pid}
         )
         assert service.watches
-        telling = asyncio.create_task(service.keep_alive())
-        async with asyncio.timeout(PATIENCE):
-            for _ in range(3):
-                assert await asyncio.get_running_loop().sock_recv(manager, 100) == b"WATCHDOG=1"
-        telling.cancel()
+        async with _telling(service):
+            told = [await _told(manager) for _ in range(4)]
+        assert told == [b"READY=1"] + 3 * [b"WATCHDOG=1"]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +91,10 @@ async def test_the_watchdog_is_told_again_and_again(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_without_a_manager_the_gateway_goes_on(environ: dict[str, str]) -> None:
+async def test_without_a_manager_the_gateway_goes_on(environ: dict[str, str]) -> None:
     service = ServiceManager(environ)
-    service.ready()
-    service.stopping()
+    async with _telling(service) as telling:
+        await asyncio.sleep(0)
+        service.stopping()
+        assert not telling.done()
     assert not service.watches

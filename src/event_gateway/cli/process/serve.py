@@ -212,10 +212,10 @@ async def _until_told_to_end(
             typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
         manager = ServiceManager(os.environ)
-        manager.ready()
         if manager.watches:
             faulthandler.enable()  # the signal of the watchdog leaves a traceback
-            supervisor.start("service-watchdog", manager.keep_alive)
+        if manager.is_there:
+            supervisor.start("service-manager", manager.keep_told)
         await ending.wait()
         manager.stopping()
         await end(work)
