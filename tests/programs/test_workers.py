@@ -15,9 +15,19 @@ import redis.asyncio
 
 from support.client import STRUCTURED, Client, connected, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program, worker_pids
+from support.program import LOOPBACK, Program, running, worker_pids
 from support.receiver import Receiver
 from support.redis_values import hget
+
+# The event loop of a process stands still from SIGURG on.
+STANDING_STILL = """
+import signal, time
+from event_gateway.cli.process import worker, workers
+worker.BEAT, workers.SILENCE, workers.TRACEBACK = 0.1, 3.0, 5.0
+def stand_still(*_):
+    time.sleep(3600)
+signal.signal(signal.SIGURG, stand_still)
+"""
 
 
 def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
@@ -187,6 +197,22 @@ async def test_a_killed_process_is_replaced(program: Program, receiver: Receiver
     again = Program(program.data.parent, LOOPBACK, "--workers", "2", "--port", port)
     assert (await again.start())["http"] == at["http"]
     assert await again.stop() == 0
+
+
+async def test_a_process_whose_event_loop_stands_still_is_replaced(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STANDING_STILL)
+    program = Program(tmp_path, _config(receiver), "--workers", "2", PYTHONPATH=str(tmp_path))
+    async with running(program):
+        still = min(worker_pids(program.pid))
+        os.kill(still, signal.SIGURG)
+        async with asyncio.timeout(PATIENCE):
+            while still in (workers := worker_pids(program.pid)) or len(workers) < 2:
+                await asyncio.sleep(0.05)
+        assert "the event loop of a process stands still" in program.output
+        assert "in stand_still\n" in program.output  # the traceback
+    assert await program.stop() == 0
 
 
 async def test_an_error_at_the_start_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import typer
 
 from event_gateway.app.telemetry import log_settings
+from event_gateway.beats import beat
 from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.gateway_process import END_MARGIN, working
 from event_gateway.cli.process.host import Hosted, StartFailed
@@ -29,6 +31,7 @@ from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import TaskCrashed, end
 
 INTERVAL = 0.5  # seconds between checks whether the parent process lives
+BEAT = 5.0  # seconds between two signs that the event loop turns
 
 
 async def _end_with(parent: int) -> None:
@@ -36,6 +39,16 @@ async def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         await asyncio.sleep(INTERVAL)
     os._exit(1)
+
+
+async def _show_life(pipe: int) -> None:
+    """Says to the first process again and again that the event loop turns. The first time says that
+    this process is ready."""
+    os.set_blocking(pipe, False)
+    while True:
+        with contextlib.suppress(OSError):  # nobody reads: the first process stands still, or ended
+            os.write(pipe, b"1")
+        await beat(BEAT)
 
 
 def _tell(settings: dict[str, Any]) -> None:
@@ -80,7 +93,7 @@ async def _work(
                 ) as gateway,
             ):  # fmt: skip
                 ending.started()
-                os.write(ready, b"1")
+                supervisor.start("sign-of-life", lambda: _show_life(ready))
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
                 reloading = Reloading(path, gateway, ending, lambda: _tell(settings))
@@ -125,6 +138,8 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
         return 2
     configure_logs(log_settings(config))
     log_uncaught()
+    if sys.stderr is not None:
+        faulthandler.register(signal.SIGUSR2)  # leaves a traceback, also if the loop stands still
     from event_gateway.cli.process.serve import run_loop
 
     ready, *listeners = descriptors

@@ -1,4 +1,5 @@
-"""Starts several processes of one gateway on one socket, restarts and ends them."""
+"""Starts several processes of one gateway on one socket, restarts those that end or stand still,
+and ends them."""
 
 import asyncio
 import contextlib
@@ -29,11 +30,13 @@ log = structlog.get_logger(__name__)
 INTERVAL = 0.2  # seconds between checks whether all live
 STEADY = 60.0  # seconds after which a restarted process counts as healthy
 MAX_DELAY = 10.0  # seconds between two starts of a process that does not stay alive
+SILENCE = 60.0  # seconds without a sign of life, after which an event loop counts as standing still
+TRACEBACK = 1.0  # seconds for the traceback of such a process
 
 
 class _Worker:
-    """One process, and the pipe through which it says that it is ready. Raises OSError where the
-    process cannot be started."""
+    """One process, and the pipe through which it says that it is ready, and then every few seconds
+    that its event loop turns. Raises OSError where the process cannot be started."""
 
     def __init__(
         self,
@@ -60,30 +63,41 @@ class _Worker:
             "store_limit": hosted.store_limit,
         }
         listeners = [hosted.listener, *filter(None, (hosted.admin_listener,))]
-        self._ready, ready = os.pipe()
+        self._pipe, theirs = os.pipe()
         try:
-            os.set_blocking(self._ready, False)
+            os.set_blocking(self._pipe, False)
             self.process = forks.fork(
                 json.dumps(settings).encode(),
-                [ready, *(listener.fileno() for listener in listeners)],
+                [theirs, *(listener.fileno() for listener in listeners)],
             )
         except BaseException:
-            os.close(self._ready)
+            os.close(self._pipe)
             raise
         finally:
-            os.close(ready)
+            os.close(theirs)
         self.started = time.monotonic()
+        self._is_ready = False
+        self._silent = 0  # looks in a row that have found no sign of life
 
-    def became_ready(self) -> bool:
-        """Whether the process has become ready since the last call."""
+    def shows_life(self) -> bool:
+        """Whether the process has said since the last call that it is ready, or that its event loop
+        turns."""
         try:
-            return bool(os.read(self._ready, 1))
+            shown = bool(os.read(self._pipe, 4096))
         except BlockingIOError:
-            return False
+            shown = False
+        self._is_ready = self._is_ready or shown
+        return shown
+
+    def stands_still(self) -> bool:
+        """Whether its event loop has not turned for SILENCE seconds. To be asked every INTERVAL
+        seconds: what counts is how often, as all processes may have been paused together."""
+        self._silent = 0 if self.shows_life() or not self._is_ready else self._silent + 1
+        return self._silent > SILENCE / INTERVAL
 
     def close(self) -> None:
         """Closes the pipe."""
-        os.close(self._ready)
+        os.close(self._pipe)
 
 
 class Workers:
@@ -187,7 +201,7 @@ class Workers:
         waiting = set(self._workers[first:])
         while waiting:
             for worker in list(waiting):
-                if worker.became_ready():
+                if worker.shows_life():
                     waiting.discard(worker)
                 elif worker.process.poll() is not None:
                     # The process has printed why.
@@ -203,6 +217,8 @@ class Workers:
             if status is None:
                 if time.monotonic() - worker.started > STEADY:
                     delay = 0.0
+                if worker.stands_still():
+                    await self._kill(worker)
                 continue
             log.warning("a process has ended by itself, the gateway starts another one",
                         pid=worker.process.pid, status=status, seconds=delay)  # fmt: skip
@@ -213,6 +229,14 @@ class Workers:
             # Without force, which is for the file as it was at the start.
             self._workers[index] = self._new_worker()
             worker.close()
+
+    async def _kill(self, worker: _Worker) -> None:
+        """Ends a process that does not go on by itself."""
+        log.error("the event loop of a process stands still, the gateway ends it",
+                  pid=worker.process.pid, seconds=SILENCE)  # fmt: skip
+        worker.process.send_signal(signal.SIGUSR2)
+        await asyncio.sleep(TRACEBACK)
+        worker.process.send_signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals, most: int | None = None) -> None:
         living = [worker for worker in self._workers if worker.process.poll() is None]
