@@ -51,7 +51,10 @@ async def test_the_service_starts_reloads_and_stops(tmp_path: Path, systemd: soc
         )  # fmt: skip
     try:
         async with asyncio.timeout(PATIENCE):
-            assert await told() == b"READY=1"
+            assert await told() == b"EXTEND_TIMEOUT_USEC=90000000"
+            assert values["TimeoutStartSec"] == ["90s"]
+            while (state := await told()) != b"READY=1":
+                assert state.startswith(b"EXTEND_TIMEOUT_USEC=")
             assert (tmp_path / "lib" / "endpoints.json").exists()
             assert await told() == b"WATCHDOG=1"
             # The service's user owns what it needs, and writes nothing elsewhere.

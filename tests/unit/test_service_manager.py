@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from event_gateway.cli.process import service_manager
 from event_gateway.cli.process.service_manager import ServiceManager
 from event_gateway.tasks import end
 from support.patience import PATIENCE
@@ -39,6 +40,8 @@ async def test_ready_and_stopping_are_told(tmp_path: Path, abstract: bool) -> No
         assert not service.watches
         manager.setblocking(False)
         async with _telling(service):
+            assert await _told(manager) == b"EXTEND_TIMEOUT_USEC=90000000"
+            service.serving()
             assert await _told(manager) == b"READY=1"
             service.stopping()
             assert await _told(manager) == b"STOPPING=1"
@@ -58,7 +61,9 @@ async def test_a_socket_without_room_is_told_later(tmp_path: Path) -> None:
             while True:
                 another.sendto(b"other", path)
                 waiting += 1
-        async with _telling(ServiceManager({"NOTIFY_SOCKET": path})):
+        service = ServiceManager({"NOTIFY_SOCKET": path})
+        service.serving()
+        async with _telling(service):
             await asyncio.sleep(0)  # it has tried once
             told = [await _told(manager) for _ in range(waiting + 1)]
         assert told == [b"other"] * waiting + [b"READY=1"]
@@ -74,9 +79,27 @@ async def test_the_watchdog_is_told_again_and_again(tmp_path: Path) -> None:
             {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": pid}
         )
         assert service.watches
+        service.serving()
         async with _telling(service):
             told = [await _told(manager) for _ in range(4)]
         assert told == [b"READY=1"] + 3 * [b"WATCHDOG=1"]
+
+
+async def test_a_start_asks_for_time_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_manager, "STARTING", 0.03)
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.setblocking(False)
+        service = ServiceManager({"NOTIFY_SOCKET": path})
+        async with _telling(service):
+            for _ in range(3):
+                assert (await _told(manager)).startswith(b"EXTEND_TIMEOUT_USEC=")
+            service.serving()
+            while (told := await _told(manager)) != b"READY=1":
+                assert told.startswith(b"EXTEND_TIMEOUT_USEC=")
 
 
 @pytest.mark.parametrize(

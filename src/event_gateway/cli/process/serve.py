@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import faulthandler
 import functools
 import os
 import sys
@@ -23,7 +22,7 @@ from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.gateway_process import END_MARGIN, working
 from event_gateway.cli.process.host import HOST_MARGIN, Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.reload import Reloading, hangups
-from event_gateway.cli.process.service_manager import ServiceManager
+from event_gateway.cli.process.service_manager import ServiceManager, informing
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.watch import watch
@@ -149,6 +148,7 @@ async def _serve(
     try:
         async with (
             supervising(metrics.task_crashed) as supervisor,
+            informing(supervisor) as manager,
             hosting(
                 config, data_dir, supervisor, host=host, port=port, config_path=config_path,
                 console=console,
@@ -163,7 +163,9 @@ async def _serve(
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
-                    await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
+                    await _until_told_to_end(
+                        config, hosted, data_dir, supervisor, ending, work, manager
+                    )
             else:
                 async with Workers(
                     workers, forks, config_path, hosted, supervisor, figures, force
@@ -175,7 +177,9 @@ async def _serve(
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
-                    await _until_told_to_end(config, hosted, data_dir, supervisor, ending, work)
+                    await _until_told_to_end(
+                        config, hosted, data_dir, supervisor, ending, work, manager
+                    )
     except TaskCrashed as error:
         typer.echo(f"event-gateway: {error}; the process ends", err=True)
         return 1
@@ -197,6 +201,7 @@ async def _until_told_to_end(
     supervisor: Supervisor,
     ending: Ending,
     work: Sequence[asyncio.Task[None]],
+    manager: ServiceManager,
 ) -> None:
     """Prints the addresses, and returns when the process is to end."""
     ending.started()
@@ -211,11 +216,7 @@ async def _until_told_to_end(
         if hosted.admin_url is not None:
             typer.echo(f"admin port      {hosted.admin_url}")
         typer.echo(f"admin key       {data_dir / 'admin.key'}")
-        manager = ServiceManager(os.environ)
-        if manager.watches:
-            faulthandler.enable()  # the signal of the watchdog leaves a traceback
-        if manager.is_there:
-            supervisor.start("service-manager", manager.keep_told)
+        manager.serving()
         await ending.wait()
         manager.stopping()
         await end(work)
