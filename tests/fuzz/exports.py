@@ -1,5 +1,6 @@
 """Lines of exports of compliance streams, which may come from anybody."""
 
+import contextlib
 import json
 import random
 
@@ -11,6 +12,7 @@ from event_gateway.core.compliance.chain import StoredMessage
 from event_gateway.core.compliance.export import MessageLine, decode_line, message_line
 from event_gateway.core.compliance.packed_export import (
     Pieces,
+    PieceTooLarge,
     packed_line,
     packed_messages,
 )
@@ -72,8 +74,13 @@ def any_pieces(parts: list[bytes], size: int) -> None:
 
 
 def _pieces(blocks: list[bytes]) -> list[bytes]:
-    pieces = Pieces()
-    return [piece for block in blocks for piece in pieces.add(block)]
+    """The pieces, up to the first one that is too large."""
+    pieces, read = Pieces(), []
+    with contextlib.suppress(PieceTooLarge):
+        for block in blocks:
+            for piece in pieces.add(block):
+                read.append(piece)
+    return read
 
 
 def _verified(lines: list[bytes]) -> dict[str, object]:

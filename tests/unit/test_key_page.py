@@ -32,12 +32,13 @@ def test_a_key_is_of_one_family() -> None:
         key = family.key(*("x" for _ in family.placeholders))
         assert family_of(key) == family
     named = {key: result.name for key in (
-        "delivery:w:e:with:colons", "replay:r1", "replay:r1:holder", "related:subject:a:b", "due",
+        "delivery:w:e:with:colons", "replay:r1", "replay:r1:holder", "related:subject:a:b:latest",
+        "due",
     ) if (result := family_of(key))}  # fmt: skip
     assert named == {
         "delivery:w:e:with:colons": "delivery", "replay:r1": "replay",
-        "replay:r1:holder": "replay_lease", "related:subject:a:b": "related_by_subject",
-        "due": "due",
+        "replay:r1:holder": "replay_lease", "due": "due",
+        "related:subject:a:b:latest": "latest_of_subject",
     }  # fmt: skip
     assert family_of("dues") is None
     with pytest.raises(ValueError):
@@ -61,7 +62,8 @@ def test_scripts_name_only_what_is_generated_for_them() -> None:
     for name in scripts.names():
         parts = scripts.parts(name)
         code = "\n".join(scripts._uncommented(text) for _, text in parts)
-        declared = set(re.findall(r"local (?:function )?([A-Za-z_]+)", code))
+        lists = re.findall(r"local (?:function )?([A-Za-z_]+(?:,\s*[A-Za-z_]+)*)", code)
+        declared = {word.strip() for names in lists for word in names.split(",")}
         used = set(re.findall(r"\b([A-Z][A-Z_]*[A-Z])\b|\b([a-z_]+_key)\(", code))
         names = {item for pair in used for item in pair if item}
         texts = set(re.findall(r"'([^']*)'", code))

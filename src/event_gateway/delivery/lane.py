@@ -4,8 +4,10 @@ Other modules read the fields of a lane, and change them only through its method
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.concurrency import START_LIMIT, share_of
@@ -47,19 +49,17 @@ class Lane:
     """
 
     __slots__ = (
-        "_builder",
         "_makers",
-        "_metrics",
         "_moved",
         "_overflows",
         "_proven",
         "_slot_freed",
-        "_tally",
         "_unrecorded",
         "active",
         "backlog",
         "backlog_bytes",
         "batch",
+        "builder",
         "deleted",
         "disable_pending",
         "failing",
@@ -68,7 +68,9 @@ class Lane:
         "in_flight",
         "limit",
         "limits",
+        "metrics",
         "share",
+        "tally",
         "throttled",
         "tripped",
         "webhook",
@@ -76,9 +78,6 @@ class Lane:
 
     def __init__(self, webhook: Webhook, makers: Makers) -> None:
         self._makers = makers
-        self._builder: RequestBuilder | None = None
-        self._metrics: AttemptCounts | None = None
-        self._tally: AttemptTally | None = None
         self.share = webhook.concurrency
         self.limit = min(START_LIMIT, float(self.share))
         self.in_flight = 0
@@ -98,26 +97,24 @@ class Lane:
         self._proven = False  # whether an attempt has ever succeeded
         self.configure(webhook)
 
-    @property
-    def builder(self) -> RequestBuilder:
-        """Builds the requests of the webhook as it is now."""
-        if self._builder is None:
-            self._builder = self._makers.builders.for_webhook(self.webhook)
-        return self._builder
+    builder: RequestBuilder  # of the webhook as it is now
+    metrics: AttemptCounts  # what the lane counts for the metrics and the history
+    tally: AttemptTally  # what it counts for the alerts
 
-    @property
-    def metrics(self) -> AttemptCounts:
-        """What the lane counts for the metrics and the history."""
-        if self._metrics is None:
-            self._metrics = self._makers.metrics.attempts_of(self.webhook.id)
-        return self._metrics
+    if not TYPE_CHECKING:
 
-    @property
-    def tally(self) -> AttemptTally:
-        """What the lane counts for the alerts."""
-        if self._tally is None:
-            self._tally = self._makers.tallies.of(self.webhook.id)
-        return self._tally
+        def __getattr__(self, name: str) -> object:
+            """Makes the parts that only attempts need, at their first use: an attribute that is
+            not set comes here. Properties would be three calls more for each delivery."""
+            if name == "builder":
+                self.builder = self._makers.builders.for_webhook(self.webhook)
+            elif name == "metrics":
+                self.metrics = self._makers.metrics.attempts_of(self.webhook.id)
+            elif name == "tally":
+                self.tally = self._makers.tallies.of(self.webhook.id)
+            else:
+                raise AttributeError(name, name=name, obj=self)
+            return object.__getattribute__(self, name)
 
     @property
     def slot_freed(self) -> asyncio.Event:
@@ -144,7 +141,8 @@ class Lane:
     def configure(self, webhook: Webhook) -> None:
         """Applies the webhook's present definition."""
         self.webhook = webhook
-        self._builder = None  # it is made again, of this definition
+        with contextlib.suppress(AttributeError):  # unless there is none yet
+            del self.builder  # it is made again, of this definition
         self.active = webhook.active
         self.limits = webhook.limits
         self.batch = webhook.batch if webhook.mode == "batch" else None

@@ -4,7 +4,7 @@ A trie over the tokens of the type patterns; below each of its nodes a tree of l
 webhooks' filters; only the remaining conditions are tested webhook by webhook.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
@@ -83,15 +83,21 @@ class Index:
             for pattern in entry.webhook.events:
                 self._remove(self._root, pattern.split("."), entry)
 
-    def may_match(self, event_type: str) -> bool:
-        """Whether any webhook selects this event type, whatever its conditions are."""
-        return bool(self._trees_of(event_type))
+    def note_unwanted(self, batch: Iterable[Received]) -> None:
+        """Notes of each event whether no webhook selects its type, whatever its conditions are."""
+        known = self._by_type
+        for received in batch:
+            event_type = received.event.type
+            trees = known.get(event_type)
+            received.unwanted = not (self._trees_of(event_type) if trees is None else trees)
 
     def match(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
         """The webhooks that match an event, each once. Calls ``on_error`` for each expression that
         has no value for the event, which is no match."""
         candidates: list[Entry] = []
-        for tree in self._trees_of(received.event.type):
+        event_type = received.event.type
+        trees = self._by_type.get(event_type)
+        for tree in self._trees_of(event_type) if trees is None else trees:
             tree.collect(received, candidates)
         matching: list[Webhook] = []
         seen: set[str] = set()

@@ -210,9 +210,9 @@ class Router:
 
     async def _route(self, batch: list[Pulled]) -> None:
         decoded = self._decoder.decode(self._stream, self._unsettled.new(batch))
-        for _, received in decoded.events:
-            received.unwanted = not self._index.may_match(received.event.type)
-        await self._decoder.enrich(self._stream, [received for _, received in decoded.events])
+        taken = [received for _, received in decoded.events]
+        self._index.note_unwanted(taken)
+        await self._decoder.enrich(self._stream, taken)
         for pulled, error in decoded.rejected:
             await self._reject(pulled, error)
         if self._stream != LIFECYCLE:  # nobody has sent those to the gateway

@@ -44,6 +44,8 @@ class Unsettled:
         self._on_room = on_room
         self.waits_for_room = False
         self._events: dict[int, Settlement] = {}
+        # The event with a sequence, if it is unsettled. Bound directly: every event is looked up.
+        self.get = self._events.get
         self._bytes = 0  # of their data
 
     def __len__(self) -> int:
@@ -51,10 +53,6 @@ class Unsettled:
 
     def __contains__(self, seq: int) -> bool:
         return seq in self._events
-
-    def get(self, seq: int) -> Settlement | None:
-        """The event with a sequence, if it is unsettled."""
-        return self._events.get(seq)
 
     def room(self, arrived_bytes: int) -> int:
         """How many more events may be unsettled. ``arrived_bytes``: of the data of those that have
