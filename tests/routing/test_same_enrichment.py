@@ -326,6 +326,23 @@ async def test_related_events_of_a_burst_and_of_events_that_come_late(
         ]  # fmt: skip
 
 
+async def test_an_event_twice_in_a_batch_with_a_former_one_of_its_subject(
+    servers: tuple[str, str],
+) -> None:
+    """The list is read for the former event, before it is written for the others, also as a new
+    version."""
+    now = time.time() - 10
+    async with _caching(servers) as (_, enrich):
+        former = _received(_event("e1"), 1, now + 1)
+        first = await enrich(_received(_event("e0"), 0, now), former)
+        for count in (1, 80):
+            new = [_received(_event(f"{count}-{n}"), 2 + n, now + count + n) for n in range(count)]
+            texts = await enrich(former, *new, *new)
+            assert texts[0] == first[1]
+            assert texts[1 : count + 1] == texts[count + 1 :]
+            assert json.loads(texts[-1])["enrichment"]["related_events"] != []
+
+
 async def test_who_reads_much_later_gets_what_was_related_then(servers: tuple[str, str]) -> None:
     """Nobody wanted the events when they were routed, and many of the subject came since. The first
     reading of an event an hour later keeps its text, which outlives what it was made of."""

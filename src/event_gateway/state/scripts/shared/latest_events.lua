@@ -11,6 +11,7 @@ local FARTHEST = 65536 -- bytes; a reference leads to no more
 local SUFFIX = ':latest' -- of all keys
 
 local lists, readers = {}, {}
+local values = {} -- by key, what is stored: for references
 
 local function former_key(key, version)
   return string.sub(key, 1, -#SUFFIX - 1) .. '~' .. version .. SUFFIX
@@ -169,6 +170,7 @@ local function write_latest(now, ttl, reach)
       end
     end
   end
+  values = {} -- what was read before is another value now, or has another name
 end
 
 -- A reference to what is in a list until a time: its key, its version, and where that ends. Empty
@@ -183,8 +185,6 @@ local function reference_to(key, time, own)
   if not stop or stop > FARTHEST then return nil end
   return '\t' .. key .. '\t' .. string.format('%.0f', list.version) .. '\t' .. stop
 end
-
-local values = {}
 
 local function value_of(name)
   if values[name] == nil then values[name] = redis.call('GET', name) end
