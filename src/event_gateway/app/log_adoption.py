@@ -56,6 +56,9 @@ class LogAdoption:
         # stream is copied once.
         self._logged: dict[str, tuple[KnownLog | None, str]] = {}
         self._copied: dict[str, tuple[KnownLog | None, str]] = {}
+        # When the events log that is not the known one was created, and the loss of the former one
+        # as it was found at first: later looks note the sequences of the new one.
+        self._found: tuple[str, Loss | None] | None = None
         # Adopted streams whose routers' consumers are still at a place of the former stream.
         self._routed_before: set[str] = set()
 
@@ -83,6 +86,7 @@ class LogAdoption:
             return False
         known = self._registry.logs.get(stream)
         if known is None or known.created != str(info.created):
+            self._loss(stream, info)
             return True
         if info.state.last_seq < self._broker.known_sequences.last(stream):
             return True
@@ -97,12 +101,12 @@ class LogAdoption:
         created, last = str(info.created), info.state.last_seq
         known = self._registry.logs.get(stream)
         former = max(self._broker.known_sequences.last(stream), self._registered(stream))
-        loss = self._loss(stream, known, info)
+        is_same = known is not None and known.created == created
+        loss = None if is_same else self._loss(stream, info)
         if known is None and last >= former:
             await self._put(stream, KnownLog(created, loss=loss))
             self._tell(stream, loss)
             return
-        is_same = known is not None and known.created == created
         now = time.time()
         floor = await self._floor(stream, info) if is_same else max(info.state.first_seq, 1) - 1
         attempt = known, created
@@ -134,16 +138,18 @@ class LogAdoption:
             self._broker.known_sequences.forget(stream)
         await self.finish(stream)
 
-    def _loss(self, stream: str, known: KnownLog | None, info: StreamInfo) -> Loss | None:
+    def _loss(self, stream: str, info: StreamInfo) -> Loss | None:
         """The loss of the former events log, whose place this one has taken: the gateway has
         created it behind what it knew of the former one."""
-        former = self._broker.known_sequences.last(stream)
-        is_same = known is not None and known.created == str(info.created)
-        # Another process may have created it, which had seen less of the former one, or more.
-        begins_behind = 0 < former <= info.state.first_seq - SEQ_MARGIN // 2
-        if stream != EVENTS or is_same or not begins_behind:
+        if stream != EVENTS:
             return None
-        return Loss(time.time(), former)
+        created = str(info.created)
+        if self._found is None or self._found[0] != created:
+            former = self._broker.known_sequences.last(stream)
+            # Another process may have created it, which had seen less of the former one, or more.
+            begins_behind = 0 < former <= info.state.first_seq - SEQ_MARGIN // 2
+            self._found = created, Loss(time.time(), former) if begins_behind else None
+        return self._found[1]
 
     def _tell(self, stream: str, loss: Loss | None) -> None:
         if loss is not None:
