@@ -104,8 +104,9 @@ local function text_under(key, event)
 end
 
 -- Stores an enrichment with a known event that has none.
-local function store_with(former, event, chain, related)
-  local position = event[CACHED_EVENT_POSITION]
+local function store_with(key, event, chain, related)
+  local former, position = known[key], event[CACHED_EVENT_POSITION]
+  is_changed[key] = true
   former[MADE_FOR] = former[FIRST] == position and SAME or position
   former[PROCESSED_AT], former[VERSION] = event[CACHED_EVENT_PROCESSED_AT], version
   former[CHAIN], former[RELATED] = chain, related
@@ -153,7 +154,7 @@ local function look_up(number, event)
   end
   if text and now - event[CACHED_EVENT_AT] / 1000 > READ_LATE and mode ~= READING_PREVIEW then
     redis.call('PEXPIRE', kept_at, LONGER)
-    if kept_at == key and former[RELATED] ~= '' then  -- the lists do not live longer
+    if kept_at == key and has_references(former[RELATED]) then  -- the lists do not live longer
       former[RELATED] = resolved(former[RELATED], former[ITEM], max_related, MAX_SIZE)
       is_changed[key] = true
     end
@@ -172,7 +173,7 @@ local function look_up(number, event)
   }
   known[key], is_new[key] = new, true
   if event[CACHED_EVENT_PROCESSED_AT] ~= '' and not has_links(event) then
-    store_with(new, event, '', '')
+    store_with(key, event, '', '')
     text = enrichment(event[CACHED_EVENT_PROCESSED_AT], version, '', '', '')
   end
   return text, key, is_own, false
@@ -256,9 +257,10 @@ local function make(number, event)
       local text = text_with(former, event)
       if text then return text end
     else
-      stored = references_of(number, event)
+      -- Whoever follows the references leaves out the event that the cache knows.
+      stored = former[ITEM] == event[CACHED_EVENT_ITEM] and references_of(number, event)
       if stored then
-        store_with(former, event, chain, stored)
+        store_with(key, event, chain, stored)
         if mode == READING_NOTE then return '' end
       end
     end
@@ -267,7 +269,7 @@ local function make(number, event)
   local text = enrichment(processed_at, version, chain, related, '')
   if not keeps[mode] or stored then return text end
   if former and not former[MADE_FOR] then
-    store_with(former, event, chain, related)
+    store_with(key, event, chain, related)
     return text
   end
   return store_under_own_key(event, text)

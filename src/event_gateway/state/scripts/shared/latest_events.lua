@@ -70,7 +70,7 @@ local function place_of(list, time)
 end
 
 local function has_item(list, item)
-  for place = list.latest, 0 do
+  for place = list.latest, list.oldest do
     if list.items[place] == item then return true end
   end
   return string.find(list.value, item, 1, true) ~= nil
@@ -132,7 +132,8 @@ local function latest_until(list, other, time, own, count, size)
   return table.concat(items, ',')
 end
 
--- Writes what was added to the lists. `reach`: how many events a reference to one must lead to.
+-- Writes what was added to the lists. `reach`: how many events a reference to one must lead to. A
+-- new version leaves out what is older; `farthest` is the last place from which it has so many.
 local function write_latest(now, ttl, reach)
   for key, list in pairs(lists) do
     if list.is_changed then
@@ -146,7 +147,8 @@ local function write_latest(now, ttl, reach)
       local from = 0
       if not appends then
         from = math.max(list.latest + KEPT + reach, reach)
-        time_at(list, from)
+        time_at(list, from + 1)
+        list.farthest = from < list.oldest and from - reach + 1 or nil
         from, count, stop = math.min(from, list.oldest), 0, HEAD
       end
       list.version = appends and former or math.max(now, (former or 0) + 1)
@@ -182,7 +184,9 @@ local function reference_to(key, time, own)
   local next_place = list.items[place] == own and place + 1 or place
   if time_at(list, next_place) == -math.huge then return '' end
   local stop = place == list.latest and list.stop or list.ends and list.ends[place]
-  if not stop or stop > FARTHEST then return nil end
+  if not stop or stop > FARTHEST or list.farthest and next_place > list.farthest then
+    return nil
+  end
   return '\t' .. key .. '\t' .. string.format('%.0f', list.version) .. '\t' .. stop
 end
 
@@ -203,9 +207,12 @@ local function list_at(key, version, stop)
   return NO_LIST
 end
 
+-- Whether related events are stored as references, not as a text.
+local function has_references(stored) return string.sub(stored, 1, 1) == '\t' end
+
 -- The text of related events as it is stored: a text, or references.
 local function resolved(stored, own, count, size)
-  if string.sub(stored, 1, 1) ~= '\t' then return stored end
+  if not has_references(stored) then return stored end
   local found = {}
   for key, version, stop in string.gmatch(stored, '\t([^\t]*)\t(%d+)\t(%d+)') do
     found[#found + 1] = list_at(key, version, stop)
