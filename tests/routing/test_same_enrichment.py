@@ -343,6 +343,24 @@ async def test_an_event_twice_in_a_batch_with_a_former_one_of_its_subject(
             assert json.loads(texts[-1])["enrichment"]["related_events"] != []
 
 
+async def test_an_event_whose_source_and_id_another_one_without_enrichment_has(
+    servers: tuple[str, str],
+) -> None:
+    now = time.time() - 10
+    async with _caching(servers) as (_, enrich):
+        without = Event("a", "s", "picture", "x", data=b"1", kind=DataKind.BINARY)
+        await enrich(_received(_event("before"), 1, now), _received(without, 2, now + 1))
+        event_ = _received(_event("a"), 3, now + 2)
+        (first,) = await enrich(event_)
+        related = json.loads(first)["enrichment"]["related_events"]
+        assert [(item["id"], item["type"]) for item in related] == [
+            ("a", "picture"), ("before", "t"),
+        ]  # fmt: skip
+        await enrich(_received(_event("between"), 4, now + 1.5))
+        for _ in range(2):
+            assert await enrich(event_, routes=False) == [first]
+
+
 async def test_who_reads_much_later_gets_what_was_related_then(servers: tuple[str, str]) -> None:
     """Nobody wanted the events when they were routed, and many of the subject came since. The first
     reading of an event an hour later keeps its text, which outlives what it was made of."""

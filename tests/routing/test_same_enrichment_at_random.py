@@ -6,7 +6,6 @@ import time
 import pytest
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
-from event_gateway.state import event_cache
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_cache import EventCache
 from event_gateway.state.event_index import EventIndex
@@ -15,7 +14,7 @@ from event_gateway.state.event_index import EventIndex
 def _made(chance: random.Random, number: int, now: float) -> Received:
     """An event of one of a few subjects and correlation ids, with few new sources and ids, and
     attributes of up to 3,000 characters."""
-    extensions = {}
+    extensions: dict[str, str | int | bool] = {}
     if chance.random() < 0.4:
         correlations = ["c1", "c2", f"e{chance.randrange(number + 1)}"]
         extensions["correlationid"] = chance.choice(correlations)
@@ -37,7 +36,7 @@ async def test_every_reader_gets_the_same(
 ) -> None:
     chance = random.Random(seed)
     now = time.time() - 5 * 3600
-    monkeypatch.setattr(event_cache.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     client = await connect_redis(servers[1])
     cache = EventCache(client, "1", index=EventIndex(client, 60.0, {}))
     texts: dict[int, bytes] = {}

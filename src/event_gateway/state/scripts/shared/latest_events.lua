@@ -11,7 +11,7 @@ local FARTHEST = 65536 -- bytes; a reference leads to no more
 local SUFFIX = ':latest' -- of all keys
 
 local lists, readers = {}, {}
-local values = {} -- by key, what is stored: for references
+local read = {} -- values by key, for references
 
 local function former_key(key, version)
   return string.sub(key, 1, -#SUFFIX - 1) .. '~' .. version .. SUFFIX
@@ -172,7 +172,7 @@ local function write_latest(now, ttl, reach)
       end
     end
   end
-  values = {} -- what was read before is another value now, or has another name
+  read = {} -- a value may be another one now, or have another name
 end
 
 -- A reference to what is in a list until a time: its key, its version, and where that ends. Empty
@@ -191,8 +191,8 @@ local function reference_to(key, time, own)
 end
 
 local function value_of(name)
-  if values[name] == nil then values[name] = redis.call('GET', name) end
-  return values[name]
+  if read[name] == nil then read[name] = redis.call('GET', name) end
+  return read[name]
 end
 
 -- The list to which a reference leads; an empty one if the version is lost.
