@@ -30,7 +30,7 @@ def _made(chance: random.Random, number: int, now: float) -> Received:
     return Received(event, "S", number + 1, now + number * 1e-6)
 
 
-@pytest.mark.parametrize("seed", [5, 7, 15, 18, 21, 22, 107, 202, 208, 216])
+@pytest.mark.parametrize("seed", [2, 5, 9, 18, 33, 37])
 async def test_every_reader_gets_the_same(
     servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
