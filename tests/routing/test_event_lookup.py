@@ -34,6 +34,14 @@ async def get(client: Client, path: str, status: int = 200, **query: Any) -> dic
     return dict(answer.json())
 
 
+async def until_copied(client: Client, event_id: str) -> dict[str, Any]:
+    """The answer once a named stream has the event, which NATS copies into it after its receipt."""
+    async with asyncio.timeout(PATIENCE):
+        while not any(each["sequence"] for each in (await get(client, f"/{event_id}"))["streams"]):
+            await asyncio.sleep(0.02)
+    return await until_routed(client, event_id)
+
+
 async def until_routed(client: Client, event_id: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while not (answer := await get(client, f"/{event_id}"))["routed"]:
@@ -82,7 +90,7 @@ async def test_the_story_of_an_event(start: Start, connect: Start, receiver: Rec
     await client.until("failing", cause["id"], "retrying")
     await client.until("keyless", sent["id"], "pending")
 
-    answer = await until_routed(client, sent["id"])
+    answer = await until_copied(client, sent["id"])
     assert answer["event"] == sent
     assert (answer["source"], answer["stream"], answer["sequence"]) == (
         "tests", "GATEWAY_EVENTS", 2)  # fmt: skip
