@@ -10,6 +10,7 @@ import websockets
 
 from support.client import STRUCTURED, Client, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 
 ELSEWHERE = "127.0.0.2"  # another address of the same machine
 
@@ -19,7 +20,7 @@ async def _caller(client: Client, key: str, address: str) -> AsyncIterator[httpx
     transport = httpx.AsyncHTTPTransport(local_address=address)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(
-        base_url=client.http.base_url, headers=headers, transport=transport
+        base_url=client.http.base_url, headers=headers, transport=transport, timeout=PATIENCE
     ) as http:
         yield http
 

@@ -1,6 +1,5 @@
 """How often a page asks the gateway: as often with many webhooks as with few."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from event_gateway.cli.process.serve import Running
 from event_gateway.console.settings import ConsoleSettings
 from support.client import Client, event
+from support.patience import PATIENCE
 from support.served_console import served_console
 
 WEBHOOKS = 60  # more than a page of the list has
@@ -53,14 +53,10 @@ async def test_pages_ask_the_gateway_seldom(
     source = {"name": "gh", "type": "github", "secret_name": "gh_secret"}
     for path, body in (("/v1/streams", stream), ("/v1/sources", source)):
         assert (await client.http.post(path, json=body)).status_code == 201
-    await asyncio.gather(
-        *(
-            client.webhook(
-                id=f"w{number:02}", url="https://example.com/in", events=["user.*"], enabled=False
-            )
-            for number in range(WEBHOOKS)
+    for number in range(WEBHOOKS):
+        await client.webhook(
+            id=f"w{number:02}", url="https://example.com/in", events=["user.*"], enabled=False
         )
-    )
     await client.send(event("user.made", id="first"))
     await client.until("w00", "first", "pending")
     sent: list[httpx.Request] = []
@@ -73,7 +69,10 @@ async def test_pages_ask_the_gateway_seldom(
 
     monkeypatch.setattr(httpx.AsyncClient, "send", noting)
     settings = ConsoleSettings(gateway_url=gateway.http_url, directory=str(tmp_path / "console"))
-    async with served_console(settings) as url, httpx.AsyncClient(base_url=url) as http:
+    async with (
+        served_console(settings) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+    ):
         await http.post("/sign-in", data={"key": gateway.admin_key}, headers={"Origin": url})
         asked = {}
         for path in CALLS:

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from support.console import Console, Tab, gateway_and_console, tab
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 pytestmark = pytest.mark.browser
@@ -18,7 +19,7 @@ async def test_a_key_from_its_form_to_its_end(console: Console, shown: Tab) -> N
     url = str(console.client.http.base_url)
 
     async def opens(key: str) -> bool:
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
             answer = await http.get("/v1/streams", headers={"x-api-key": key})
         return answer.status_code == 200
 

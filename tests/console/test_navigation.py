@@ -6,6 +6,7 @@ import httpx
 
 from support.client import event
 from support.console import Console
+from support.patience import PATIENCE
 from support.receiver import Receiver
 
 NARROWED = {"scopes": ["admin"], "namespaces": ["acme"]}
@@ -27,7 +28,7 @@ async def test_all_pages_of_the_navigation_open(receiver: Receiver, console: Con
     for key, there, not_there in CASES:
         made = (await console.client.http.post("/v1/keys", json={"name": "reader"} | key)).json()
         async with httpx.AsyncClient(
-            base_url=console.url, headers={"sec-fetch-site": "same-origin"}
+            base_url=console.url, headers={"sec-fetch-site": "same-origin"}, timeout=PATIENCE
         ) as http:
             assert (await http.post("/sign-in", data={"key": made["key"]})).status_code == 303
             shown = (await http.get("/")).text

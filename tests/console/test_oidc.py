@@ -20,6 +20,7 @@ from starlette.routing import Route, Router
 
 from support.console import gateway_with_console
 from support.issuers import claims_of, jwk_set, public, rsa_key, signed
+from support.patience import PATIENCE
 from support.receiver import serving
 
 KEY = rsa_key()
@@ -137,7 +138,9 @@ async def test_signing_in_with_a_provider(tmp_path: Path, secret: Path) -> None:
         _provider() as provider,
         gateway_with_console(tmp_path, _config(provider, secret)) as console,
     ):
-        async with httpx.AsyncClient(base_url=console.url, follow_redirects=True) as http:
+        async with httpx.AsyncClient(
+            base_url=console.url, follow_redirects=True, timeout=PATIENCE
+        ) as http:
             page = await http.get("/sign-in")
             assert f"Sign in with {urlsplit(provider.url).netloc}" in page.text
             page = await http.get("/sign-in/oidc", params={"next": "/webhooks"})
@@ -149,12 +152,14 @@ async def test_signing_in_with_a_provider(tmp_path: Path, secret: Path) -> None:
 
         for changed in ({"nonce": "other"}, {"aud": "other"}, {"iss": "https://other.example"}):
             provider.changed = changed
-            async with httpx.AsyncClient(base_url=console.url, follow_redirects=True) as http:
+            async with httpx.AsyncClient(
+                base_url=console.url, follow_redirects=True, timeout=PATIENCE
+            ) as http:
                 page = await http.get("/sign-in/oidc")
                 assert page.status_code == 403, changed
                 assert "not for this sign-in" in page.text
         provider.changed = {}
-        async with httpx.AsyncClient(base_url=console.url) as http:
+        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
             # An answer that this browser has not asked for.
             page = await http.get("/sign-in/oidc/callback?code=c1&state=x")
             assert page.status_code == 403
@@ -174,7 +179,9 @@ async def test_a_session_outlives_the_tokens_of_its_provider(tmp_path: Path, sec
         provider.lifetimes = [SHORT, SHORT, 3600]
         async with (
             gateway_with_console(tmp_path, _config(provider, secret)) as console,
-            httpx.AsyncClient(base_url=console.url, follow_redirects=True) as http,
+            httpx.AsyncClient(
+                base_url=console.url, follow_redirects=True, timeout=PATIENCE
+            ) as http,
         ):
             # The first page has the second token already.
             assert (await http.get("/sign-in/oidc")).url.path == "/"

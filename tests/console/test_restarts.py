@@ -47,7 +47,10 @@ async def test_a_page_left_open_recovers_from_a_restart(tmp_path: Path, chromium
 
 
 async def test_a_console_that_is_killed_comes_back_alone(tmp_path: Path) -> None:
-    async with gateway_with_console(tmp_path) as console, httpx.AsyncClient() as http:
+    async with (
+        gateway_with_console(tmp_path) as console,
+        httpx.AsyncClient(timeout=PATIENCE) as http,
+    ):
         gateway = console.program.pid
         async with asyncio.timeout(PATIENCE):
             while (first := _console_pid(gateway)) is None:

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from support.console import PHONE, Console, Tab, tab
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 PUSH = b'{"ref": "refs/heads/main", "repository": {"full_name": "octocat/hello"}}'
@@ -57,7 +58,7 @@ async def test_a_source_is_made_tried_and_changed(
     assert re.fullmatch("[0-9a-f]{64}", first)
     await page.get_by_role("link", name="Back to gh").click()
     url = f"{str(client.http.base_url).rstrip('/')}/v1/sources/gh"
-    async with httpx.AsyncClient() as provider:
+    async with httpx.AsyncClient(timeout=PATIENCE) as provider:
         taken = await provider.post(url, content=PUSH, headers=signed(first, "d-1"))
         assert taken.status_code == 200, taken.text
         refused = await provider.post(url, content=PUSH, headers=signed("wrong", "d-2"))
@@ -113,7 +114,7 @@ async def test_a_source_is_made_tried_and_changed(
     await dialog.get_by_label("Value").fill("another-value-of-some-length")
     await dialog.get_by_role("button", name="Rotate", exact=True).click()
     await shown.until("The secret gh_secret is set. For 24h")
-    async with httpx.AsyncClient() as provider:
+    async with httpx.AsyncClient(timeout=PATIENCE) as provider:
         for delivery, secret in (("d-4", first), ("d-5", "another-value-of-some-length")):
             taken = await provider.post(url, content=PUSH, headers=signed(secret, delivery))
             assert taken.status_code == 200, taken.text
@@ -153,7 +154,7 @@ async def test_a_source_is_made_tried_and_changed(
              "keep_refused": True}  # fmt: skip
     assert (await client.http.post("/v1/sources", json=lines)).status_code == 201
     # Nor is a page wider than the screen, whatever words somebody has sent.
-    async with httpx.AsyncClient() as provider:
+    async with httpx.AsyncClient(timeout=PATIENCE) as provider:
         odd = {"x-sig": "s" * 500, f"x-{'h' * 200}": "v" * 500}
         refused = await provider.post(url.replace("/gh", "/lines"), content=b"{", headers=odd)
         assert refused.status_code == 401

@@ -14,6 +14,7 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.core.text.origin import is_same_host, parse_origin
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.raw_http import RawClient, Response, ask
 
@@ -99,7 +100,9 @@ def _two(url: str) -> list[Response]:
 
 
 async def test_preflights(client: Client) -> None:
-    async with httpx.AsyncClient(base_url=client.http.base_url) as page:  # browsers send no key
+    async with httpx.AsyncClient(
+        base_url=client.http.base_url, timeout=PATIENCE
+    ) as page:  # browsers send no key
 
         async def preflight(path: str = "/v1/webhooks/x", **headers: str) -> httpx.Response:
             asked = {"Origin": ALLOWED, "Access-Control-Request-Method": "PATCH"}

@@ -209,7 +209,9 @@ async def test_who_may_see_the_health(gateway: Running, client: Client, run: Com
         made = await client.http.post("/v1/keys", json={"name": "k", **of_key})
         assert made.status_code == 201, made.text
         headers = {"Authorization": f"Bearer {made.json()['key']}"}
-        async with httpx.AsyncClient(base_url=gateway.http_url, headers=headers) as http:
+        async with httpx.AsyncClient(
+            base_url=gateway.http_url, headers=headers, timeout=PATIENCE
+        ) as http:
             return (await http.get("/v1/health")).status_code
 
     assert await status(scopes=["metrics:read"]) == 200

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 async def _scrape(url: str) -> Series:
     """All series of an answer, over a connection of its own: any of the processes answers."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         answer = await http.get(f"{url}/metrics")
     assert answer.status_code == 200
     return {
@@ -72,7 +72,7 @@ async def test_the_sum_of_all_processes_does_not_fall(tmp_path: Path, receiver: 
             await shows(succeeded, 100)
             # With a key on the port of the API; the admin port has nothing but monitoring.
             assert (await client.http.get("/metrics")).status_code == 200
-            async with httpx.AsyncClient(base_url=admin) as http:
+            async with httpx.AsyncClient(base_url=admin, timeout=PATIENCE) as http:
                 assert (await http.get("/healthz")).json()["status"] == "ok"
                 assert (await http.get("/readyz")).status_code == 200
                 for path in ("/v1/webhooks", "/v1/health", "/docs", "/metrics/", "/"):

@@ -78,7 +78,9 @@ async def test_events_are_delivered_and_renewed_credentials_used(
         at = await program.start()
         headers = {"Authorization": f"Bearer {at['key']}"}
         try:
-            async with httpx.AsyncClient(base_url=at["http"], headers=headers) as http:
+            async with httpx.AsyncClient(
+                base_url=at["http"], headers=headers, timeout=PATIENCE
+            ) as http:
                 await _delivered(http, "w", "succeeded")
                 await former.aclose()
                 # Users of another account: the credentials so far are not valid any more.

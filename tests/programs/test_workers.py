@@ -127,7 +127,7 @@ async def test_a_reload_is_logged_once(program: Program, receiver: Receiver, way
             refused = 0
             while refused < 20:  # in a row, by whichever process is connected
                 async with httpx.AsyncClient(
-                    base_url=at["http"], headers=dict(client.http.headers)
+                    base_url=at["http"], headers=dict(client.http.headers), timeout=PATIENCE
                 ) as http:
                     sent = await http.post("/v1/events", json=large, headers=STRUCTURED)
                 refused = refused + 1 if sent.status_code == 413 else 0

@@ -9,6 +9,7 @@ from event_gateway.config.shown import HIDDEN, given_keys, settings_of
 from support.client import Client
 from support.configuration import loaded
 from support.fixtures import Command
+from support.patience import PATIENCE
 
 FILE = """
 nats: {url: "nats://ada:nats-pw@bus:4222,nats://ada:nats-pw@bus2:4222"}
@@ -62,7 +63,7 @@ async def test_an_operator_reads_the_configuration_in_force(
 
     key = {"name": "k", "scopes": ["admin"], "namespaces": ["customer"]}
     made = (await client.http.post("/v1/keys", json=key)).json()
-    async with httpx.AsyncClient(base_url=gateway.http_url) as other:
+    async with httpx.AsyncClient(base_url=gateway.http_url, timeout=PATIENCE) as other:
         for headers, status in (({}, 401), ({"X-API-Key": made["key"]}, 403)):
             assert (await other.get("/v1/config", headers=headers)).status_code == status
 

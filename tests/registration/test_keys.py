@@ -104,7 +104,7 @@ async def test_a_caller_asks_what_it_may_do(client: Client) -> None:
         "version": __version__,
     }  # fmt: skip
     for wrong in ({}, _bearer("egk_wrong")):
-        async with httpx.AsyncClient(base_url=client.http.base_url) as anonymous:
+        async with httpx.AsyncClient(base_url=client.http.base_url, timeout=PATIENCE) as anonymous:
             assert (await anonymous.get("/v1/caller", headers=wrong)).status_code == 401
 
 
@@ -305,7 +305,7 @@ async def test_changes_hold_in_every_process_at_once(
     # After a crash nothing of it is forgotten.
     peers.programs[1].kill()
     at = await peers.programs[1].start()
-    async with httpx.AsyncClient(base_url=at["http"]) as http:
+    async with httpx.AsyncClient(base_url=at["http"], timeout=PATIENCE) as http:
         for value in (key["key"], rotated["key"], token["token"], extra["token"]):
             answer = await http.get("/v1/streams/work/sse", headers=_bearer(value))
             assert answer.status_code == 401, answer.text
@@ -373,7 +373,7 @@ async def test_the_admin_key_is_read_again_from_its_file(tmp_path: Path) -> None
         """The answers of both processes: each takes some of these connections."""
         found = set()
         for _ in range(6):
-            async with httpx.AsyncClient(base_url=at["http"]) as http:
+            async with httpx.AsyncClient(base_url=at["http"], timeout=PATIENCE) as http:
                 found.add((await http.get("/v1/keys", headers=_bearer(value))).status_code)
         return found
 
@@ -404,7 +404,9 @@ async def test_the_admin_key_is_read_again_from_its_file(tmp_path: Path) -> None
     assert await statuses(own) == {200}
     file.write_text(own)
     # At once: both processes refuse the former value when this is answered.
-    async with httpx.AsyncClient(base_url=at["http"], headers=_bearer(own)) as http:
+    async with httpx.AsyncClient(
+        base_url=at["http"], headers=_bearer(own), timeout=PATIENCE
+    ) as http:
         listed = await http.get("/v1/audit-log", params={"resource": "key/admin"})
         methods = [call["principal"]["method"] for call in listed.json()["items"]]
         assert "file" in methods

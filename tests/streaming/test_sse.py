@@ -258,7 +258,7 @@ async def test_a_token_allows_only_its_streams(client: Client) -> None:
     response = await client.http.post("/v1/tokens", json={"streams": ["work"], "principal": "page"})
     assert response.status_code == 201, response.text
     token: Any = {"token": response.json()["token"]}
-    async with httpx.AsyncClient(base_url=client.http.base_url) as stranger:
+    async with httpx.AsyncClient(base_url=client.http.base_url, timeout=PATIENCE) as stranger:
         async with stranger.stream("GET", PATH, params=token) as answer:
             assert answer.status_code == 200
             await client.send(event("scheduler.job.done"))

@@ -4,13 +4,21 @@ import asyncio
 from typing import Any
 
 from nats.aio.client import Client as Nats
+from nats.js import JetStreamContext
+
+from support.patience import PATIENCE
 
 
 class Bus(Nats):
-    """Closes a connection whose handshake fails, as those to a NATS that is just being killed.
+    """Waits for JetStream as long as tests wait, and closes a connection whose handshake fails, as
+    those to a NATS that is just being killed.
 
     The client leaves them open and forgets them, and they would warn in a later test.
     """
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        """As the client's, with the patience of the tests where no ``timeout`` is given."""
+        return super().jetstream(**{"timeout": PATIENCE, **options})
 
     async def _process_connect_init(self) -> None:
         try:

@@ -25,7 +25,7 @@ async def test_it_looks_only_when_the_date_is_another_one_or_it_is_to_end() -> N
         server = _Counted(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(PATIENCE), httpx.AsyncClient() as client:
+        async with asyncio.timeout(PATIENCE), httpx.AsyncClient(timeout=PATIENCE) as client:
             while not server.started:
                 await asyncio.sleep(0.01)
             answer = await client.get(f"http://127.0.0.1:{listener.getsockname()[1]}/")
