@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from event_gateway.transport.connection import Exchange, Failure, HttpConnection, Response
+from event_gateway.transport.connection import HttpConnection
+from event_gateway.transport.exchange import Exchange, Failure, Response
 from event_gateway.transport.target import parse_target
 from fuzz.pieces import bytes_of, complete, cut, cuts
 from support.recording_transport import RecordingTransport
@@ -79,3 +80,38 @@ def any_response(data: bytes, at: list[int], end: bool) -> None:
         assert connection.exchange is None
 
     complete(both())
+
+
+@given(_responses, _responses)
+@example(b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc\r\n", b"HTTP/1.1 410\r\n\r\n")
+def repeated_response(data: bytes, other: bytes) -> None:
+    """A response that comes again on its connection, and the one behind it, are what they are if
+    each is parsed."""
+
+    async def both() -> None:
+        remembered, parsed = _exchanges(data, other), _exchanges(data, other, parse_all=True)
+        assert [str(result) for result in remembered] == [str(result) for result in parsed]
+
+    complete(both())
+
+
+def _exchanges(data: bytes, other: bytes, *, parse_all: bool = False) -> list[Result]:
+    """The results of exchanges on one connection, as long as it takes more: three with the same
+    response, and one with another. ``parse_all``: it remembers no response."""
+    results: list[Result] = []
+    connection = HttpConnection(
+        BODY_LIMIT, lambda _connection, _exchange, result: results.append(result), lambda _: None
+    )
+    connection.connection_made(RecordingTransport())
+    target = parse_target("http://receiver.example/")
+    for response in (data, data, data, other):
+        if not connection.reusable or not response:
+            break
+        connection.send(Exchange(target, b"POST / HTTP/1.1\r\n\r\n", 1.0, results.append))
+        connection.data_received(response)
+        if connection.exchange is not None:
+            connection.expire()
+        if parse_all:
+            connection.forget_response()
+    return results

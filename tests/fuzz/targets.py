@@ -27,6 +27,7 @@ TARGETS: dict[str, Callable[[], None]] = {
     "http-requests": http_requests.any_request,
     "repeated-heads": http_requests.repeated_heads,
     "http-responses": http_responses.any_response,
+    "repeated-responses": http_responses.repeated_response,
     "export-lines": exports.any_lines,
     "export-messages": exports.any_message,
     "export-pieces": exports.any_pieces,

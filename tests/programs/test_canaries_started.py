@@ -28,8 +28,8 @@ from event_gateway.secrets import sealed as sealed_secrets
 from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient, parse_target
-from event_gateway.transport.connection import Exchange
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.exchange import Exchange
 from event_gateway.transport.proxy import proxy_of
 from event_gateway.transport.tls_files import TlsFiles
 from support.canaries import Canaries

@@ -15,6 +15,7 @@ from event_gateway.core.errors import ServerRefused
 from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state import ledger as ledger_module
+from event_gateway.state import pending_changes as pending_module
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
@@ -80,6 +81,46 @@ async def test_a_delivery_that_succeeds_at_once_is_one_write(ledger: Ledger, red
     assert await redis.zcard("queue:w") == await redis.zcard("due") == 0
     assert 0 < await redis.ttl("delivery:w:e") <= 7 * 86400
     assert ledger.highest_recorded("LOG") == int(await redis.hget("high", "LOG") or 0) == 1
+
+
+async def test_the_start_of_an_attempt_is_written_after_a_while(
+    ledger: Ledger, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the attempt ends before, which is written at once."""
+    monkeypatch.setattr(pending_module, "HOLD", 10 * PATIENCE)
+    ends, lasts = delivery(ledger, "ends"), delivery(ledger, "lasts", 2)
+    heard: list[str] = []
+    for started in (ends, lasts):
+        ledger.submit(
+            started, Status.IN_PROGRESS, wait=25, fresh=True,
+            recorded=functools.partial(heard.append, started.event_id),
+        )  # fmt: skip
+    ends.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 500, "ServerError")]
+    ledger.submit(ends, Status.RETRYING, wait=60, succeeded=False)
+    async with asyncio.timeout(PATIENCE):
+        while heard != ["ends"]:
+            await asyncio.sleep(0.001)
+    assert await redis.hget("delivery:w:ends", "status") == b"retrying"
+    assert await redis.exists("delivery:w:lasts") == 0
+    assert ledger.unconfirmed == 1
+    assert ledger.is_pending("w", Event("lasts", "s", "t"))
+
+    lasts.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 200)]
+    ledger.submit(lasts, Status.SUCCEEDED, wait=None, succeeded=True)
+    await written(ledger)
+    assert heard == ["ends", "lasts"]
+
+
+async def test_the_start_of_an_attempt_that_goes_on_is_written(
+    ledger: Ledger, redis: Redis
+) -> None:
+    for number in range(3):
+        started = delivery(ledger, f"e{number}", number + 1)
+        ledger.submit(started, Status.IN_PROGRESS, wait=25, fresh=True)
+    await written(ledger)
+    for number in range(3):
+        assert await redis.hget(f"delivery:w:e{number}", "status") == b"in_progress"
+    assert await redis.zcard("queue:w") == 3
 
 
 async def test_a_delivery_that_is_not_final_is_queued_and_never_expires(

@@ -11,8 +11,8 @@ from event_gateway.config.delivery_model import ProxyModel
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.security import Security
 from event_gateway.embedded.servers import usable_port
-from event_gateway.transport.connection import Failure
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.exchange import Failure
 from event_gateway.transport.probe import Probe, Reached
 from event_gateway.transport.proxy import proxy_of
 from event_gateway.transport.target import parse_target

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from event_gateway.transport.connection import Response
+from event_gateway.transport.exchange import Response
 from event_gateway.transport.response_text import MAX_TEXT, decode_body
 
 TEXT = "réponse, 応答"

@@ -80,7 +80,8 @@ class Outbox:
         if client.is_connected and client.pending_data_size > self._max_pending:
             self._sending = self._loop.call_later(GATHER, self._send)  # NATS is slow
             return
-        batch = [messages.popleft() for _ in range(min(len(messages), MESSAGES_PER_WRITE))]
+        take = messages.popleft
+        batch = [take() for _ in range(min(len(messages), MESSAGES_PER_WRITE))]
         self._sent_at = self._loop.time()
         self._sending = self._loop.call_soon(self._send) if messages else None
         try:

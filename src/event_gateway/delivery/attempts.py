@@ -107,15 +107,21 @@ class Attempts:
     def has_slot(self, lane: Lane) -> bool:
         """Whether the lane and this process have a slot for an attempt of the lane."""
         return (
-            lane.in_flight < int(lane.limit)
-            and self.may_start()
+            lane.in_flight + 1 <= lane.limit
             and (not lane.failing or self._pacing.available > 0)
+            and self.may_start()
         )
 
     def can_start(self, lane: Lane) -> bool:
         """Whether an attempt of the lane may start now."""
-        # The limit first: it is what lacks for most deliveries of a burst.
-        return lane.in_flight < int(lane.limit) and lane.accepts and self.has_slot(lane)
+        # The limit first: it is what lacks for most deliveries of a burst. What `has_slot` asks is
+        # here once more, as each call counts for each delivery.
+        return (
+            lane.in_flight + 1 <= lane.limit
+            and lane.accepts
+            and (not lane.failing or self._pacing.available > 0)
+            and self.may_start()
+        )
 
     def start(self, lane: Lane, jobs: list[Job]) -> None:
         """Starts a request: of one delivery, in batch mode of several, each with its own record."""

@@ -78,11 +78,11 @@ class Lifecycle:
         process = secrets.token_hex(8)
 
         @lru_cache(maxsize=4096)
-        def frame(event_type: str, subject: str) -> bytes:
-            """The JSON of an event with placeholders for its number, time and data. Cached, since
-            each delivery publishes two or more events."""
+        def frame(event_type: str, kind: str, name: str) -> bytes:
+            """The JSON of an event about something of a kind, with placeholders for its number,
+            time and data. Cached, since each delivery publishes two or more events."""
             type_json, subject_json = (
-                _encode(text).replace(b"%", b"%%") for text in (event_type, subject)
+                _encode(text).replace(b"%", b"%%") for text in (event_type, f"{kind}/{name}")
             )
             return (
                 b'{"specversion":"1.0","id":"%b-%%d","source":"%b","type":%b,"subject":%b,'
@@ -95,19 +95,19 @@ class Lifecycle:
     def attempt(self, data: AttemptTriggered | AttemptSucceeded | AttemptFailed, at: float) -> None:
         """Publishes what has become of an attempt at a time, in seconds since the epoch."""
         event_type = data.TYPE
-        frame = self._frame(event_type, f"webhook/{data.webhook_id}")
+        frame = self._frame(event_type, "webhook", data.webhook_id)
         self._post(event_type, _Event(frame, next(self._count), at, data))
 
     def webhook(self, action: str, webhook_id: str, data: dict[str, Any]) -> None:
         """Publishes ``webhook.<action>``; the webhook's id is added to ``data``."""
         self._publish(
-            f"webhook.{action}", f"webhook/{webhook_id}", {"webhook_id": webhook_id, **data}
+            f"webhook.{action}", "webhook", webhook_id, {"webhook_id": webhook_id, **data}
         )
 
     def stream(self, action: str, name: str, data: dict[str, Any]) -> None:
         """Publishes ``stream.<action>``; the stream's name is added to ``data``."""
-        self._publish(f"stream.{action}", f"stream/{name}", {"stream": name, **data})
+        self._publish(f"stream.{action}", "stream", name, {"stream": name, **data})
 
-    def _publish(self, event_type: str, subject: str, data: dict[str, Any]) -> None:
-        frame = self._frame(event_type, subject)
+    def _publish(self, event_type: str, kind: str, name: str, data: dict[str, Any]) -> None:
+        frame = self._frame(event_type, kind, name)
         self._post(event_type, _Event(frame, next(self._count), time.time(), data))

@@ -64,7 +64,11 @@ class Ledger:
         self._write = script(client, "ledger/write.lua")
         self._lookup = script(client, "ledger/lookup.lua")
         self._process = secrets.token_hex(6)
-        self._pending = PendingChanges(self._process, self._write_later)
+        self._loop = asyncio.get_running_loop()
+        self._pending = PendingChanges(
+            self._process, clock=self._loop.time,
+            on_first=self._write_later, on_held=self._write_at,
+        )  # fmt: skip
         self.submit = self._pending.submit  # bound directly: every delivery calls it
         self.change_lane = self._pending.change_lane
         self._report: LaneReport | None = None
@@ -73,7 +77,6 @@ class Ledger:
         self._flusher: asyncio.Task[None] | None = None
         self._due = asyncio.Event()  # it is time to write
         self._timer: asyncio.TimerHandle | None = None  # that sets it; None while it writes, too
-        self._loop = asyncio.get_running_loop()
         self._written_at = 0.0  # on the loop's clock
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._writes = 0  # batches that were sent; the number of the latest
@@ -226,8 +229,17 @@ class Ledger:
             self._due.set()
 
     def _write_later(self) -> None:
-        if self._timer is None and not self._due.is_set():
-            self._timer = self._loop.call_later(GATHER, self._due.set)
+        self._write_at(self._loop.time() + GATHER)
+
+    def _write_at(self, at: float) -> None:
+        """Writes at a time of the loop's clock at the latest."""
+        if self._due.is_set():
+            return  # it writes now, and then looks for what is left
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._due.set)
 
     async def _run(self) -> None:
         self._due.set()  # after a restart something may be pending
@@ -236,11 +248,13 @@ class Ledger:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            while self.unconfirmed or not self.reachable:
+            while self._batch is not None or self._pending.due or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
             self._due.clear()
             self._written_at = self._loop.time()
+            if self._pending.held_until is not None:
+                self._write_at(self._pending.held_until)
 
     async def _flush(self) -> bool:
         # A batch whose answer was lost may have been written: it is sent again as it was, under the

@@ -1,4 +1,8 @@
-"""Changes of deliveries and lanes that are not written yet. The latest change of each wins."""
+"""Changes of deliveries and lanes that are not written yet. The latest change of each wins.
+
+An attempt that has started is not due to be written for a while: most attempts end before, and then
+only their result is written.
+"""
 
 from collections.abc import Callable, Collection
 
@@ -10,6 +14,11 @@ from event_gateway.state.script_arguments import LaneChange
 
 Key = tuple[str, str, str]  # webhook id, member, source
 
+# Seconds for which the start of an attempt is not written. A receiver that answers within them
+# costs one record in place of two. After a crash the log gives the delivery again, or the queue,
+# once the former lease has ended.
+HOLD = 0.05
+
 # Of the changes of a lane with the same subject, the newest is written. Others: "breaker".
 _SUBJECTS = {"pause": "paused", "resume": "paused", "rate": "rate", "throttle": "throttle"}
 
@@ -19,6 +28,7 @@ class PendingChange(msgspec.Struct, gc=False):
 
     It is encoded only when it is written, because most changes are replaced by a newer one before.
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
+    ``due_at``: when it is to be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
     """
 
     key: Key
@@ -32,6 +42,7 @@ class PendingChange(msgspec.Struct, gc=False):
     tried: int
     succeeded: int
     next_attempt: float | None
+    due_at: float = 0.0
 
     def packed(self) -> tuple[object, ...]:
         """The fields of ``Change`` in their order, as a tuple, which is the cheapest to pack."""
@@ -62,25 +73,48 @@ class Batch(msgspec.Struct):
 
 
 class PendingChanges:
-    """Collects changes until they are written. Calls ``on_first`` with the first change.
+    """Collects changes until they are written.
 
-    ``process`` is the beginning of all fencing tokens of this process; a number, which grows with
-    each token, follows.
+    Calls ``on_first`` at the first change that is to be written soon, and ``on_held`` at the first
+    one that is held, with the time until which it is. ``process`` is the beginning of all fencing
+    tokens of this process; a number, which grows with each token, follows. ``clock``: the time in
+    seconds.
     """
 
-    def __init__(self, process: str, on_first: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        process: str,
+        *,
+        clock: Callable[[], float],
+        on_first: Callable[[], None],
+        on_held: Callable[[float], None],
+    ) -> None:
         self._process = process
+        self._clock = clock
         self._on_first = on_first
-        self._changes: dict[Key, PendingChange] = {}
+        self._on_held = on_held
+        self._changes: dict[Key, PendingChange] = {}  # to be written soon
+        self._held: dict[Key, PendingChange] = {}  # attempts that have just started, in their order
         self._recorded: dict[Key, list[Callable[[], None]]] = {}
         self._written: dict[Key, Callable[[bool], None]] = {}
         self._lanes: dict[tuple[str, str], LaneChange] = {}
 
     def __len__(self) -> int:
-        return len(self._changes) + len(self._lanes)
+        return len(self._changes) + len(self._held) + len(self._lanes)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._changes
+        return key in self._changes or key in self._held
+
+    @property
+    def due(self) -> int:
+        """How many changes are to be written now."""
+        self._end_holding()
+        return len(self._changes) + len(self._lanes)
+
+    @property
+    def held_until(self) -> float | None:
+        """When the first of the changes that are held is to be written; None if none is."""
+        return next(iter(self._held.values())).due_at if self._held else None
 
     def submit(
         self,
@@ -108,7 +142,9 @@ class PendingChanges:
         if recorded is not None:
             self._recorded.setdefault(key, []).append(recorded)
         tried, successes = int(succeeded is not None), int(succeeded is True)
-        earlier = self._changes.get(key)
+        held = self._held.get(key)
+        earlier = held or self._changes.get(key)
+        due_at = 0.0
         if earlier is not None:
             if earlier.token != delivery.token and self._older(delivery.token, earlier.token):
                 # This process has leased the delivery again: the state of the newer lease counts.
@@ -117,12 +153,22 @@ class PendingChanges:
                 return
             fresh = fresh or earlier.fresh
             tried, successes = tried + earlier.tried, successes + earlier.succeeded
-        elif not self._changes:
-            self._on_first()
-        self._changes[key] = PendingChange(
+            if held is not None:
+                del self._held[key]
+        elif status is Status.IN_PROGRESS:
+            due_at = self._clock() + HOLD
+        change = PendingChange(
             key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
-            tried, successes, next_attempt,
+            tried, successes, next_attempt, due_at,
         )  # fmt: skip
+        if due_at:
+            if not self._held:
+                self._on_held(due_at)
+            self._held[key] = change
+        else:
+            if not self._changes:
+                self._on_first()
+            self._changes[key] = change
         if written is not None:
             self._written[key] = written
 
@@ -149,7 +195,9 @@ class PendingChanges:
         return (webhook_id, "breaker") in self._lanes
 
     def take(self, limit: int) -> Batch:
-        """Removes and returns up to ``limit`` changes of deliveries, and as many of lanes."""
+        """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
+        as many of lanes."""
+        self._end_holding()
         keys = list(self._changes)[:limit]
         return Batch(
             keys,
@@ -168,8 +216,17 @@ class PendingChanges:
             recorded()
         refusals = {batch.keys[position - 1] for position in refused}
         for key in [key for key in batch.keys if key in self._written]:
-            if key not in self._changes:  # else a newer change was submitted during the write
+            if key not in self:  # else a newer change was submitted during the write
                 self._written.pop(key)(key not in refusals)
+
+    def _end_holding(self) -> None:
+        """Of the attempts that have run for a while, the start is to be written now."""
+        held, now = self._held, self._clock()
+        while held:
+            key, change = next(iter(held.items()))
+            if change.due_at > now:
+                break
+            self._changes[key] = held.pop(key)
 
     def _older(self, token: str, than: str) -> bool:
         own, number = self._process + ".", len(self._process) + 1

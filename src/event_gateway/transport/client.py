@@ -12,18 +12,13 @@ from collections import deque
 from collections.abc import Callable
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.connection import (
-    Exchange,
-    Failure,
-    HttpConnection,
-    Origin,
-    Response,
-)
+from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer, JudgedAddresses
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.exchange import Exchange, Failure, Response
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
-from event_gateway.transport.target import Target, parse_target
+from event_gateway.transport.target import Origin, Target, parse_target
 from event_gateway.transport.tls_files import Identity, Trust
 
 __all__ = ["Failure", "HttpClient", "JudgedAddresses", "Response", "Target", "parse_target"]
@@ -113,7 +108,7 @@ class HttpClient:
         if identity is None and self._trust.file is not None:
             identity = self._trust.identity()
         exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
-        idle = self._idle.get(exchange.origin)
+        idle = self._idle.get(target.origin if identity is None else exchange.origin)
         while idle:
             connection = idle.pop()
             self._oldest.pop(connection, None)
@@ -187,7 +182,9 @@ class HttpClient:
         exchange.done(result)
 
     def _keep(self, connection: HttpConnection) -> None:
-        idle = self._idle.setdefault(connection.origin, deque())
+        idle = self._idle.get(connection.origin)
+        if idle is None:
+            idle = self._idle[connection.origin] = deque()
         assert self._loop is not None
         now = self._loop.time()
         current = connection.generation == self._generation and not self._closed

@@ -9,63 +9,13 @@ import httptools
 import msgspec
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.target import Target
-from event_gateway.transport.tls_files import Identity
+from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.transport.target import Origin
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 256
 KEPT_HEADERS = 64
-
-
-Origin = tuple[str, str, int, str]  # scheme, host, port, key of the identity or ""
-
-
-class Response(msgspec.Struct, gc=False):
-    """A receiver's response. ``truncated``: ``body`` is not complete: it is over the client's
-    limit, or the response was damaged or ended early after its status."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    truncated: bool
-
-
-class Failure(msgspec.Struct):
-    """Why there is no response. ``error_type`` is a value of :class:`ErrorType`. ``final``: a
-    retry would fail in the same way."""
-
-    error_type: str
-    message: str
-    final: bool = False
-
-
-class Exchange(msgspec.Struct, gc=True):
-    """A request in flight. ``timeout`` is in seconds; ``deadline`` in the event loop's time, 0
-    until the request starts; ``done`` is called once with the result. ``generation`` counts the
-    changes of proxy and egress rules up to when the request was made."""
-
-    target: Target
-    data: bytes
-    timeout: float
-    done: Callable[[Response | Failure], None]
-    generation: int = 0
-    identity: Identity | None = None
-    deadline: float = 0.0
-    may_retry: bool = False
-
-    def __repr__(self) -> str:  # the event loop logs the arguments of a callback that raises
-        return f"Exchange({self.target.host}, {len(self.data)} bytes)"
-
-    def end_body_within(self, seconds: float) -> None:
-        """Moves the deadline forward, where that is later."""
-        self.deadline = min(self.deadline, asyncio.get_running_loop().time() + seconds)
-
-    @property
-    def origin(self) -> Origin:
-        """Exchanges with the same origin may use the same connections."""
-        target, identity = self.target, self.identity
-        return target.scheme, target.host, target.port, identity.key if identity else ""
-
+MAX_REPEATED = 1024  # bytes of a response that is kept to be recognised when it comes again
 
 Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
 
@@ -74,6 +24,8 @@ class HttpConnection(asyncio.Protocol):
     """Writes requests and parses responses. Calls ``finished`` when an exchange ends, and ``lost``
     when the connection closes while idle. ``reusable``: it can take another request."""
 
+    _answered: bool  # a byte of the response has arrived
+    _received: int  # bytes of it so far
     _framed: bool  # a header says how the body ends
     _body_waits: bool  # the time for the rest of the body runs
 
@@ -109,14 +61,23 @@ class HttpConnection(asyncio.Protocol):
         self.reusable = True
         self.opened_at = self.idle_since = 0.0  # in the event loop's time
         self.generation = 0  # see Exchange.generation
+        self.forget_response()
         self._reset()
 
     def send(self, exchange: Exchange) -> None:
         """Starts an exchange; the connection must be idle."""
         assert self._transport is not None
         self.exchange = exchange
-        self._reset()
+        if self._answered:
+            self._reset()
         self._transport.write(exchange.data)
+
+    def forget_response(self) -> None:
+        """Parses the next response, also where its bytes are those of the one before."""
+        # The last response that came whole in one read, and its bytes: a receiver gives the same
+        # answer again and again, but for its date, and to parse it costs more than all else of it.
+        self._repeated = b""
+        self._parsed: Response | None = None
 
     def abort(self) -> None:
         """Closes at once."""
@@ -138,9 +99,19 @@ class HttpConnection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self.exchange is None:
+        exchange = self.exchange
+        if exchange is None:
             # Bytes without a request would be parsed as the response to the next request.
             self.abort()
+            return
+        is_first = not self._answered
+        if is_first and data == self._repeated and self._all_written:
+            parsed = self._parsed
+            assert parsed is not None
+            self.exchange = None
+            self._finished(
+                self, exchange, Response(parsed.status, parsed.headers, parsed.body, False)
+            )
             return
         self._answered = True
         self._received += len(data)
@@ -153,6 +124,8 @@ class HttpConnection(asyncio.Protocol):
             self._feeding = False
         if self._ended is not None:
             (exchange, result), self._ended = self._ended, None
+            if is_first and self.reusable and len(data) <= MAX_REPEATED:
+                self._remember(data, result)
             self._end(exchange, result)
 
     def _parse(self, data: bytes) -> None:
@@ -250,6 +223,12 @@ class HttpConnection(asyncio.Protocol):
             self.reusable = False
         self._complete()
 
+    def _remember(self, data: bytes, result: Response | Failure) -> None:
+        """Keeps a response that came whole. The parser is where it was before it, so the same bytes
+        are the same response."""
+        if isinstance(result, Response):
+            self._repeated, self._parsed = data, msgspec.structs.replace(result)
+
     def _reset(self) -> None:
         self._answered = False
         self._received = 0
@@ -263,6 +242,11 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._truncated = False
         self._body_waits = False
+
+    @property
+    def _all_written(self) -> bool:
+        """Whether the whole request has left."""
+        return self._transport is None or not self._transport.get_write_buffer_size()
 
     @property
     def answered(self) -> bool:
@@ -301,8 +285,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def _complete(self) -> None:
-        transport = self._transport
-        if transport is not None and transport.get_write_buffer_size():
+        if not self._all_written:
             self.reusable = False  # the receiver answered before it had read the whole request
         self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
 

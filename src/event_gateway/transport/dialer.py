@@ -15,8 +15,9 @@ import structlog
 
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.tasks import end, spawn
-from event_gateway.transport.connection import Exchange, Failure, HttpConnection
+from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.exchange import Exchange, Failure
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
 from event_gateway.transport.racing import (
     EXHAUSTED,

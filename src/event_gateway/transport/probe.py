@@ -5,9 +5,10 @@ import ssl
 from typing import NamedTuple
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.connection import Exchange, Failure, HttpConnection, Response
+from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer
 from event_gateway.transport.egress_guard import EgressGuard
+from event_gateway.transport.exchange import Exchange, Failure, Response
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target

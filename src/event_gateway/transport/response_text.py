@@ -7,7 +7,7 @@ nevertheless, or write text in another charset.
 import re
 import zlib
 
-from event_gateway.transport.connection import Response
+from event_gateway.transport.exchange import Response
 
 MAX_TEXT = 16 * 1024  # bytes of a decompressed body; the rest is cut off
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)

@@ -1,15 +1,18 @@
 """The parts of a webhook's endpoint URL, parsed once."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from event_gateway.core.text.endpoint_url import parse_endpoint_url
+
+Origin = tuple[str, str, int, str]  # scheme, host, port, key of the identity or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The parts of a URL that a request needs. ``host`` is in the form that goes over the wire;
-    ``path`` includes the query; ``literal``: the host is an IP address in its usual form."""
+    ``path`` includes the query; ``literal``: the host is an IP address in its usual form.
+    ``origin``: that of requests without an identity."""
 
     scheme: str
     host: str
@@ -17,6 +20,10 @@ class Target:
     path: str
     host_header: bytes
     literal: bool = False
+    origin: Origin = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", (self.scheme, self.host, self.port, ""))
 
 
 def parse_target(url: str) -> Target:
