@@ -1,5 +1,6 @@
 """The parser of what NATS sends, beside the client's own."""
 
+import functools
 import itertools
 from typing import Any
 
@@ -23,15 +24,20 @@ class _Client:
 
     def __init__(self) -> None:
         self.got: list[Any] = []
-        self.takes = dict.fromkeys(range(0, 99, 2))  # every other subscription is taken
+        # Every other subscription is taken.
+        self.takes = {sid: functools.partial(self._took, sid) for sid in range(0, 99, 2)}
         self.raw_takes: dict[int, object] = {}
-        self.stats: dict[str, int] = {}
+        self.stats = {"in_msgs": 0, "in_bytes": 0}
 
-    def give(self, *message: Any) -> None:
+    def _took(self, *message: Any) -> None:
         self.got.append(message)
 
-    async def _process_msg(self, *message: Any) -> None:
-        self.got.append(message)
+    async def _process_msg(self, sid: int, *message: Any) -> None:
+        if sid in self.takes:  # only from the client's own parser
+            *parts, headers = message
+            self._took(sid, *parts, read_headers(headers) if headers else None)
+        else:
+            self.got.append((sid, *message))
 
     async def _process_ping(self) -> None:
         self.got.append("ping")

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from event_gateway.broker.connection import Broker, BrokerError
+from event_gateway.broker.headers import parse_headers, read_headers
 from event_gateway.core.text.times import parse_time
 
 MIN_SERVER_VERSION = (2, 11)
@@ -16,9 +18,18 @@ MAX_GAP = 2  # requested sequences at most this far apart share a range
 MAX_BYTES = 8 * 1024 * 1024
 RESPONSE_TIMEOUT = 5.0  # seconds without a message after which the call returns what has arrived
 
+# What the server puts behind the headers of the message that it sends: all of it, to the end.
+_FIRST = b"\r\nNats-Stream: "
+_PLACE = re.compile(
+    rb"\r\nNats-Stream: [^\r\n]*\r\nNats-Subject: ([^\r\n]*)\r\nNats-Sequence: ([0-9]+)\r\n"
+    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n(?:Nats-[^\r\n]*\r\n)*\r\n"
+)
+_OWN = len(b"NATS/1.0\r\n")  # where the message's own headers begin
+
 
 class StoredMessage(msgspec.Struct):
-    """A message as it is stored in the stream; ``time`` in seconds since the epoch."""
+    """A message as it is stored in the stream; ``time`` in seconds since the epoch. ``headers`` may
+    have those that the server adds to it."""
 
     subject: str
     headers: Mapping[str, str]
@@ -60,21 +71,17 @@ async def get_batch(
     open_ranges = len(requested)
     arrived = asyncio.Event()
 
-    def receive(
-        _subject: bytes, _reply: bytes, data: bytes, headers: Mapping[str, str] | None
-    ) -> None:
+    def receive(_subject: bytes, _reply: bytes, data: bytes, lines: bytes) -> None:
         nonlocal open_ranges
-        if headers is not None and "Nats-Sequence" in headers:
-            seq = int(headers["Nats-Sequence"])
-            missing.discard(seq)
-            messages[seq] = StoredMessage(
-                headers["Nats-Subject"], headers, data, parse_time(headers["Nats-Time-Stamp"])
-            )
+        read = _stored(lines, data)
+        if read is not None:
+            missing.discard(read[0])
+            messages[read[0]] = read[1]
         else:  # the end of a range, or a range without messages
             open_ranges -= 1
         arrived.set()
 
-    subscription = await broker.nc.take(inbox, receive)
+    subscription = await broker.nc.take_raw(inbox, receive)
     try:
         max_bytes = MAX_BYTES // len(requested)
         for first, last in requested:
@@ -92,3 +99,27 @@ async def get_batch(
         with contextlib.suppress(*BrokerError):
             await broker.nc.end(subscription)
     return messages, True
+
+
+def _stored(lines: bytes, data: bytes) -> tuple[int, StoredMessage] | None:
+    """A message of a response with its sequence, by its headers; None if it is the server's own.
+
+    The server puts the place of a message behind the message's own headers, always in the same way:
+    one regular expression reads it in a fifth of the time that it takes to parse headers.
+    """
+    at = lines.rfind(_FIRST)
+    place = _PLACE.fullmatch(lines, at) if at >= 0 else None
+    if place is not None:
+        own = parse_headers(lines[_OWN:at]) if at > _OWN else {}
+        subject, seq, at_time = place.groups()
+        message = StoredMessage(
+            subject.decode("utf-8", "replace"), own, data, parse_time(at_time.decode())
+        )
+        return int(seq), message
+    headers = (read_headers(lines) if lines else None) or {}
+    if "Nats-Sequence" not in headers:
+        return None
+    message = StoredMessage(
+        headers["Nats-Subject"], headers, data, parse_time(headers["Nats-Time-Stamp"])
+    )
+    return int(headers["Nats-Sequence"]), message

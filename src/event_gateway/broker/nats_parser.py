@@ -16,6 +16,8 @@ from nats.aio.client import __version__
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
+from event_gateway.broker.headers import read_headers
+
 if TYPE_CHECKING:
     from event_gateway.broker.nats_client import NatsClient
 
@@ -58,8 +60,7 @@ class MessageParser(Parser):
                 return
             data, self._rest = bytes(self._rest), bytearray()
         resets, at = self._resets, 0
-        takes, give = self.nc.takes, self.nc.give
-        raw_takes, stats = self.nc.raw_takes, self.nc.stats
+        takes, raw_takes, stats = self.nc.takes, self.nc.raw_takes, self.nc.stats
         while (end := data.find(b"\r\n", at)) >= 0:
             line = data[at:end]
             if not line.startswith((b"MSG ", b"HMSG ")):
@@ -84,17 +85,20 @@ class MessageParser(Parser):
                 headers = data[begin:body] if body > begin else None
                 reply = words[3] if len(words) == 5 else b""
                 at = stop + 2
-                if sid in takes:
-                    give(sid, words[1], reply, data[body:stop], headers)
-                    continue  # who takes it cannot have made another connection
-                if sid in raw_takes:
+                take, take_raw = takes.get(sid), raw_takes.get(sid)
+                if take is not None or take_raw is not None:
+                    # As NatsClient.give and give_raw do, without another call for each message.
                     stats["in_msgs"] += 1
                     stats["in_bytes"] += stop - body
                     try:
-                        raw_takes[sid](words[1], reply, data[body:stop], headers or b"")
+                        if take is not None:
+                            read = read_headers(headers) if headers else None
+                            take(words[1], reply, data[body:stop], read)
+                        elif take_raw is not None:
+                            take_raw(words[1], reply, data[body:stop], headers or b"")
                     except Exception:  # it would end the client
                         self.nc.fault(words[1])
-                    continue
+                    continue  # who takes it cannot have made another connection
                 await self.nc._process_msg(sid, words[1], reply, data[body:stop], headers)
             if self._resets != resets:
                 return  # what is left came from the former connection

@@ -35,7 +35,8 @@ class _Attempt(Call):
         self, lane: Lane, jobs: list[Job], traceparent: str,
         on_end: Callable[["_Attempt", Response | Failure], None],
     ) -> None:  # fmt: skip
-        super().__init__(lane.builder, lane.webhook.timeout)
+        self.builder = lane.builder
+        self.timeout = lane.webhook.timeout
         self.lane = lane
         self.batched = lane.batch is not None  # now: the webhook may change while it waits
         self.jobs = jobs

@@ -74,20 +74,10 @@ class Handover:
         cancelled = False
         for number, delivery in enumerate(deliveries, 1):
             event = loaded[delivery.stream, delivery.seq]
-            if _is_missing(loaded, delivery):
-                event = loaded.get(_dead_letter(delivery)) or event
-            if isinstance(event, (LogUnavailable, NotEnriched)):
-                continue
-            stored = b""
-            if isinstance(event, Exception):
-                log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
-                          event_id=delivery.event_id, stream=delivery.stream, seq=delivery.seq,
-                          fault=event)  # fmt: skip
-                if not _is_final(event, delivery, dropped_before):
-                    continue
-                stored = event.data if isinstance(event, Undecodable) else b""
-                event = None
-            self._dispatcher.dispatch_leased(delivery, _checked(event, delivery), stored=stored)
+            if isinstance(event, Received) and _is_of(event, delivery):
+                self._dispatcher.dispatch_leased(delivery, event)
+            else:
+                self._dispatch_missing(delivery, loaded, dropped_before)
             if number % PER_TURN == 0 and not (cancelled or at_once):
                 try:
                     await asyncio.sleep(0)
@@ -95,6 +85,27 @@ class Handover:
                     cancelled = True  # dispatches the others all the same, which are leased
         if cancelled:
             raise asyncio.CancelledError
+
+    def _dispatch_missing(
+        self, delivery: Delivery, loaded: Loaded, dropped_before: float | None
+    ) -> None:
+        """Dispatches a delivery whose event is not at its place, unless that may change."""
+        event = loaded[delivery.stream, delivery.seq]
+        if _is_missing(loaded, delivery):
+            event = loaded.get(_dead_letter(delivery)) or event
+        if isinstance(event, (LogUnavailable, NotEnriched)):
+            return
+        stored = b""
+        if isinstance(event, Exception):
+            log.error("the event of a delivery cannot be loaded", webhook=delivery.webhook_id,
+                      event_id=delivery.event_id, stream=delivery.stream, seq=delivery.seq,
+                      fault=event)  # fmt: skip
+            if not _is_final(event, delivery, dropped_before):
+                return
+            stored = event.data if isinstance(event, Undecodable) else b""
+            event = None
+        found = event if event is not None and _is_of(event, delivery) else None
+        self._dispatcher.dispatch_leased(delivery, found, stored=stored)
 
     async def _loaded(
         self, positions: Iterable[Position]
@@ -108,7 +119,7 @@ def _is_missing(loaded: Loaded, delivery: Delivery) -> bool:
     event = loaded[delivery.stream, delivery.seq]
     if isinstance(event, Exception):
         return isinstance(event, Undecodable) and event.refused
-    return _checked(event, delivery) is None
+    return event is None or not _is_of(event, delivery)
 
 
 def _is_final(error: Exception, delivery: Delivery, dropped_before: float | None) -> bool:
@@ -123,9 +134,9 @@ def _dead_letter(delivery: Delivery) -> Position:
     return DEAD_LETTERS, delivery.dead_letter
 
 
-def _checked(received: Received | None, delivery: Delivery) -> Received | None:
-    """The event, if it is the one that the delivery's record names."""
-    if received is None:
-        return None
-    identity = (received.event.source, member_of(received.event.id))
-    return received if identity == (delivery.source, member_of(delivery.event_id)) else None
+def _is_of(received: Received, delivery: Delivery) -> bool:
+    """Whether the event is the one that the delivery's record names."""
+    event = received.event
+    return event.source == delivery.source and (
+        event.id == delivery.event_id or member_of(event.id) == member_of(delivery.event_id)
+    )

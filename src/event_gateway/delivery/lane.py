@@ -317,4 +317,9 @@ class Lane:
     @property
     def needs_refill(self) -> bool:
         """Whether to request deliveries: once half of the backlog is free, not for each slot."""
-        return self.has_queued and len(self.backlog) <= self.backlog_slots and self.free_slots > 0
+        if not (self.has_queued and self.accepts):
+            return False
+        slots = self.backlog_slots
+        if len(self.backlog) > slots:
+            return False
+        return self.attempt_slots > 0 or (slots > 0 and not self.limits)

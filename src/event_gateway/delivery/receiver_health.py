@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from event_gateway.core.text.units import format_duration
-from event_gateway.core.webhook.delivery import GONE, THROTTLING, error_for_status
+from event_gateway.core.webhook.delivery import GONE, THROTTLING
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.attempts import is_own
 from event_gateway.delivery.circuit_breaker import CircuitBreakers
@@ -48,7 +48,7 @@ class ReceiverHealth:
 
     def request_ended(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         """Applies the result of a request; ``job``: its first."""
-        if isinstance(result, Response) and error_for_status(result.status) is None:
+        if isinstance(result, Response) and 200 <= result.status < 300:
             lane.record_success()
             if job.delivery.probe:
                 self._breakers.probe_succeeded(lane, job.delivery)

@@ -112,7 +112,10 @@ class RequestBuilder:
         """
         if self._webhook.mode == "batch":
             return self.build_batch([received], attempt, {}, span)
-        body_header, body = self._transformed(received)
+        try:
+            body_header, body = self.body(received)
+        except Exception as error:
+            raise self._not_made(received, error) from None
         event = received.event
         message_id = self._message_id(f"{event.source}\0{event.id}")
         return self._request(body_header, body, message_id, trace_lines(received, span), attempt)
@@ -134,7 +137,10 @@ class RequestBuilder:
         refused.clear()
         for position, received in enumerate(events):
             try:
-                body_header, body = self._transformed(received)
+                try:
+                    body_header, body = self.body(received)
+                except Exception as error:
+                    raise self._not_made(received, error) from None
                 header = header or batch_body.batch_header(body_header)
                 if batch_body.batch_header(body_header) != header:
                     raise self._untransformed("another content type than its batch", final=False)
@@ -209,18 +215,17 @@ class RequestBuilder:
         alone = "alone" if self._owner else ""
         self._body_key = f"{chosen.key}/{mode}/{self._webhook.enrich}/{alone}"
 
-    def _transformed(self, received: Received) -> tuple[bytes, bytes]:
-        try:
-            return self.body(received)
-        except BodyPending:
-            raise
-        except TransformationError as error:
-            raise self._untransformed(str(error), final=error.final) from None
-        except Exception as error:  # a bug in a transformation affects only this event
-            log.error("transformation failed", webhook=self._webhook.id,
-                      event_id=received.event.id, transformation=self._webhook.transformation,
-                      fault=error)  # fmt: skip
-            raise self._untransformed(repr(error), final=True) from None
+    def _not_made(self, received: Received, error: Exception) -> Exception:
+        """What to raise in place of what :meth:`body` has raised."""
+        if isinstance(error, BodyPending):
+            return error
+        if isinstance(error, TransformationError):
+            return self._untransformed(str(error), final=error.final)
+        # A bug in a transformation affects only this event.
+        log.error("transformation failed", webhook=self._webhook.id,
+                  event_id=received.event.id, transformation=self._webhook.transformation,
+                  fault=error)  # fmt: skip
+        return self._untransformed(repr(error), final=True)
 
     def _request(
         self, body_header: bytes, body: bytes, message_id: bytes, trace: bytes, attempt: int

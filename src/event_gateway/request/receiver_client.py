@@ -45,14 +45,13 @@ class Call:
     __slots__ = ("builder", "client", "renewed", "request", "started", "timeout")
 
     shown = False
-    client: "ReceiverClient"  # by which it was sent
+    builder: RequestBuilder
+    timeout: float
+    # Set by the client when it starts.
+    client: "ReceiverClient"
+    started: float  # on the monotonic clock
+    renewed: bool  # it is already using a second token
     request: Request  # that was sent last
-
-    def __init__(self, builder: RequestBuilder, timeout: float) -> None:
-        self.builder = builder
-        self.timeout = timeout
-        self.started = time.monotonic()
-        self.renewed = False  # it is already using a second token
 
     @property
     def left(self) -> float:
@@ -91,7 +90,8 @@ class _ShownCall(Call):
     shown = True
 
     def __init__(self, builder: RequestBuilder, timeout: float, build: BuildRequest) -> None:
-        super().__init__(builder, timeout)
+        self.builder = builder
+        self.timeout = timeout
         self._build = build
         self.answer: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
 
@@ -113,6 +113,8 @@ class ReceiverClient:
     def send(self, call: Call) -> Failure | None:
         """Starts a call. If no request can be built, the reason is returned."""
         call.client = self
+        call.started = time.monotonic()
+        call.renewed = False
         try:
             request = call.build()
         except (TokenPending, BodyPending) as pending:

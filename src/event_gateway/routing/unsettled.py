@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.provision import ACK_WAIT, MAX_UNACKED
 from event_gateway.broker.pull import Pulled
@@ -15,23 +17,22 @@ MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of their data; what is requested alrea
 NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing to acknowledge yet
 
 
-class Settlement:
-    """An event whose deliveries are not all recorded yet. ``settle`` is called once they are."""
+class Settlement(msgspec.Struct, eq=False):
+    """An event, of ``size`` bytes, of which ``waiting`` deliveries are not recorded yet. ``settle``
+    is called once all are. ``since`` when it is in work, on the monotonic clock."""
 
-    __slots__ = ("_settle", "reply", "seq", "since", "size", "waiting")
-
-    def __init__(
-        self, settle: Callable[["Settlement"], None], pulled: Pulled, seq: int, waiting: int
-    ) -> None:
-        self._settle, self.seq, self.waiting = settle, seq, waiting
-        self.reply, self.size = pulled.reply, len(pulled.data)
-        self.since = time.monotonic()
+    settle: Callable[["Settlement"], None]
+    seq: int
+    waiting: int
+    reply: str
+    size: int
+    since: float
 
     def recorded(self) -> None:
         """One delivery more is recorded."""
         self.waiting -= 1
         if self.waiting == 0:
-            self._settle(self)
+            self.settle(self)
 
 
 class Unsettled:
@@ -63,7 +64,9 @@ class Unsettled:
 
     def add(self, pulled: Pulled, seq: int, deliveries: int) -> Settlement:
         """Holds an event until so many deliveries are recorded."""
-        settlement = self._events[seq] = Settlement(self._settle, pulled, seq, deliveries)
+        settlement = self._events[seq] = Settlement(
+            self._settle, seq, deliveries, pulled.reply, len(pulled.data), time.monotonic()
+        )
         self._bytes += settlement.size
         return settlement
 

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 GATHER = 0.003  # seconds in which changes gather before they are written
 WRITTEN_AFTER = 0.01  # seconds until the server has what was submitted just now, mostly
 QUIET = 0.003  # seconds since the last write after which few changes are expected
+MANY = 64  # changes that do not gather: they are written as soon as the former ones are
 MAX_RECORDS = 256  # records in a script call, which blocks the server while it runs
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached
 
@@ -251,9 +252,13 @@ class Ledger:
             while self._batch is not None or self._pending.due or not self.reachable:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
+                elif self._pending.due < MANY:
+                    break  # what has changed during the write gathers, as what came before it did
             self._due.clear()
             self._written_at = self._loop.time()
-            if self._pending.held_until is not None:
+            if self._pending.due:
+                self._write_later()
+            elif self._pending.held_until is not None:
                 self._write_at(self._pending.held_until)
 
     async def _flush(self) -> bool:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from event_gateway.core.webhook.delivery import FINAL, Attempt, Delivery, Status
-from event_gateway.state.records import log_of, member_of, responses_of, source_hash
+from event_gateway.state.records import (
+    MAX_MEMBER,
+    log_of,
+    member_of,
+    responses_of,
+    source_hash,
+)
 from event_gateway.state.script_arguments import LaneChange
 
 Key = tuple[str, str, str]  # webhook id, member, source
@@ -138,7 +144,10 @@ class PendingChanges:
         one is written; ``written`` gets True if this state was written, False if it was refused
         because another process has leased the delivery.
         """
-        key = (delivery.webhook_id, member_of(delivery.event_id), delivery.source)
+        member = delivery.event_id
+        if len(member) > MAX_MEMBER:
+            member = member_of(member)
+        key = (delivery.webhook_id, member, delivery.source)
         if recorded is not None:
             self._recorded.setdefault(key, []).append(recorded)
         tried, successes = int(succeeded is not None), int(succeeded is True)

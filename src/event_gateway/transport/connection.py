@@ -105,7 +105,9 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
             return
         is_first = not self._answered
-        if is_first and data == self._repeated and self._all_written:
+        transport = self._transport
+        assert transport is not None
+        if is_first and data == self._repeated and not transport.get_write_buffer_size():
             parsed = self._parsed
             assert parsed is not None
             self.exchange = None
@@ -244,11 +246,6 @@ class HttpConnection(asyncio.Protocol):
         self._body_waits = False
 
     @property
-    def _all_written(self) -> bool:
-        """Whether the whole request has left."""
-        return self._transport is None or not self._transport.get_write_buffer_size()
-
-    @property
     def answered(self) -> bool:
         """Whether a byte of the response has arrived."""
         return self._answered
@@ -285,7 +282,8 @@ class HttpConnection(asyncio.Protocol):
             self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def _complete(self) -> None:
-        if not self._all_written:
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size():
             self.reusable = False  # the receiver answered before it had read the whole request
         self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
 
