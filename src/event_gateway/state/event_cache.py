@@ -30,6 +30,15 @@ _pack = msgspec.msgpack.Encoder().encode
 _item = msgspec.json.Encoder().encode
 
 
+class _Item(msgspec.Struct, gc=False):
+    """What related events are told of an event. It is encoded faster than a dictionary."""
+
+    id: str
+    source: str
+    type: str
+    time: str | None
+
+
 class Context(msgspec.Struct, gc=False):
     """What the cache knows of an event.
 
@@ -97,9 +106,8 @@ class EventCache:
                 correlation = str(event.extensions.get("correlationid", ""))
                 causation = str(event.extensions.get("causationid", ""))
             subject = event.subject or ""
-            item = _item(
-                {"id": event.id, "source": event.source, "type": event.type, "time": event.time}
-            ).decode()  # the server's msgpack knows no binary type
+            # Decoded, as the server's msgpack knows no binary type.
+            item = _item(_Item(event.id, event.source, event.type, event.time)).decode()
             if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
                 item = ""
             at = round(received.time * 1e6)
@@ -127,8 +135,9 @@ class EventCache:
 
 def takes_enrichment(event: Event) -> bool:
     """Whether the data of an event is a JSON object, as far as its first character tells."""
+    data = event.data
     return (
         event.kind is DataKind.JSON
-        and event.data.lstrip()[:1] == b"{"
+        and (data[:1] == b"{" or data.lstrip()[:1] == b"{")
         and is_json_content(event.datacontenttype)
     )

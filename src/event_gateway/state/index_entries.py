@@ -41,6 +41,13 @@ def _digest_of_source(source: str) -> bytes:
     return digest(SOURCE, source)
 
 
+_of_id = _blake(ID, digest_size=4)
+
+
+def _day(received: Received) -> int:
+    return int(received.time) // DAY
+
+
 # In the order of the texts that :func:`packed` gathers.
 _DIGESTS: tuple[Callable[[str], bytes], ...] = (
     _digest_of_source, partial(digest, SUBJECT), partial(digest, CAUSATION),
@@ -52,7 +59,7 @@ def packed(events: Iterable[Received]) -> list[str | bytes]:
     """The entries of events of one stream: the names of the slots where they belong, each followed
     by its entries."""
     arguments: list[str | bytes] = []
-    for day, group in groupby(events, lambda received: int(received.time) // DAY):
+    for day, group in groupby(events, _day):
         slots: dict[int, bytes] = {}
         texts: tuple[dict[str, list[int]], ...] = ({}, {}, {}, {})
         sources, subjects, causations, correlations = texts
@@ -60,7 +67,9 @@ def packed(events: Iterable[Received]) -> list[str | bytes]:
             event, seq = received.event, received.seq
             if not 0 < seq < _SPANS:
                 continue
-            made = _blake(ID + event.id.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+            digesting = _of_id.copy()  # as `digest` does, in half of the time
+            digesting.update(event.id.encode("utf-8", "surrogatepass"))
+            made = digesting.digest()
             part = made[0] % PARTS
             slots[part] = slots.get(part, b"") + made[1:] + seq.to_bytes(5)
             _note(sources, event.source, seq)

@@ -21,14 +21,15 @@ def splice(data: bytes, enrichment: bytes) -> bytes | None:
     text = data.strip()
     if text[:1] != b"{":
         return None
-    if b'"enrichment"' in text or b"\\u" in text:
+    # One byte is found four times as fast as two, and most data has no escapes.
+    if b'"enrichment"' in text or (b"\\" in text and b"\\u" in text):
         members = _fields.decode(text)
         if "enrichment" in members:
             members["enrichment"] = msgspec.Raw(enrichment)
             return msgspec.json.encode(members)
     head = text[:-1].rstrip()
-    comma = b"" if head == b"{" else b","
-    return b'%b%b"enrichment":%b}' % (head, comma, enrichment)
+    name = b'"enrichment":' if head == b"{" else b',"enrichment":'
+    return b"".join((head, name, enrichment, b"}"))
 
 
 def without_others(received: Received) -> Event:
