@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import redis.asyncio
 from structlog.testing import capture_logs
 
 from event_gateway.app import gateway as app
@@ -24,6 +25,7 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.redis_values import hget
 
 
 def _config(receiver: Receiver, **server: Any) -> dict[str, Any]:
@@ -237,3 +239,29 @@ async def test_a_drain_ends_although_something_keeps_it(
         async with asyncio.timeout(PATIENCE):
             await running.gateway.drain()
     assert "the drain took too long" in str(logged)
+
+
+async def test_a_step_of_the_drain_that_fails_keeps_no_other_from_its_end(
+    start: Start, connect: Start, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    """Also if it fails by a time limit of its own: the drain as a whole has not taken too long."""
+    running: Running = await start(_config(receiver))
+    client = await connect(running)
+    receiver.holds["/slow"] = responds = asyncio.Event()
+    sent = event("load.made")
+    await client.send(sent)
+    await receiver.until(2)
+
+    async def fails(_self: Any) -> None:
+        responds.set()
+        raise TimeoutError("NATS does not answer")
+
+    monkeypatch.setattr(Routing, "stop_taking", fails)
+    with capture_logs() as logged:
+        async with asyncio.timeout(PATIENCE):
+            await running.gateway.drain()
+    assert [line["step"] for line in logged if "step" in line] == ["taking no events"]
+    assert "took too long" not in str(logged)
+    # The attempt that was in flight has been finished and recorded.
+    async with redis.asyncio.from_url(running.redis_url) as store:
+        assert await hget(store, f"delivery:slow:{sent['id']}", "status") == b"succeeded"

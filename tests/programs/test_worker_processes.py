@@ -27,7 +27,7 @@ from support.patience import PATIENCE
 
 READY = (
     "import os, signal, sys, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
-    "os.write(int(sys.argv[1]), b'1'); time.sleep(600)"
+    "os.write(int(sys.argv[1]), b'R'); time.sleep(600)"
 )
 
 

@@ -29,6 +29,19 @@ def stand_still(*_):
 signal.signal(signal.SIGURG, stand_still)
 """
 
+# As long as there is a file "still", a process that starts stands still before it is ready.
+STANDING_STILL_AT_THE_START = """
+import pathlib, time
+from event_gateway.cli.process import worker, workers
+worker.BEAT, workers.SILENCE, workers.TRACEBACK = 0.1, 3.0, 5.0
+working = worker.working
+def stand_still(*args, **options):
+    while pathlib.Path("{file}").exists():
+        time.sleep(0.02)
+    return working(*args, **options)
+worker.working = stand_still
+"""
+
 
 def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
     hook = {"url": f"{receiver.url}/w", "events": ["a"], "timeout": "1s"}
@@ -212,6 +225,30 @@ async def test_a_process_whose_event_loop_stands_still_is_replaced(
                 await asyncio.sleep(0.05)
         assert "the event loop of a process stands still" in program.output
         assert "in stand_still\n" in program.output  # the traceback
+    assert await program.stop() == 0
+
+
+async def test_a_process_that_stands_still_before_it_is_ready_is_noticed(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """At the start of the gateway that ends it with an error; later the process is replaced."""
+    still = tmp_path / "still"
+    still.touch()
+    (tmp_path / "sitecustomize.py").write_text(STANDING_STILL_AT_THE_START.format(file=still))
+    program = Program(tmp_path, _config(receiver), "--workers", "2", PYTHONPATH=str(tmp_path))
+    assert await program.start_fails() == 1
+    assert "the event loop of a process stood still while it started" in program.last_line
+    assert "in stand_still\n" in program.output  # the traceback
+    still.unlink()
+    async with running(program) as client:
+        still.touch()
+        before = program.output.count("stands still")
+        os.kill(min(worker_pids(program.pid)), signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while program.output.count("stands still") == before:
+                await asyncio.sleep(0.05)
+        still.unlink()
+        assert await _pids(client, 2) == worker_pids(program.pid)
     assert await program.stop() == 0
 
 

@@ -6,7 +6,7 @@ a function for each stage that builds it.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -164,26 +164,37 @@ class Gateway:
 
         Attempts that take longer than ``server.drain_timeout`` stay in progress under their leases.
         DRAIN_MARGIN seconds later the drain ends as it is, if NATS or Redis keeps it from its end:
-        what is not recorded is delivered again after the next start.
+        what is not recorded is delivered again after the next start. A step that fails does not
+        keep the others from theirs.
         """
         try:
             async with asyncio.timeout(self._config.server.drain_timeout + DRAIN_MARGIN):
-                await self._drain()
+                for name, step in self._drain_steps().items():
+                    try:
+                        await step()
+                    except Exception as error:
+                        log.error("a step of the drain failed", step=name, exc_info=error)
         except TimeoutError:
             log.warning("the drain took too long; what is not recorded will be delivered again")
 
-    async def _drain(self) -> None:
-        stages = self.stages
-        await self.api.go_away()
-        await stages.routing.stop_taking()
-        await stages.deliveries.stop_taking()
-        await stages.deliveries.finish(self._config.server.drain_timeout)
-        await self.api.finish()
-        # Acknowledgements for what the ledger confirms here are sent when NATS is closed.
-        await stages.adapters.ledger.stop()
-        await stages.history.recorder.finish()
+    def _drain_steps(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What a drain does, in this order."""
+        stages, timeout = self.stages, self._config.server.drain_timeout
+        return {
+            "going away": self.api.go_away,
+            "taking no events": stages.routing.stop_taking,
+            "taking no deliveries": stages.deliveries.stop_taking,
+            "finishing attempts": lambda: stages.deliveries.finish(timeout),
+            "ending subscriptions": self.api.finish,
+            # Acknowledgements for what the ledger confirms here are sent when NATS is closed.
+            "writing records": stages.adapters.ledger.stop,
+            "writing history": stages.history.recorder.finish,
+            "writing checkpoints": self._write_checkpoints,
+        }
+
+    async def _write_checkpoints(self) -> None:
         with contextlib.suppress(*StateError, *BrokerError):
-            await stages.routing.repair.write_checkpoints()
+            await self.stages.routing.repair.write_checkpoints()
 
     async def stop(self) -> None:
         """Ends all tasks and closes the connections, whether it has started and drained or not.

@@ -17,7 +17,8 @@ from event_gateway.cli.usage_errors import OneLineErrors
 
 COMMANDS = "event_gateway.cli.commands"
 # Panels and colours are for terminals; what makes them takes as long to import as all else.
-HELP_STYLE: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+_on_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
+HELP_STYLE: Literal["rich"] | None = "rich" if _on_terminal else None
 Prepare = Callable[[typer.Typer], None]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from event_gateway.cli.lazy_group import HELP_STYLE, lazy_group
+from event_gateway.cli.standard_streams import open_closed_streams
 from event_gateway.cli.summaries import SUMMARIES
 
 # Where each command is, in the order of the help: a module of cli/commands with its group, or a
@@ -88,4 +89,5 @@ def _root(version: VersionOption = False) -> None:
 
 def main() -> None:
     """Runs the command line; the entry point of the package."""
+    open_closed_streams()
     sys.exit(app())

@@ -39,8 +39,9 @@ class ForkServer:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_MESSAGE)
         gc.freeze()  # a collection would write to the memory that the processes share
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it, or its disk is full
+                stream.flush()
         self.pid = os.fork()
         self._ended = False
         if self.pid:

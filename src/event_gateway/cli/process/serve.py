@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import typer
 
 from event_gateway.app.gateway import Gateway
 from event_gateway.app.telemetry import log_settings
@@ -27,6 +26,7 @@ from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.process.watch import watch
 from event_gateway.cli.process.workers import Workers
+from event_gateway.cli.standard_streams import drop_unwritten, say
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Source
 from event_gateway.core.text.units import format_size
@@ -98,7 +98,7 @@ def run(
     try:
         config, source = read_config(config_path)
     except ConfigError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         return 2
     configure_logs(log_settings(config))
     log_uncaught()
@@ -114,6 +114,7 @@ def run(
     finally:
         if forks is not None:
             forks.close()
+        drop_unwritten()
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -181,16 +182,16 @@ async def _serve(
                         config, hosted, data_dir, supervisor, ending, work, manager
                     )
     except TaskCrashed as error:
-        typer.echo(f"event-gateway: {error}; the process ends", err=True)
+        say(f"event-gateway: {error}; the process ends", err=True)
         return 1
     except StartFailed as error:
         if str(error):
-            typer.echo(error.line, err=True)
+            say(error.line, err=True)
         return error.status
     except asyncio.CancelledError:
         if not ending.requested:
             raise
-        typer.echo("ended before it had started")
+        say("ended before it had started")
     return 0
 
 
@@ -207,20 +208,20 @@ async def _until_told_to_end(
     ending.started()
     async with announcing(config, hosted, data_dir, supervisor):
         if hosted.console_url is not None:
-            typer.echo(f"console         {hosted.console_url}")
-        typer.echo(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
-        typer.echo(f"NATS            {without_password(hosted.nats_url)}")
-        typer.echo(f"Redis           {without_password(hosted.redis_url)}")
+            say(f"console         {hosted.console_url}")
+        say(f"event gateway   {hosted.http_url}   (API docs: {hosted.http_url}/docs)")
+        say(f"NATS            {without_password(hosted.nats_url)}")
+        say(f"Redis           {without_password(hosted.redis_url)}")
         if hosted.store_limit is not None:
-            typer.echo(f"storage         {format_size(hosted.store_limit)} for the streams of NATS")
+            say(f"storage         {format_size(hosted.store_limit)} for the streams of NATS")
         if hosted.admin_url is not None:
-            typer.echo(f"admin port      {hosted.admin_url}")
-        typer.echo(f"admin key       {data_dir / 'admin.key'}")
+            say(f"admin port      {hosted.admin_url}")
+        say(f"admin key       {data_dir / 'admin.key'}")
         manager.serving()
         await ending.wait()
         manager.stopping()
         await end(work)
-        typer.echo("draining; a second signal ends at once")
+        say("draining; a second signal ends at once")
 
 
 @contextlib.asynccontextmanager

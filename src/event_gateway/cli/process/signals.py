@@ -49,6 +49,8 @@ class Ending:
 
 
 def _end_now() -> None:
-    sys.stderr.write("event-gateway: the process has not ended in time, and ends now\n")
-    sys.stderr.flush()
-    os._exit(1)
+    try:
+        sys.stderr.write("event-gateway: the process has not ended in time, and ends now\n")
+        sys.stderr.flush()
+    finally:  # also if nobody can read that
+        os._exit(1)

@@ -8,11 +8,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from event_gateway.app.telemetry import log_settings
 from event_gateway.beats import beat
@@ -22,16 +20,19 @@ from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
+from event_gateway.cli.standard_streams import drop_unwritten, say
 from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Source
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import Exchange, Metrics
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
-from event_gateway.tasks import TaskCrashed, end
+from event_gateway.tasks import Supervisor, TaskCrashed, end
 
 INTERVAL = 0.5  # seconds between checks whether the parent process lives
 BEAT = 5.0  # seconds between two signs that the event loop turns
+READY = b"R"  # what is written to the pipe of the first process once this process is ready
+TURNS = b"."  # and again and again, from the start on, while the event loop turns
 
 
 async def _end_with(parent: int) -> None:
@@ -42,13 +43,19 @@ async def _end_with(parent: int) -> None:
 
 
 async def _show_life(pipe: int) -> None:
-    """Says to the first process again and again that the event loop turns. The first time says that
-    this process is ready."""
-    os.set_blocking(pipe, False)
+    """Says to the first process again and again that the event loop turns."""
     while True:
         with contextlib.suppress(OSError):  # nobody reads: the first process stands still, or ended
-            os.write(pipe, b"1")
+            os.write(pipe, TURNS)
         await beat(BEAT)
+
+
+@contextlib.asynccontextmanager
+async def _showing_life(pipe: int, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Shows life also while the gateway starts."""
+    os.set_blocking(pipe, False)
+    supervisor.start("sign-of-life", lambda: _show_life(pipe))
+    yield
 
 
 def _tell(settings: dict[str, Any]) -> None:
@@ -58,7 +65,7 @@ def _tell(settings: dict[str, Any]) -> None:
 
 
 async def _work(
-    config: Config, source: Source, settings: dict[str, Any], ready: int, listeners: Sequence[int]
+    config: Config, source: Source, settings: dict[str, Any], pipe: int, listeners: Sequence[int]
 ) -> int:
     ending = Ending(config.server.drain_timeout, margin=END_MARGIN)
     metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
@@ -86,6 +93,7 @@ async def _work(
             hosted.admin_key.open()
             async with (
                 supervising(metrics.task_crashed) as supervisor,
+                _showing_life(pipe, supervisor),
                 working(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, source=source,
@@ -93,7 +101,7 @@ async def _work(
                 ) as gateway,
             ):  # fmt: skip
                 ending.started()
-                supervisor.start("sign-of-life", lambda: _show_life(ready))
+                os.write(pipe, READY)
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
                 reloading = Reloading(path, gateway, ending, lambda: _tell(settings))
@@ -101,13 +109,13 @@ async def _work(
                 await ending.wait()
                 await end(work)
         except TaskCrashed as error:
-            typer.echo(f"event-gateway: {error}; the process ends", err=True)
+            say(f"event-gateway: {error}; the process ends", err=True)
             return 1
         except StartFailed as error:
-            typer.echo(error.line, err=True)
+            say(error.line, err=True)
             return error.status
         except NoAdminKey as error:
-            typer.echo(f"event-gateway: {error}", err=True)
+            say(f"event-gateway: {error}", err=True)
             return 1
         except asyncio.CancelledError:
             if not ending.requested:
@@ -119,7 +127,7 @@ async def _work(
 
 def main(message: bytes, descriptors: Sequence[int]) -> int:
     """Runs a forked worker; returns the exit status. ``message``: its settings, as JSON;
-    ``descriptors``: the pipe to say that it is ready, and the sockets to listen on."""
+    ``descriptors``: the pipe to the first process, and the sockets to listen on."""
     if sys.platform == "linux":
         # It holds the port: draining without servers would keep the next gateway from it.
         killed_with_parent()
@@ -134,13 +142,15 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
             None if settings["config"] is None else Path(settings["config"])
         )
     except ConfigError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         return 2
     configure_logs(log_settings(config))
     log_uncaught()
-    if sys.stderr is not None:
-        faulthandler.register(signal.SIGUSR2)  # leaves a traceback, also if the loop stands still
+    faulthandler.register(signal.SIGUSR2)  # leaves a traceback, also if the loop stands still
     from event_gateway.cli.process.serve import run_loop
 
-    ready, *listeners = descriptors
-    return run_loop(_work(config, source, settings, ready, listeners))
+    pipe, *listeners = descriptors
+    try:
+        return run_loop(_work(config, source, settings, pipe, listeners))
+    finally:
+        drop_unwritten()

@@ -15,6 +15,7 @@ from types import TracebackType
 import structlog
 
 from event_gateway.app.telemetry import log_settings
+from event_gateway.cli.process import worker
 from event_gateway.cli.process.configuration import read_config
 from event_gateway.cli.process.forks import ForkServer
 from event_gateway.cli.process.host import Hosted, StartFailed
@@ -28,6 +29,7 @@ from event_gateway.tasks import Policy, Supervisor
 log = structlog.get_logger(__name__)
 
 INTERVAL = 0.2  # seconds between checks whether all live
+STARTING = 0.02  # the same, while they start
 STEADY = 60.0  # seconds after which a restarted process counts as healthy
 MAX_DELAY = 10.0  # seconds between two starts of a process that does not stay alive
 SILENCE = 60.0  # seconds without a sign of life, after which an event loop counts as standing still
@@ -35,8 +37,8 @@ TRACEBACK = 1.0  # seconds for the traceback of such a process
 
 
 class _Worker:
-    """One process, and the pipe through which it says that it is ready, and then every few seconds
-    that its event loop turns. Raises OSError where the process cannot be started."""
+    """One process, and the pipe through which it says every few seconds that its event loop turns,
+    and once that it is ready. Raises OSError where the process cannot be started."""
 
     def __init__(
         self,
@@ -76,24 +78,19 @@ class _Worker:
         finally:
             os.close(theirs)
         self.started = time.monotonic()
-        self._is_ready = False
-        self._silent = 0  # looks in a row that have found no sign of life
+        self.is_ready = False
+        self._silent = 0.0  # seconds of the looks in a row that have found no sign of life
 
-    def shows_life(self) -> bool:
-        """Whether the process has said since the last call that it is ready, or that its event loop
-        turns."""
-        try:
-            shown = bool(os.read(self._pipe, 4096))
-        except BlockingIOError:
-            shown = False
-        self._is_ready = self._is_ready or shown
-        return shown
-
-    def stands_still(self) -> bool:
-        """Whether its event loop has not turned for SILENCE seconds. To be asked every INTERVAL
+    def stands_still(self, interval: float) -> bool:
+        """Whether its event loop has not turned for SILENCE seconds. To be asked every ``interval``
         seconds: what counts is how often, as all processes may have been paused together."""
-        self._silent = 0 if self.shows_life() or not self._is_ready else self._silent + 1
-        return self._silent > SILENCE / INTERVAL
+        try:
+            shown = os.read(self._pipe, 4096)
+        except BlockingIOError:
+            shown = b""
+        self.is_ready = self.is_ready or worker.READY in shown
+        self._silent = 0.0 if shown else self._silent + interval
+        return self._silent > SILENCE
 
     def close(self) -> None:
         """Closes the pipe."""
@@ -200,54 +197,58 @@ class Workers:
             raise StartFailed(f"a process cannot be started: {error}") from error
         waiting = set(self._workers[first:])
         while waiting:
-            for worker in list(waiting):
-                if worker.shows_life():
-                    waiting.discard(worker)
-                elif worker.process.poll() is not None:
+            for each in list(waiting):
+                stands_still = each.stands_still(STARTING)
+                if each.is_ready:
+                    waiting.discard(each)
+                elif each.process.poll() is not None:
                     # The process has printed why.
-                    raise StartFailed("", 2 if worker.process.poll() == 2 else 1)
-            await asyncio.sleep(0.02)
+                    raise StartFailed("", 2 if each.process.poll() == 2 else 1)
+                elif stands_still:
+                    await self._kill(each)
+                    raise StartFailed("the event loop of a process stood still while it started")
+            await asyncio.sleep(STARTING)
 
     async def _keep(self, index: int) -> None:
         delay = 0.0
         while True:
             await asyncio.sleep(INTERVAL)
-            worker = self._workers[index]
-            status = worker.process.poll()
+            present = self._workers[index]
+            status = present.process.poll()
             if status is None:
-                if time.monotonic() - worker.started > STEADY:
+                if time.monotonic() - present.started > STEADY:
                     delay = 0.0
-                if worker.stands_still():
-                    await self._kill(worker)
+                if present.stands_still(INTERVAL):
+                    await self._kill(present)
                 continue
             log.warning("a process has ended by itself, the gateway starts another one",
-                        pid=worker.process.pid, status=status, seconds=delay)  # fmt: skip
-            await asyncio.to_thread(self._figures.absorb, worker.name)
+                        pid=present.process.pid, status=status, seconds=delay)  # fmt: skip
+            await asyncio.to_thread(self._figures.absorb, present.name)
             await asyncio.sleep(delay)
             delay = min(max(2 * delay, 0.25), MAX_DELAY)
             # The new one first: if it cannot be started, this is tried again with the same worker.
             # Without force, which is for the file as it was at the start.
             self._workers[index] = self._new_worker()
-            worker.close()
+            present.close()
 
-    async def _kill(self, worker: _Worker) -> None:
+    async def _kill(self, still: _Worker) -> None:
         """Ends a process that does not go on by itself."""
         log.error("the event loop of a process stands still, the gateway ends it",
-                  pid=worker.process.pid, seconds=SILENCE)  # fmt: skip
-        worker.process.send_signal(signal.SIGUSR2)
+                  pid=still.process.pid, seconds=SILENCE)  # fmt: skip
+        still.process.send_signal(signal.SIGUSR2)
         await asyncio.sleep(TRACEBACK)
-        worker.process.send_signal(signal.SIGKILL)
+        still.process.send_signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals, most: int | None = None) -> None:
-        living = [worker for worker in self._workers if worker.process.poll() is None]
-        for worker in living[:most]:
-            worker.process.send_signal(number)
+        living = [each for each in self._workers if each.process.poll() is None]
+        for each in living[:most]:
+            each.process.send_signal(number)
 
     async def _stop(self) -> None:
         """Tells all processes to drain, and waits for their end."""
         self._signal(signal.SIGTERM)
-        for worker in self._workers:
-            while worker.process.poll() is None:
+        for each in self._workers:
+            while each.process.poll() is None:
                 await asyncio.sleep(0.02)
-            worker.close()
+            each.close()
         self._figures.remove()
