@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from structlog.testing import capture_logs
+
 from event_gateway.embedded.servers import usable_port
 from event_gateway.state.connection import connect
 from event_gateway.state.notes import Notes
@@ -47,3 +49,27 @@ async def test_what_is_noted_while_redis_is_away_is_written_afterwards(
             await asyncio.sleep(0.05)
         writing.cancel()
         await client.aclose()
+
+
+async def test_a_key_that_holds_something_else_has_no_other_counted_twice(
+    servers: tuple[str, str],
+) -> None:
+    client = await connect(servers[1])
+    tries: list[str] = []
+    notes: Notes[Count] = Notes(client, subject="counts", most=9)
+    await client.sadd("list", "no number")
+    with capture_logs() as logged:
+        async with asyncio.timeout(PATIENCE):
+            writing = asyncio.create_task(notes.run())
+            for key in ("list", "a"):
+                notes.add(key, Count(1, tries))
+            while await client.get("a") != b"1":
+                await asyncio.sleep(0.02)
+            notes.add("b", Count(1, tries))  # the next write
+            while await client.get("b") != b"1":
+                await asyncio.sleep(0.02)
+    writing.cancel()
+    assert (tries, await client.get("a")) == (["list", "a", "b"], b"1")
+    (line,) = [each for each in logged if "refused notes" in each["event"]]
+    assert "WRONGTYPE" in line["error"]
+    await client.aclose()

@@ -4,7 +4,6 @@ What one process can say of itself is measured when the metrics are read. What t
 is measured every few seconds, by one process for the whole gateway.
 """
 
-import asyncio
 import time
 from collections import Counter
 from itertools import islice
@@ -13,9 +12,9 @@ import structlog
 
 from event_gateway.app.stages.stages import Stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
+from event_gateway.app.webhook_census import WebhookCensus
 from event_gateway.beats import beat
 from event_gateway.broker.connection import BrokerError
-from event_gateway.core.webhook.webhook import STATES
 from event_gateway.observability.metrics import MAX_STREAMS, OTHER, families
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import QueueFigures
@@ -24,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 INTERVAL = 5.0  # seconds between two rounds
 ORDERED_AT_ONCE = 100  # ordered webhooks whose places in the logs are read in one call
-PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
 OTHERS_A_ROUND = 2000  # webhooks that are looked through in a round for those that share a label
 _OF_QUEUES = (
     families.QUEUE_DEPTH, families.OLDEST_PENDING, families.DELIVERY_LAG, families.BREAKER_STATE,
@@ -45,6 +43,7 @@ class Gauges:
         self._others = _Others()
         self._next_other = 0
         adapters = stages.adapters
+        self._census = WebhookCensus(adapters.registry)
         self._metrics.measured_by(self._of_this_process)
         adapters.broker.add_reconnect_listener(self._metrics.nats_reconnected)
 
@@ -99,21 +98,22 @@ class Gauges:
     async def _of_the_registry(self) -> None:
         """States of webhooks, and ends of keys: the registry is in memory."""
         registry, figures = self._stages.adapters.registry, self._figures
-        states = {}
-        number = Counter(dict.fromkeys(STATES, 0))
-        for position, webhook in enumerate(list(registry.webhooks.values()), 1):
-            if position % PER_TURN == 0:
-                await asyncio.sleep(0)
-            number[webhook.state] += 1
-            label = self._metrics.label_of(webhook.id)
-            if label != OTHER:
-                states[label, webhook.state] = 1.0
-        figures.replace(families.WEBHOOK_STATE, states)
-        figures.replace(families.WEBHOOKS, {(state,): count for state, count in number.items()})
+        await self._census.count()
+        figures.replace(families.WEBHOOK_STATE, {
+            (label, registry.webhooks[label].state): 1.0 for label in self._labelled()
+        })  # fmt: skip
+        figures.replace(
+            families.WEBHOOKS, {(state,): count for state, count in self._census.states.items()}
+        )
         now = time.time()
         ends = [key.expires_at for key in registry.keys.values() if key.expires_at is not None]
         later = [end for end in ends if end > now]
         figures.replace(families.KEY_EXPIRY, {(): min(later)} if later else {})
+
+    def _labelled(self) -> list[str]:
+        """The webhooks that have a label of their own."""
+        registered = self._stages.adapters.registry.webhooks
+        return [label for label in self._metrics.webhooks if label in registered]
 
     def _of_the_streams(self) -> None:
         sizes = dict(islice(self._upkeep.sizes.items(), MAX_STREAMS))
@@ -133,7 +133,7 @@ class Gauges:
         """What waits for each webhook. Those that share a label are measured a part at a time."""
         queues, figures = self._stages.adapters.queues, self._figures
         webhook_ids = list(self._stages.adapters.registry.webhooks)
-        own = [each for each in webhook_ids if self._metrics.label_of(each) != OTHER]
+        own = self._labelled()
         waiting = dict(zip(own, await queues.figures(own), strict=True))
         if len(own) < len(webhook_ids):
             waiting[OTHER] = await self._of_the_others(webhook_ids)
@@ -163,7 +163,7 @@ class Gauges:
             name: each.depth for name, each in queues.items()
             if name not in registered or not registered[name].ordered
         }  # fmt: skip
-        ordered = [webhook for webhook in list(registered.values()) if webhook.ordered]
+        ordered = self._census.ordered
         waiting = self._stages.registrations.waiting
         try:
             for start in range(0, len(ordered), ORDERED_AT_ONCE):

@@ -138,8 +138,9 @@ class Visit:
 
 
 def render(templates: Environment, template: str, status: int, **values: Any) -> HTMLResponse:
-    """A page of a template."""
-    return HTMLResponse(templates.get_template(template).render(values), status)
+    """A page of a template. Half of a surrogate pair, which JSON can spell, is shown as ``?``."""
+    page = templates.get_template(template).render(values)
+    return HTMLResponse(page.encode("utf-8", "replace"), status)
 
 
 async def read_form(request: Request, limit: int = MAX_BODY) -> dict[str, list[str]]:

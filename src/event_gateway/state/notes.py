@@ -29,7 +29,7 @@ N = TypeVar("N", bound=Note)
 class Notes(Generic[N]):
     """Gathers notes by their keys, and writes them. While Redis is away they are kept. A process
     that ends loses those that it has not written, and a write whose answer is lost is repeated: for
-    counts on which nothing depends.
+    counts on which nothing depends. A note whose key holds something else is dropped.
 
     ``subject``: of the log line; ``most``: keys, beyond which notes of other keys are dropped.
     """
@@ -56,11 +56,16 @@ class Notes(Generic[N]):
                 continue
             taken, self._notes = self._notes, {}
             try:
-                # All or nothing: what was refused is written again.
+                # Redis takes all commands, or none: then they are written again. One that does
+                # not fit the type of its key is refused alone; again, it would be refused again,
+                # and the others would count twice.
                 async with self._client.pipeline(transaction=True) as pipe:
                     for key, note in taken.items():
                         note.write(pipe, key)
-                    await pipe.execute()
+                    answers = await pipe.execute(raise_on_error=False)
+                if refused := [each for each in answers if isinstance(each, Exception)]:
+                    log.warning("Redis has refused notes, which are dropped",
+                                subject=self._subject, error=str(refused[0]))  # fmt: skip
             except StateError as error:
                 log.debug("notes are not written yet", subject=self._subject, error=str(error))
                 since, self._notes = self._notes, taken
