@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from event_gateway.console.application import GROUPS
+from event_gateway.console.pages import GROUPS
 from support.console import gateway_and_console
 from support.patience import PATIENCE
 

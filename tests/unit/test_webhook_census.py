@@ -1,6 +1,5 @@
 """What the metrics say of all webhooks: counted when they change, and not each few seconds."""
 
-from collections.abc import ValuesView
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ class Counted(dict[str, Webhook]):
 
     looks = 0
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> Any:
         self.looks += 1
         return super().values()
 

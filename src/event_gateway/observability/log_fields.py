@@ -76,6 +76,7 @@ FIELDS = {
     "waiting_for": "Processes that have not applied a revision yet.",
     "pid": "The process id of another process.",
     "status": "The exit status of a process.",
+    "step": "A step of the drain.",
     # Figures
     "count": "How many.",
     "events": "How many events.",
