@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Event, Received
@@ -121,6 +122,28 @@ async def test_the_start_of_an_attempt_that_goes_on_is_written(
     for number in range(3):
         assert await redis.hget(f"delivery:w:e{number}", "status") == b"in_progress"
     assert await redis.zcard("queue:w") == 3
+
+
+async def test_a_change_comes_while_the_time_of_another_has_come(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the loop that the gateway runs on, which has another kind of timer for that."""
+    monkeypatch.setattr(pending_module, "HOLD", 0.0001)
+
+    async def on_uvloop() -> None:
+        client = await connect(servers[1])
+        ledger = Ledger(client, 60.0, Supervisor())
+        await ledger.start()
+        for number in range(100):
+            started, ended = (delivery(ledger, f"{number}{kind}", number) for kind in "ab")
+            ledger.submit(started, Status.IN_PROGRESS, wait=25, fresh=True)
+            ledger.submit(ended, Status.SUCCEEDED, wait=None, fresh=True, succeeded=True)
+            await asyncio.sleep(0.0005)
+        await written(ledger)
+        await ledger.stop()
+        await client.aclose()
+
+    await asyncio.to_thread(uvloop.run, on_uvloop())
 
 
 async def test_a_delivery_that_is_not_final_is_queued_and_never_expires(

@@ -78,6 +78,7 @@ class Ledger:
         self._flusher: asyncio.Task[None] | None = None
         self._due = asyncio.Event()  # it is time to write
         self._timer: asyncio.TimerHandle | None = None  # that sets it; None while it writes, too
+        self._timer_at = 0.0  # on the loop's clock
         self._written_at = 0.0  # on the loop's clock
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._writes = 0  # batches that were sent; the number of the latest
@@ -237,9 +238,10 @@ class Ledger:
         if self._due.is_set():
             return  # it writes now, and then looks for what is left
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
+        self._timer_at = at  # uvloop's handle does not know it where the time has come
         self._timer = self._loop.call_at(at, self._due.set)
 
     async def _run(self) -> None:
