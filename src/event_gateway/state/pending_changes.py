@@ -35,6 +35,7 @@ class PendingChange(msgspec.Struct, gc=False):
     It is encoded only when it is written, because most changes are replaced by a newer one before.
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
     ``due_at``: when it is to be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
+    ``recorded``: called once it is written.
     """
 
     key: Key
@@ -48,7 +49,8 @@ class PendingChange(msgspec.Struct, gc=False):
     tried: int
     succeeded: int
     next_attempt: float | None
-    due_at: float = 0.0
+    due_at: float
+    recorded: tuple[Callable[[], None], ...]
 
     def packed(self) -> tuple[object, ...]:
         """The fields of ``Change`` in their order, as a tuple, which is the cheapest to pack."""
@@ -101,7 +103,6 @@ class PendingChanges:
         self._on_held = on_held
         self._changes: dict[Key, PendingChange] = {}  # to be written soon
         self._held: dict[Key, PendingChange] = {}  # attempts that have just started, in their order
-        self._recorded: dict[Key, list[Callable[[], None]]] = {}
         self._written: dict[Key, Callable[[bool], None]] = {}
         self._lanes: dict[tuple[str, str], LaneChange] = {}
 
@@ -148,36 +149,40 @@ class PendingChanges:
         if len(member) > MAX_MEMBER:
             member = member_of(member)
         key = (delivery.webhook_id, member, delivery.source)
-        if recorded is not None:
-            self._recorded.setdefault(key, []).append(recorded)
-        tried, successes = int(succeeded is not None), int(succeeded is True)
-        held = self._held.get(key)
-        earlier = held or self._changes.get(key)
-        due_at = 0.0
-        if earlier is not None:
-            if earlier.token != delivery.token and self._older(delivery.token, earlier.token):
+        change = self._held.pop(key, None)
+        if change is None:
+            change = self._changes.get(key)
+        if change is None:
+            due_at = self._clock() + HOLD if status is Status.IN_PROGRESS else 0.0
+            change = PendingChange(
+                key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
+                int(succeeded is not None), int(succeeded is True), next_attempt, due_at,
+                () if recorded is None else (recorded,),
+            )  # fmt: skip
+            if due_at:
+                if not self._held:
+                    self._on_held(due_at)
+                self._held[key] = change
+            else:
+                self._write_soon(change)
+        else:
+            if recorded is not None:
+                change.recorded += (recorded,)
+            self._write_soon(change)
+            if change.token != delivery.token and self._older(delivery.token, change.token):
                 # This process has leased the delivery again: the state of the newer lease counts.
                 if written is not None:
                     written(False)
                 return
-            fresh = fresh or earlier.fresh
-            tried, successes = tried + earlier.tried, successes + earlier.succeeded
-            if held is not None:
-                del self._held[key]
-        elif status is Status.IN_PROGRESS:
-            due_at = self._clock() + HOLD
-        change = PendingChange(
-            key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
-            tried, successes, next_attempt, due_at,
-        )  # fmt: skip
-        if due_at:
-            if not self._held:
-                self._on_held(due_at)
-            self._held[key] = change
-        else:
-            if not self._changes:
-                self._on_first()
-            self._changes[key] = change
+            change.delivery, change.token = delivery, delivery.token
+            change.attempts, change.status, change.last_error = (
+                delivery.attempts, status, last_error
+            )  # fmt: skip
+            change.wait, change.next_attempt = wait, next_attempt
+            change.fresh = fresh or change.fresh
+            if succeeded is not None:
+                change.tried += 1
+                change.succeeded += succeeded
         if written is not None:
             self._written[key] = written
 
@@ -208,10 +213,11 @@ class PendingChanges:
         as many of lanes."""
         self._end_holding()
         keys = list(self._changes)[:limit]
+        changes = [self._changes.pop(key) for key in keys]
         return Batch(
             keys,
-            [self._changes.pop(key) for key in keys],
-            [callback for key in keys for callback in self._recorded.pop(key, ())],
+            changes,
+            [callback for change in changes for callback in change.recorded],
             {key: self._lanes.pop(key) for key in list(self._lanes)[:limit]},
         )
 
@@ -224,6 +230,8 @@ class PendingChanges:
         for recorded in batch.recorded:
             recorded()
         refusals = {batch.keys[position - 1] for position in refused}
+        if not self._written:
+            return
         for key in [key for key in batch.keys if key in self._written]:
             if key not in self:  # else a newer change was submitted during the write
                 self._written.pop(key)(key not in refusals)
@@ -235,7 +243,13 @@ class PendingChanges:
             key, change = next(iter(held.items()))
             if change.due_at > now:
                 break
-            self._changes[key] = held.pop(key)
+            del held[key]
+            self._write_soon(change)
+
+    def _write_soon(self, change: PendingChange) -> None:
+        if not self._changes:
+            self._on_first()
+        self._changes[change.key] = change
 
     def _older(self, token: str, than: str) -> bool:
         own, number = self._process + ".", len(self._process) + 1
