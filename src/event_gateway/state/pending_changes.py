@@ -49,8 +49,8 @@ class PendingChange(msgspec.Struct, gc=False):
     tried: int
     succeeded: int
     next_attempt: float | None
-    due_at: float
-    recorded: tuple[Callable[[], None], ...]
+    due_at: float = 0.0
+    recorded: tuple[Callable[[], None], ...] = ()
 
     def packed(self) -> tuple[object, ...]:
         """The fields of ``Change`` in their order, as a tuple, which is the cheapest to pack."""
