@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import uvloop
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.errors import ServerRefused
@@ -385,6 +386,65 @@ async def test_a_refused_change_is_refused_again_when_the_answer_was_lost(
         through.submit(late, Status.FAILED, wait=10, written=answers.append)
         await written(through)
         assert (answers, relay.lost) == ([True, False], 1)
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2, 3])
+async def test_a_batch_whose_calls_were_done_in_part_is_done_once(
+    ledger: Ledger, redis: Redis, servers: tuple[str, str], passed: int
+) -> None:
+    """A batch of four calls. The connection is lost when some have been passed on."""
+    async with _losing_answers(servers[1]) as (relay, through):
+        answers: dict[int, bool] = {}
+        leased = [5, 70, 110]  # by another process, to which these changes are refused
+        for number in leased:
+            ledger.submit(delivery(ledger, f"e{number}"), Status.IN_PROGRESS, wait=25, fresh=True)
+        await written(ledger)
+        relay.passes = passed
+        for number in range(112):
+            ours = delivery(through, f"e{number}", seq=number + 1)
+            ours.attempts = [Attempt(1, "2026-01-01T00:00:00Z", 5, 500, "ServerError")]
+            through.submit(
+                ours, Status.FAILED, wait=10, fresh=number not in leased, succeeded=False,
+                written=functools.partial(answers.__setitem__, number),
+            )  # fmt: skip
+        through.change_lane("w", "open", 30)
+        await written(through)
+        assert relay.passes is None
+        assert [number for number, was_written in answers.items() if not was_written] == leased
+        assert len(answers) == 112
+        counts = await redis.hgetall("stats:w")
+        assert counts[b"attempts"] == b"112"
+        assert await redis.zcard("queue:w") == 112
+        assert await redis.hget("breaker:w", "state") == b"open"
+
+
+async def test_a_call_whose_predecessor_was_not_done_writes_nothing(
+    ledger: Ledger, redis: Redis
+) -> None:
+    """It would stand for the one before it when the batch is sent again."""
+    for number in range(40):
+        ledger.submit(delivery(ledger, f"e{number}"), Status.PENDING, wait=0, fresh=True)
+    batch = ledger._pending.take(256)
+    first, second = ledger._arguments(batch)
+    with pytest.raises(ResponseError, match="GAP"):
+        await ledger._write([second])
+    assert await redis.exists("queue:w") == 0
+    await ledger._write([first, second])
+    assert await redis.zcard("queue:w") == 40
+
+
+async def test_a_batch_for_many_webhooks_is_one_round_trip_of_several_calls(
+    ledger: Ledger, redis: Redis
+) -> None:
+    await redis.script_flush()  # as if another server had taken over
+    await redis.config_resetstat()
+    for number in range(200):
+        of_webhook = Delivery(f"w{number}", "e", "s", "LOG", number, ledger.token())
+        ledger.submit(of_webhook, Status.PENDING, wait=0, fresh=True)
+    await written(ledger)
+    assert await redis.zcard("due") == 200
+    calls = (await redis.info("commandstats"))["cmdstat_evalsha"]
+    assert (calls["calls"], calls["failed_calls"] + calls["rejected_calls"]) == (14, 7)
 
 
 async def test_the_timestamp_of_a_record_is_iso_8601(ledger: Ledger, redis: Redis) -> None:

@@ -77,6 +77,44 @@ async def test_an_error_is_that_of_the_client_and_of_its_call_only(
     assert isinstance(results[2], ResponseError)
 
 
+async def test_calls_in_one_write_are_answered_together(shared: SharedConnection) -> None:
+    many, one = await asyncio.gather(
+        shared.call_all([("ECHO", str(number)) for number in range(50)]), shared.call("PING")
+    )
+    assert many == [str(number).encode() for number in range(50)]
+    assert one == b"PONG"
+
+
+async def test_of_calls_in_one_write_the_first_error_is_raised_once_all_are_answered(
+    shared: SharedConnection,
+) -> None:
+    calls = [("PING",), ("EVALSHA", "0" * 40, 0), ("NO-COMMAND",), ("SET", "done", "1")]
+    with pytest.raises(NoScriptError):
+        await shared.call_all(calls)
+    assert await shared.call("GET", "done") == b"1"
+
+
+async def test_a_lost_connection_fails_calls_in_one_write_once(shared: SharedConnection) -> None:
+    await shared.call("PING")
+    waiting = asyncio.ensure_future(shared.call_all([("PING",), ("BLPOP", "nothing", 0)]))
+    await asyncio.sleep(0)
+    await shared.close()
+    with pytest.raises(RedisConnectionError):
+        await waiting
+
+
+async def test_calls_in_one_write_that_are_cancelled_leave_the_answers_to_the_others(
+    shared: SharedConnection,
+) -> None:
+    await shared.call("PING")
+    together = asyncio.ensure_future(shared.call_all([("ECHO", "a"), ("ECHO", "b")]))
+    other = asyncio.ensure_future(shared.call("ECHO", "c"))
+    await asyncio.sleep(0)
+    together.cancel()
+    assert await other == b"c"
+    assert together.cancelled()
+
+
 async def test_a_cancelled_call_leaves_the_answers_to_the_others(shared: SharedConnection) -> None:
     await shared.call("PING")
     calls = [asyncio.ensure_future(shared.call("ECHO", str(number))) for number in range(20)]

@@ -8,12 +8,15 @@ import pytest
 from redis.asyncio import Redis
 
 from event_gateway.core.errors import ServerRefused
+from event_gateway.core.webhook.delivery import Delivery, Status
 from event_gateway.embedded.servers import usable_port
 from event_gateway.state.connection import close, connect, servers_behind
 from event_gateway.state.keys import DELIVERY, QUEUE
+from event_gateway.state.ledger import Ledger
 from event_gateway.state.permissions import COMMANDS
 from event_gateway.state.scripts import script
 from event_gateway.state.slot import SLOT, TAG, in_slot
+from event_gateway.tasks import Supervisor
 from support.secured_servers import valkey
 from support.valkey_servers import until
 
@@ -91,3 +94,15 @@ async def test_a_node_is_no_single_server_and_a_single_server_no_cluster(
     async with valkey(tmp_path) as single:
         with pytest.raises(ServerRefused, match="cluster support disabled"):
             await connect(f"redis-cluster://127.0.0.1:{single}", timeout=1)
+
+
+async def test_a_batch_of_several_calls_is_written_into_the_slot(client: Redis, port: int) -> None:
+    ledger = Ledger(client, 60.0, Supervisor())
+    await ledger.start()
+    for number in range(100):
+        delivery = Delivery(f"w{number}", "e", "s", "LOG", number, ledger.token())
+        ledger.submit(delivery, Status.PENDING, wait=0, fresh=True)
+    await ledger.stop()
+    async with Redis(port=port) as admin:
+        assert await admin.zcard(f"{TAG}due") == 100
+        assert await admin.hget(f"{TAG}delivery:w99:e", "status") == b"pending"

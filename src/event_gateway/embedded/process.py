@@ -19,10 +19,10 @@ _PASSED_ON = frozenset({
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
     "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "GOMAXPROCS", "GOMEMLIMIT", "GOGC", "GODEBUG",
 })  # fmt: skip
-# A script of the ledger makes some 10,000 small objects for Valkey's append-only file and frees
-# them at its end. By default glibc keeps 7 of each size for the next allocation; here 8,192 of
-# each up to 256 bytes (18 MiB at most), so that no script merges and splits the free memory again.
-_TUNABLES = "glibc.malloc.tcache_count=8192:glibc.malloc.tcache_max=256"
+# A script makes some thousand small objects for Valkey's append-only file and frees them at its
+# end. By default glibc keeps 7 of each size for the next allocation; here 16,384 of each up to 256
+# bytes (36 MiB at most), so that no script merges and splits the free memory again.
+_TUNABLES = "glibc.malloc.tcache_count=16384:glibc.malloc.tcache_max=256"
 _LINUX = sys.platform == "linux"
 
 

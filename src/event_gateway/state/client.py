@@ -4,6 +4,7 @@ The data plane calls nothing but scripts, whose answers are small and come at on
 commands may wait, or be answered with megabytes: each has a connection of the pool meanwhile.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -29,12 +30,25 @@ class Client(Redis):
             try:
                 return await self._scripts.call(*args)
             except ResponseError as error:
-                if is_of_former_primary(error):  # also where one address leads to several servers
-                    await self.leave()
+                await self._leave_former_primary(error)
                 raise
         if args[0] == "SCRIPT LOAD":  # to the server that lacks it: others may have another one
             return await self._scripts.call("SCRIPT", "LOAD", args[1])
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    async def call_scripts(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers to ``EVALSHA`` commands that leave in one write, and are run one after the
+        other; another client's command can come between them. Raises the exceptions in StateError:
+        some of them may have run."""
+        try:
+            return await self._scripts.call_all(calls)
+        except ResponseError as error:
+            await self._leave_former_primary(error)
+            raise
+
+    async def _leave_former_primary(self, error: ResponseError) -> None:
+        if is_of_former_primary(error):  # also where one address leads to several servers
+            await self.leave()
 
     async def leave(self) -> None:
         """Leaves a server that is not the primary any more: each call that is made from now on has

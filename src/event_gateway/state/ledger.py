@@ -1,7 +1,8 @@
 """The ledger: the one writer of delivery state.
 
-Changes gather for a few milliseconds, the latest state of each delivery wins, and one script call
-writes all of them. So a delivery that succeeds at once costs a single write.
+Changes gather for a few milliseconds, the latest state of each delivery wins, and one round trip
+writes all of them, in script calls of a few records each. So a delivery that succeeds at once costs
+a single write.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ from event_gateway.state.records import (
     member_of,
     source_hash,
 )
+from event_gateway.state.reported_lanes import ReportedLanes
 from event_gateway.state.script_arguments import Lookup
-from event_gateway.state.scripts import script
+from event_gateway.state.scripts import script, script_calls
 from event_gateway.tasks import Policy, Supervisor, end
 
 log = structlog.get_logger(__name__)
@@ -40,7 +42,7 @@ GATHER = 0.003  # seconds in which changes gather before they are written
 WRITTEN_AFTER = 0.01  # seconds until the server has what was submitted just now, mostly
 QUIET = 0.003  # seconds since the last write after which few changes are expected
 MANY = 64  # changes that do not gather: they are written as soon as the former ones are
-MAX_RECORDS = 256  # records in a script call, which blocks the server while it runs
+MAX_RECORDS = 256  # that are written, or looked up, in one round trip
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -62,7 +64,7 @@ class Ledger:
         self._client = client
         self._supervisor = supervisor
         self.retention = retention
-        self._write = script(client, "ledger/write.lua")
+        self._write = script_calls(client, "ledger/write.lua")
         self._lookup = script(client, "ledger/lookup.lua")
         self._process = secrets.token_hex(6)
         self._loop = asyncio.get_running_loop()
@@ -81,7 +83,7 @@ class Ledger:
         self._timer_at = 0.0  # on the loop's clock
         self._written_at = 0.0  # on the loop's clock
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
-        self._writes = 0  # batches that were sent; the number of the latest
+        self._calls = 0  # of the script, which are confirmed: the number of the latest
         self.condition: str | None = None  # what is wrong with Redis
         self._tokens = 0
         self._high: dict[str, int] = {}
@@ -264,26 +266,19 @@ class Ledger:
                 self._write_at(self._pending.held_until)
 
     async def _flush(self) -> bool:
-        # A batch whose answer was lost may have been written: it is sent again as it was, under the
-        # same number, by which the script recognises it.
+        # A batch of which an answer was lost may have been written in part: all its calls are sent
+        # again as they were, under the same numbers, by which the script recognises them.
         batch = self._batch
         if batch is None:
             batch = self._batch = self._pending.take(MAX_RECORDS)
-            self._writes += 1
         try:
             # An empty batch tests whether the server can be reached again.
-            not_closed, failing, refused, throttled = await self._write(
-                _pack([change.packed() for change in batch.changes]),
-                round(self.retention * 1000),
-                FORMAT,
-                _pack([*batch.lanes.values()]),
-                self._process,
-                self._writes,
-            )
+            answers = await self._write(self._arguments(batch))
         except StateError as error:
             self.mark_unreachable(error)
             return False
         self._batch = None
+        self._calls += len(batch.calls)
         if not self._reachable.is_set():
             log.info("the ledger in Redis can be reached again")
             self._reachable.set()
@@ -292,23 +287,44 @@ class Ledger:
             stream, seq = change.delivery.stream, change.delivery.seq
             if seq > self._high.get(stream, 0):
                 self._high[stream] = seq
-        self._pending.settle(batch, refused)
-        if self._report is not None and not_closed is not None:
-            webhooks = {key[0] for key in batch.keys}
-            webhooks |= {change.webhook for change in batch.lanes.values()}
-            self._report(
-                # A pending change of a circuit breaker is newer than its state in Redis.
-                [webhook for webhook in webhooks if not self._pending.changes_breaker(webhook)],
-                frozenset(webhook.decode() for webhook in not_closed),
-                _seconds(failing),
-                _seconds(throttled),
-            )
+        self._pending.settle(batch, {position for answer in answers for position in answer[2]})
+        self._report_lanes_of(batch, answers)
         return True
 
+    def _arguments(self, batch: Batch) -> list[tuple[Any, ...]]:
+        """The arguments of the calls that write a batch. The last one changes the lanes."""
+        retention, last = round(self.retention * 1000), len(batch.calls) - 1
+        return [
+            (
+                _pack([change.packed() for change in batch.changes[call]]),
+                retention,
+                FORMAT,
+                _pack([*batch.lanes.values()] if number == last else ()),
+                self._process,
+                self._calls + 1 + number,
+                call.start,
+            )
+            for number, call in enumerate(batch.calls)
+        ]
 
-def _seconds(row: Sequence[Any]) -> dict[str, float]:
-    """Makes a mapping from a flat array of webhooks and ms."""
-    return {row[i].decode(): row[i + 1] / 1000 for i in range(0, len(row), 2)}
+    def _report_lanes_of(self, batch: Batch, answers: Sequence[Any]) -> None:
+        if self._report is None:
+            return
+        lanes, changed = ReportedLanes(), {change.webhook for change in batch.lanes.values()}
+        for call, (not_closed, failing, _, throttled) in zip(batch.calls, answers, strict=True):
+            if not_closed is None:
+                continue  # this call was made before, and its answer was lost
+            webhooks = {key[0] for key in batch.keys[call]}
+            if call is batch.calls[-1]:
+                webhooks |= changed
+            succeeded = [change.key[0] for change in batch.changes[call] if change.succeeded]
+            lanes.add(webhooks, succeeded, not_closed, failing, throttled)
+        if lanes.webhooks:
+            # A pending change of a circuit breaker is newer than its state in Redis.
+            settled = [
+                webhook for webhook in lanes.webhooks if not self._pending.changes_breaker(webhook)
+            ]
+            self._report(settled, frozenset(lanes.not_closed), lanes.failing, lanes.throttled)
 
 
 async def highest_sequences(client: Redis) -> dict[str, int]:

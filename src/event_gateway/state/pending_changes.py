@@ -4,7 +4,8 @@ An attempt that has started is not due to be written for a while: most attempts 
 only their result is written.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -19,6 +20,11 @@ from event_gateway.state.records import (
 from event_gateway.state.script_arguments import LaneChange
 
 Key = tuple[str, str, str]  # webhook id, member, source
+_webhook = itemgetter(0)
+
+# Records in a call of the script. The server keeps what a call writes until the call ends, and
+# blocks others meanwhile; each call reads and writes what it needs of its webhooks.
+CALL_RECORDS = 32
 
 # Seconds for which the start of an attempt is not written. A receiver that answers within them
 # costs one record in place of two. After a crash the log gives the delivery again, or the queue,
@@ -69,15 +75,35 @@ class PendingChange(msgspec.Struct, gc=False):
 
 
 class Batch(msgspec.Struct):
-    """Changes that are written together, and the functions to call after the write."""
+    """Changes that are written together, and the functions to call after the write. ``calls``: the
+    parts of ``changes``, and so of ``keys``, that a call of the script writes."""
 
     keys: list[Key]
     changes: list[PendingChange]
     recorded: list[Callable[[], None]]
     lanes: dict[tuple[str, str], LaneChange]
+    calls: list[slice]
 
     def __len__(self) -> int:
         return len(self.changes) + len(self.lanes)
+
+
+def calls_for(webhooks: Sequence[str]) -> list[slice]:
+    """Divides changes, given by their webhooks in order, into calls of at most CALL_RECORDS. What a
+    call writes of a webhook it writes once, so the changes of a webhook stay together where they
+    fit. Of no changes it makes one call."""
+    calls, start, group, count = [], 0, 0, len(webhooks)
+    for end in range(1, count + 1):
+        if end < count and webhooks[end] == webhooks[group]:
+            continue  # the group of this webhook is longer
+        if end - start > CALL_RECORDS and group > start:
+            calls.append(slice(start, group))
+            start = group
+        while end - start > CALL_RECORDS:
+            calls.append(slice(start, start + CALL_RECORDS))
+            start += CALL_RECORDS
+        group = end
+    return [*calls, slice(start, count)]
 
 
 class PendingChanges:
@@ -212,13 +238,14 @@ class PendingChanges:
         """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
         as many of lanes."""
         self._end_holding()
-        keys = list(self._changes)[:limit]
-        changes = [self._changes.pop(key) for key in keys]
+        taken = {key: self._changes.pop(key) for key in list(self._changes)[:limit]}
+        keys = sorted(taken, key=_webhook)  # the changes of each webhook stay in their order
         return Batch(
             keys,
-            changes,
-            [callback for change in changes for callback in change.recorded],
+            [taken[key] for key in keys],
+            [callback for change in taken.values() for callback in change.recorded],
             {key: self._lanes.pop(key) for key in list(self._lanes)[:limit]},
+            calls_for([key[0] for key in keys]),
         )
 
     def settle(self, batch: Batch, refused: Collection[int]) -> None:

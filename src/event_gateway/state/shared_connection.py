@@ -7,7 +7,7 @@ Here a call is one write, and its answer is found in the read that brings it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -46,6 +46,15 @@ class SharedConnection:
         if open_ is None or open_.left:
             open_ = await self._opened()
         return await open_.send(hiredis.pack_command(command), self._timeout())
+
+    async def call_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers to commands that leave in one write. Raises the exceptions in StateError: the
+        first that one of them was answered with, once all are answered."""
+        open_ = self._open
+        if open_ is None or open_.left:
+            open_ = await self._opened()
+        packed = [hiredis.pack_command(command) for command in commands]
+        return await open_.send_all(packed, self._timeout())
 
     def leave(self) -> None:
         """Uses another connection from now on: this server is not the primary any more."""
@@ -88,6 +97,40 @@ class SharedConnection:
         self._opening = None
 
 
+class _Answers:
+    """The answers to commands that were sent together: stands for each of them where an answer is
+    waited for, and passes all of them on to ``result``."""
+
+    def __init__(self, count: int, result: asyncio.Future[list[Any]]) -> None:
+        self._missing = count
+        self._result = result
+        self._answers: list[Any] = []
+        self._error: BaseException | None = None  # the first
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._result.done()
+
+    def set_result(self, answer: Any) -> None:
+        """Adds the answer to the next command."""
+        self._answers.append(answer)
+        self._count()
+
+    def set_exception(self, error: BaseException) -> None:
+        """Adds what the next command has failed with."""
+        self._error = self._error or error
+        self._count()
+
+    def _count(self) -> None:
+        self._missing -= 1
+        if self._missing:
+            return
+        if self._error is not None:
+            self._result.set_exception(self._error)
+        else:
+            self._result.set_result(self._answers)
+
+
 class _Open(asyncio.Protocol):
     """A connection that the client has opened, from which this takes over. ``left``: it takes no
     other call, and ends with the last of those that wait.
@@ -105,20 +148,35 @@ class _Open(asyncio.Protocol):
             notEnoughData=_INCOMPLETE,
         )
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # with their deadlines
+        # With their deadlines.
+        self._waiting: deque[tuple[asyncio.Future[Any] | _Answers, float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._gathered: list[bytes] = []  # what leaves in one write, at the end of a beat's turn
         self.left = self._transport.is_closing()
 
     def send(self, command: bytes, timeout: float) -> asyncio.Future[Any]:
         """Sends a command. The result is its answer."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._send(command, 1, answer, timeout)
+        return answer
+
+    def send_all(self, commands: Sequence[bytes], timeout: float) -> asyncio.Future[list[Any]]:
+        """Sends commands in one write. The result are their answers."""
+        result: asyncio.Future[list[Any]] = self._loop.create_future()
+        count = len(commands)
+        self._send(b"".join(commands), count, _Answers(count, result), timeout)
+        return result
+
+    def _send(
+        self, command: bytes, count: int, answer: asyncio.Future[Any] | _Answers, timeout: float
+    ) -> None:
+        """Sends what is ``count`` commands, for each of which ``answer`` waits."""
         if self.left:
             raise RedisConnectionError("the connection was closed")
         if len(self._waiting) >= MAX_WAITING:
             raise RedisConnectionError("too many calls wait for Redis")
-        answer: asyncio.Future[Any] = self._loop.create_future()
         deadline = self._loop.time() + timeout
-        self._waiting.append((answer, deadline))
+        self._waiting.extend([(answer, deadline)] * count)
         if self._gathered:
             self._gathered.append(command)
         elif is_beat():
@@ -128,7 +186,6 @@ class _Open(asyncio.Protocol):
             self._transport.write(command)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._expire)
-        return answer
 
     def _write_gathered(self) -> None:
         commands, self._gathered = self._gathered, []

@@ -62,6 +62,10 @@ class SlotClient(Client):
             return cursor, [key[len(TAG) :] for key in keys]
         return answer
 
+    async def call_scripts(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Sends scripts that leave in one write."""
+        return await super().call_scripts([in_slot(call) for call in calls])
+
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "SlotPipeline":
         """Several commands in one round trip."""
         return SlotPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

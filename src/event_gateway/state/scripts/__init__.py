@@ -16,10 +16,10 @@ definitions that the script uses:
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -34,6 +34,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _REMOVE = {"hash": "HDEL", "set": "SREM", "zset": "ZREM"}
 
 Run = Callable[..., Awaitable[Any]]
+RunAll = Callable[[Sequence[tuple[Any, ...]]], Awaitable[list[Any]]]
 
 
 def script(client: Redis, name: str) -> Run:
@@ -54,6 +55,27 @@ def script(client: Redis, name: str) -> Run:
             return await call("EVALSHA", digest, 1, key, *args)
 
     return run
+
+
+def script_calls(client: Redis, name: str) -> RunAll:
+    """A function that runs the script in a file many times in one round trip.
+
+    The function gets the ARGV of each call. Where a server lacks the script, the calls that it has
+    run are run again: the script must recognise them.
+    """
+    text = source(name)
+    digest = client.register_script(text).sha
+    server: Any = client  # the gateway's own client
+
+    async def run_all(arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        calls = [("EVALSHA", digest, 1, PREFIX, *args) for args in arguments]
+        try:
+            return cast(list[Any], await server.call_scripts(calls))
+        except NoScriptError:  # of a server that was started anew, or has taken over
+            await server.execute_command("SCRIPT LOAD", text)
+            return cast(list[Any], await server.call_scripts(calls))
+
+    return run_all
 
 
 def names() -> list[str]:

@@ -1,13 +1,16 @@
--- Writes the newest state of many deliveries in one call: record, queue member and due time of each
--- together, and the changes of their webhooks' lanes.
+-- Writes the newest state of some deliveries: record, queue member and due time of each together,
+-- and the changes of their webhooks' lanes. A batch of changes is written by several calls, which
+-- are sent together.
 -- ARGV: changes (msgpack array of Change), ms for which records of final deliveries are stored,
 -- format of the records (a record of a newer format is not changed), lane changes (msgpack array of
--- LaneChange), the process, the number of this write among the writes of the process.
--- If the answer to a write was lost, the process sends the write again with the same number: then
--- nothing is written or counted, and the same refused changes are returned.
--- Returns {webhooks whose circuit breaker is not closed} (false: this write was done before),
--- {webhook, for how many ms all its attempts have failed, …}, {positions of the refused changes},
--- {webhook, for how many ms it is throttled, …}.
+-- LaneChange), the process, the number of this call among the calls of the process, how many
+-- changes the calls before it have of the same batch.
+-- If an answer was lost, the process sends all calls of the batch again with the same numbers: for
+-- one that was done, nothing is written or counted, and the refused changes of the batch so far are
+-- returned.
+-- Returns {webhooks whose circuit breaker is not closed} (false: this call was done before),
+-- {webhook, for how many ms all its attempts have failed, …}, {positions in the batch of the
+-- refused changes}, {webhook, for how many ms it is throttled, …}.
 -- include shared/clock.lua
 -- include shared/timestamp.lua
 -- include shared/schedule.lua
@@ -18,16 +21,24 @@
 -- include shared/throttle.lua
 -- include shared/resets.lua
 
-local packed_changes, final_ttl, format, packed_lane_changes, process, write_number = unpack(ARGV)
+local packed_changes, final_ttl, format, packed_lane_changes, process, call_number, earlier =
+  unpack(ARGV)
 final_ttl, format = tonumber(final_ttl), tonumber(format)
+call_number, earlier = tonumber(call_number), tonumber(earlier)
 local last_write = last_write_key(process)
 local last_number, last_refused = unpack(redis.call('HMGET', last_write, 'number', 'refused'))
-if tonumber(last_number or '0') >= tonumber(write_number) then
+last_number = tonumber(last_number or '0')
+if last_number >= call_number then
   local positions = {}
   for position in string.gmatch(last_refused, '%d+') do
     positions[#positions + 1] = tonumber(position)
   end
   return { false, {}, positions, {} }
+end
+-- The call before it has failed, or its server is another one: a later call that was done would
+-- stand for both.
+if earlier > 0 and last_number ~= call_number - 1 then
+  return redis.error_reply('GAP the call before this one of the same batch was not done')
 end
 local MAX_RESPONDED = 100
 -- By webhook: true if the call names it, true if it must be rescheduled, attempts, successful
@@ -85,7 +96,7 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     change, webhook, member, key, old_source, old_status, old_token, old_seq, old_run, old_v,
     old_event_at)
   if not write then
-    refused[#refused + 1] = position
+    refused[#refused + 1] = earlier + position
   else
     local queue = queue_key(webhook)
     local at = ''
@@ -275,6 +286,8 @@ for stream, seq in pairs(high) do
     redis.call('HSET', HIGH_KEY, stream, seq)
   end
 end
-redis.call('HSET', last_write, 'number', write_number, 'refused', table.concat(refused, ' '))
-redis.call('PEXPIRE', last_write, LAST_WRITE_TTL)
+local all_refused = table.concat(refused, ' ')
+if earlier > 0 then all_refused = last_refused .. ' ' .. all_refused end
+redis.call('HSET', last_write, 'number', call_number, 'refused', all_refused)
+if earlier == 0 then redis.call('PEXPIRE', last_write, LAST_WRITE_TTL) end
 return { not_closed, failing, refused, throttled }
