@@ -1,5 +1,5 @@
-"""What 1,000 deliveries cost, in counts that do not depend on the machine: nothing that was won is
-lost unseen.
+"""What 1,000 deliveries, failed attempts, and an idle gateway cost, in counts that do not depend on
+the machine: nothing that was won is lost unseen.
 
 The ceilings are a little above what was measured, also beside busy loops, where what waits for a
 write or for a pull gathers differently. A change that costs more on purpose raises its ceiling and
@@ -21,7 +21,9 @@ from bench.receiver import Receiver, receiving
 from redis.asyncio import Redis
 
 import event_gateway
+from event_gateway.beats import beat
 from event_gateway.cli.process.serve import Running
+from event_gateway.embedded.servers import usable_port
 from support.bus import connect_bus
 from support.fixtures import Start
 from support.patience import PATIENCE
@@ -65,6 +67,18 @@ FLOORS = {
     "bytes sent to Redis": 200.0,
     "round trips to NATS": 0.002,  # a pull request is for 1,000 messages at most
     "messages posted to NATS": 3.0,
+}
+# Each for one failed attempt: of five webhooks whose receivers refuse connections. There is always
+# a retry that is due.
+OF_A_FAILURE = {
+    "calls into the gateway's code": 170.0,  # 151
+    "scripts called in Redis": 0.6,  # 0.27
+    "commands run in Redis": 30.0,  # 19
+}
+# Each for a second in which nothing happens.
+OF_AN_IDLE_SECOND = {
+    "calls into the gateway's code": 750.0,  # 669
+    "commands run in Redis": 30.0,  # 24
 }
 
 
@@ -187,3 +201,72 @@ async def test_a_delivery_costs_no_more_than_before(
     # A function that has another name now would be counted as none.
     under = {name: cost for name, cost in of_one.items() if cost < FLOORS[name]}
     assert not under, f"{under}: not all of it was measured; all: {of_one}"
+
+
+async def failures(running: Running, count: int) -> int:
+    """Returns once so many attempts have failed in a row, with their number."""
+    lanes = running.gateway.stages.deliveries.dispatcher.lanes.values()
+    async with asyncio.timeout(PATIENCE):
+        while (failed := sum(lane.failures for lane in lanes)) < count:
+            await asyncio.sleep(0.01)
+    return failed
+
+
+async def test_a_failed_attempt_costs_no_more_than_before(start: Start) -> None:
+    running: Running = await start({
+        "webhooks": {
+            f"w{number}": {
+                "url": f"http://127.0.0.1:{usable_port()}/", "events": [f"cost.t{number}"],
+                "circuit_breaker": {"failure_threshold": 10_000},
+                "retry_policy": {
+                    "max_attempts": 100, "backoff": "fixed", "initial_delay": "50ms",
+                },
+            }
+            for number in range(5)
+        },
+    })  # fmt: skip
+    await publish(running.nats_url, 0, WARM)
+    failed = await failures(running, 2 * WARM)
+    least = dict.fromkeys(OF_A_FAILURE, math.inf)
+    async with Redis.from_url(running.redis_url) as redis:
+        for _ in range(ROUNDS):
+            first, before = await RedisCounts.read(redis), failed
+            profile = cProfile.Profile()
+            profile.enable()
+            failed = await failures(running, failed + 200)
+            profile.disable()
+            last, attempts = await RedisCounts.read(redis), failed - before
+            costs = dict(zip(OF_A_FAILURE, (
+                calls(profile)[0], last.scripts - first.scripts, last.commands - first.commands,
+            ), strict=True))  # fmt: skip
+            least = {name: min(cost, costs[name] / attempts) for name, cost in least.items()}
+            over = {name: cost for name, cost in least.items() if cost > OF_A_FAILURE[name]}
+            if not over:
+                break
+
+    assert not over, f"{over}: more than {OF_A_FAILURE}; all: {least}"
+    assert least["calls into the gateway's code"] > 50, "not all of it was measured"
+
+
+async def test_an_idle_gateway_does_no_more_than_before(start: Start) -> None:
+    running: Running = await start({})
+    seconds = 5
+    least = dict.fromkeys(OF_AN_IDLE_SECOND, math.inf)
+    async with Redis.from_url(running.redis_url) as redis:
+        for _ in range(ROUNDS):
+            first = await RedisCounts.read(redis)
+            profile = cProfile.Profile()
+            profile.enable()
+            for _ in range(seconds):
+                await beat(1.0)
+            profile.disable()
+            last = await RedisCounts.read(redis)
+            costs = dict(zip(OF_AN_IDLE_SECOND, (
+                calls(profile)[0], last.commands - first.commands,
+            ), strict=True))  # fmt: skip
+            least = {name: min(cost, costs[name] / seconds) for name, cost in least.items()}
+            over = {name: cost for name, cost in least.items() if cost > OF_AN_IDLE_SECOND[name]}
+            if not over:
+                break
+
+    assert not over, f"{over}: more than {OF_AN_IDLE_SECOND}; all: {least}"

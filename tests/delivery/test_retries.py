@@ -55,6 +55,23 @@ async def test_a_receiver_that_fails_twice(client: Client, receiver: Receiver) -
     ]  # fmt: skip
 
 
+async def test_a_second_attempt_that_takes_long_is_in_progress(
+    client: Client, receiver: Receiver
+) -> None:
+    receiver.answers["/slow"] = [500, 200]
+    await client.webhook(id="slow", url=f"{receiver.url}/slow", events=["user.*"])
+    sent = event("user.a")
+    await client.send(sent)
+    await receiver.until(1)
+    receiver.holds["/slow"] = asyncio.Event()
+    await receiver.until(2)
+    running = await client.until("slow", sent["id"], "in_progress")
+    assert len(running["attempts"]) == 1
+    receiver.holds["/slow"].set()
+    record = await client.until("slow", sent["id"], "succeeded")
+    assert len(record["attempts"]) == 2
+
+
 async def test_lifecycle_events_in_order_and_with_their_data(
     client: Client, receiver: Receiver
 ) -> None:

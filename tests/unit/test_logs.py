@@ -176,7 +176,7 @@ def test_many_lines_of_one_kind_have_a_limit(
         log.info("attempt failed", webhook=f"w{number}")
     assert len(output.lines()) == log_lines.MAX_LINES
     of_w = [line for line in output.lines() if line["webhook"] == "w"]
-    assert len(of_w) == log_lines.MAX_ALIKE
+    assert len(of_w) == log_lines.MAX_ALIKE_INFO
     now[0] += 1.0
     log.info("attempt failed", webhook="w")
     log.info("attempt failed", webhook="w")
@@ -184,6 +184,10 @@ def test_many_lines_of_one_kind_have_a_limit(
     assert "lines_left_out" not in output.lines()[-1]
     told = sum(line.get("lines_left_out", 0) for line in output.lines())
     assert told == 2000 - log_lines.MAX_LINES
+    now[0] += 1.0
+    for number in range(1000):
+        log.warning("delivery became a dead letter", webhook="w", attempts=number)
+    assert len(output.lines()) == log_lines.MAX_LINES + 2 + log_lines.MAX_ALIKE
 
 
 def test_libraries_log_in_the_same_form(output: Output) -> None:

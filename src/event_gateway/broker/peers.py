@@ -157,7 +157,7 @@ class Peers:
 
         For a moment two processes may, or none: what the leader writes must be a compare-and-set.
         """
-        return self.leader == self._own.process
+        return not self._received or self.leader == self._own.process
 
     @property
     def leader(self) -> str:

@@ -16,6 +16,7 @@ SUBJECT = "$JS.API.STREAM.LIST"
 PAGE = 256  # streams in one answer
 # When the server looked, the last member of each stream: nothing but this changes in an idle one.
 _LOOKED_AT = re.compile(rb',"ts":"[^"]*"\}$')
+_LOOKED_AT_EACH = re.compile(rb',"ts":"\d{4}-[0-9T:.-]*Z"\}(?=[,\]])')
 
 
 class _Page(msgspec.Struct):
@@ -38,6 +39,7 @@ class StreamList:
         self._broker = broker
         self._known: dict[bytes, StreamInfo] = {}  # by what the server said, but for when
         self._streams: dict[str, StreamInfo] = {}
+        self._said = b""  # the whole answer, but for when, where there was one
         self.read = Joined(self._read)
 
     @property
@@ -50,6 +52,8 @@ class StreamList:
         offset = 0
         while True:
             page = await self._page(offset)
+            if page is None:
+                return self._streams
             for raw in map(bytes, page):
                 said = _LOOKED_AT.sub(b"}", raw)
                 known[said] = self._known.get(said) or StreamInfo.from_response(json.loads(raw))
@@ -61,13 +65,20 @@ class StreamList:
         self._known = known
         return self._streams
 
-    async def _page(self, offset: int) -> list[msgspec.Raw]:
+    async def _page(self, offset: int) -> list[msgspec.Raw] | None:
+        """A part of the list; None where it is all of it, and is as it was."""
         request = json.dumps({"offset": offset}).encode()
         try:
             answer = await self._broker.nc.request(SUBJECT, request, timeout=REQUEST_TIMEOUT)
         except NoRespondersError:
             raise ServiceUnavailableError from None
+        said = _LOOKED_AT_EACH.sub(b"}", answer.data) if not offset else b""
+        if said and said == self._said:
+            return None
+        self._said = b""
         page = _decode(answer.data)
         if page.error is not None:
             raise APIError.from_error(page.error)
+        if not offset and len(page.streams or []) < PAGE:
+            self._said = said
         return page.streams or []

@@ -16,6 +16,7 @@ from event_gateway.delivery.due_signal import GATHER, DueSignal
 from event_gateway.delivery.handover import Handover
 from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN
+from event_gateway.delivery.pacing import LANE_AT_ONCE
 from event_gateway.state.connection import StateError
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues, limits_ms
@@ -241,12 +242,14 @@ class DueLoop:
             (signal.paced_lanes, self._dispatcher.paced_room),
             (signal.lanes, min(MAX_LEASED, max(1, large))),
         ):
+            # Of the lanes that are paced, none has a second attempt before each has had one.
+            each = most
+            if lanes is signal.paced_lanes:
+                each = max(1, min(LANE_AT_ONCE, most // max(1, len(lanes))))
             while lanes and most > 0:
                 lane = next(iter(lanes))
                 del lanes[lane]
-                count = 0 if lane.deleted else min(self._room(lane), most)
-                if lanes is signal.paced_lanes:
-                    count = min(count, 1)  # they take turns
+                count = 0 if lane.deleted else min(self._room(lane), most, each)
                 if self._coming[lane] and not lane.paced and self._is_filling(lane):
                     self._postponed.add(lane)
                 elif lanes is signal.lanes and lane.paced:

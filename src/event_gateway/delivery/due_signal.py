@@ -4,7 +4,7 @@ import asyncio
 import math
 
 from event_gateway.delivery.lane import Lane
-from event_gateway.delivery.pacing import PAUSE
+from event_gateway.delivery.pacing import next_turn
 
 GATHER = 0.003  # seconds in which more deliveries may become due, or lanes find room
 
@@ -22,7 +22,8 @@ class DueSignal:
         self.lanes: dict[Lane, None] = {}
         self.paced_lanes: dict[Lane, None] = {}
         self._wake_at = 0.0
-        self._sooner = asyncio.Event()
+        self._reached: asyncio.Future[None] | None = None  # while the due loop waits
+        self._timer: asyncio.TimerHandle | None = None
 
     def due_in(self, seconds: float) -> None:
         """A delivery becomes due in so many seconds."""
@@ -33,14 +34,15 @@ class DueSignal:
 
     def request_deliveries(self, lane: Lane) -> None:
         """The lane has room, and there are deliveries in its queue."""
-        (self.paced_lanes if lane.paced else self.lanes)[lane] = None
-        self._wake(asyncio.get_running_loop().time() + (PAUSE if lane.paced else GATHER))
+        lanes = self.paced_lanes if lane.paced else self.lanes
+        if lane not in lanes:
+            lanes[lane] = None
+            self._wake_for(lanes)
 
     def served(self) -> None:
         """The due loop has served the lanes: where some are left, it comes back soon."""
         if self.lanes or self.paced_lanes:
-            pause = GATHER if self.lanes else PAUSE
-            self._wake(asyncio.get_running_loop().time() + pause)
+            self._wake_for(self.lanes or self.paced_lanes)
 
     def due_now(self) -> None:
         """The due loop is to look for due deliveries."""
@@ -57,15 +59,37 @@ class DueSignal:
     async def wait(self) -> None:
         """Returns when it is time for the due loop to go on."""
         loop = asyncio.get_running_loop()
-        while (left := self._wake_at - loop.time()) > 0:
-            self._sooner.clear()
-            try:
-                async with asyncio.timeout(None if math.isinf(left) else left):
-                    await self._sooner.wait()
-            except TimeoutError:
-                return
+        if self._wake_at <= loop.time():
+            return
+        self._reached = loop.create_future()
+        try:
+            self._set_timer(loop)
+            await self._reached
+        finally:
+            self._reached = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _wake_for(self, lanes: dict[Lane, None]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._wake(now + GATHER if lanes is self.lanes else next_turn(now))
 
     def _wake(self, at: float) -> None:
         if at < self._wake_at:
             self._wake_at = at
-            self._sooner.set()
+            if self._reached is not None:
+                self._set_timer(asyncio.get_running_loop())
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not math.isinf(self._wake_at):
+            # The loop's timers count whole milliseconds: it must not come back too early.
+            at = math.ceil(self._wake_at * 1000) / 1000
+            self._timer = loop.call_at(at, self._reach)
+
+    def _reach(self) -> None:
+        if self._reached is not None and not self._reached.done():
+            self._reached.set_result(None)

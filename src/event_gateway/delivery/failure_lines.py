@@ -9,15 +9,22 @@ from event_gateway.core.webhook.delivery import Attempt, DeadLetter, Outcome, Re
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.job import Job
+from event_gateway.observability.log_lines import LineLimit
 
 log = structlog.get_logger(__name__)
+
+# Asked before a line is made, which is a fifth of what a failed attempt costs.
+_limit = LineLimit()
 
 # Their texts are those of templates and functions, which may quote the data of the event.
 _QUOTING = frozenset((ErrorType.TRANSFORMATION_ERROR,))
 
 
 def log_failed_attempt(webhook: Webhook, job: Job, attempt: Attempt, outcome: Outcome) -> None:
-    """An attempt has failed, and ``outcome`` follows."""
+    """An attempt has failed, and ``outcome`` follows. A receiver that is down has a line for some
+    of its attempts in a second."""
+    if not _limit.takes("info", "attempt failed", webhook.id):
+        return
     log.info(
         "attempt failed",
         **_about(job),
@@ -29,6 +36,7 @@ def log_failed_attempt(webhook: Webhook, job: Job, attempt: Attempt, outcome: Ou
         duration_ms=attempt.duration_ms,
         outcome=_NAMES.get(type(outcome), "cancelled"),
         next_attempt_at=attempt.next_attempt_at,
+        lines_left_out=_limit.left_out() or None,
     )
 
 

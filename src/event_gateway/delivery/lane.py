@@ -286,7 +286,8 @@ class Lane:
     @property
     def attempt_slots(self) -> int:
         """How many attempts the concurrency limit lets start now."""
-        return max(0, int(self.limit) - self.in_flight)
+        slots = int(self.limit) - self.in_flight
+        return slots if slots > 0 else 0
 
     @property
     def backlog_slots(self) -> int:
@@ -294,7 +295,8 @@ class Lane:
         each = 1 if self.failing else BACKLOG_PER_SLOT
         if self.batch is not None:
             each = max(each, self.batch.max_events)
-        return max(0, each * int(self.limit) - len(self.backlog))
+        slots = each * int(self.limit) - len(self.backlog)
+        return slots if slots > 0 else 0
 
     @property
     def free_slots(self) -> int:

@@ -10,13 +10,14 @@ from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 
 INTERVAL = 1.0  # seconds between two rounds
+ALONE = 5  # rounds, of which one asks Redis while there is no other process that changes lanes
 COMPARE_PAUSED = 30  # rounds between two comparisons of the paused queues
 
 
 class LaneSync:
     """Applies, once a second, how many processes share each concurrency limit, which circuit
-    breakers are open and which webhooks are throttled; and every half minute corrects which queues
-    are paused."""
+    breakers are open and which webhooks are throttled, as other processes have said; and every half
+    minute corrects which queues are paused."""
 
     def __init__(
         self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, peers: Peers
@@ -36,7 +37,11 @@ class LaneSync:
 
     async def sync(self) -> None:
         """One round. Raises the exceptions in StateError."""
-        self._dispatcher.set_share(*self._peers.index_and_count)
+        index, count = self._peers.index_and_count
+        self._dispatcher.set_share(index, count)
+        if count == 1 and self._rounds % ALONE:
+            self._rounds += 1
+            return
         paused, not_closed, throttled = await self._queues.lane_states()
         self._dispatcher.breakers.load(not_closed)
         self._dispatcher.throttles.load(throttled)

@@ -16,6 +16,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     from the ``Date`` of the response, where it has one: the receiver's clock may be wrong.
     """
     value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
     if value.isascii() and value.isdecimal():
         return float(value) if len(value) <= MAX_DIGITS else math.inf
     at = _time_of(value)

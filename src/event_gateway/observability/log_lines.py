@@ -5,7 +5,6 @@ import re
 import sys
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -19,9 +18,11 @@ MAX_FRAMES = 30  # of each exception, the innermost
 MAX_CHAIN = 8  # exceptions that were raised while another one was handled
 
 MAX_ALIKE = 50  # lines in a second with the same text about the same webhook
+MAX_ALIKE_INFO = 10  # the same, of lines that warn of nothing
 MAX_LINES = 500  # lines in a second
 
 Fields = MutableMapping[str, Any]
+_CALM = frozenset(("debug", "info"))
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -32,26 +33,39 @@ class LineLimit:
 
     def __init__(self) -> None:
         self._second = 0.0
-        self._alike: Counter[tuple[str, str]] = Counter()
+        self._alike: dict[tuple[str, str], int] = {}
         self._lines = 0
         self._left_out = 0
 
-    def __call__(self, _logger: Any, _method: str, fields: Fields) -> Fields:
+    def __call__(self, _logger: Any, method: str, fields: Fields) -> Fields:
         """A processor. Raises DropEvent."""
+        if not self.takes(method, str(fields["event"]), str(fields.get("webhook"))):
+            raise DropEvent
+        if self._left_out:
+            fields["lines_left_out"] = (fields.get("lines_left_out") or 0) + self.left_out()
+        return fields
+
+    def left_out(self) -> int:
+        """How many lines were left out since the last call."""
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+    def takes(self, method: str, text: str, webhook: str) -> bool:
+        """Whether there is a line for this; counts it. ``method``: that of the log, such as
+        ``info``."""
         now = time.monotonic()
         if now - self._second >= 1.0:
             self._second = now
             self._alike.clear()
             self._lines = 0
-        kind = (str(fields["event"]), str(fields.get("webhook")))
-        if self._alike[kind] >= MAX_ALIKE or self._lines >= MAX_LINES:
+        kind, most = (text, webhook), MAX_ALIKE_INFO if method in _CALM else MAX_ALIKE
+        alike = self._alike.get(kind, 0)
+        if alike >= most or self._lines >= MAX_LINES:
             self._left_out += 1
-            raise DropEvent
-        self._alike[kind] += 1
+            return False
+        self._alike[kind] = alike + 1
         self._lines += 1
-        if self._left_out:
-            fields["lines_left_out"], self._left_out = self._left_out, 0
-        return fields
+        return True
 
 
 def with_exception(_logger: Any, _method: str, fields: Fields) -> Fields:
@@ -75,11 +89,16 @@ def with_exception(_logger: Any, _method: str, fields: Fields) -> Fields:
 def bounded(_logger: Any, _method: str, fields: Fields) -> Fields:
     """Values become text, numbers, lists and objects of a limited size; fields without a value are
     left out."""
-    return {
-        name: value if name == "exception" else _bounded(value)
-        for name, value in fields.items()
-        if value is not None
-    }
+    limited = {}
+    for name, value in fields.items():
+        if value is None:
+            continue
+        kind = type(value)
+        # Most are: each failed attempt logs twelve short texts, and some numbers.
+        is_short = kind is str and len(value) <= MAX_NESTED and value.isascii()
+        plain = is_short or kind is int or name == "exception"
+        limited[name] = value if plain else _bounded(value)
+    return limited
 
 
 def printable(_logger: Any, _method: str, fields: Fields) -> Fields:
@@ -124,8 +143,6 @@ def _traceback(error: BaseException, *, quotes: bool) -> Iterator[str]:
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
-    if type(value) is str and len(value) <= MAX_NESTED and value.isascii():
-        return value  # most are: each failed attempt logs twelve of them
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth < 2 and isinstance(value, (list, tuple, set, frozenset)):

@@ -1,5 +1,7 @@
 """The admin key: it is in a file of the data directory, which people and tools read."""
 
+import os
+import time
 from pathlib import Path
 
 import structlog
@@ -11,6 +13,8 @@ log = structlog.get_logger(__name__)
 
 NAME = "admin.key"
 MIN_LENGTH = 16
+# ns since a change within which another one may have the same time: that of file systems is coarse.
+SAME_TIME = 3_000_000_000
 
 
 class NoAdminKey(Exception):
@@ -26,6 +30,7 @@ class AdminKeyFile:
         self.value = ""
         self._unusable = ""  # why the file could not be used when it was read last
         self._logged = False  # whether the log has that
+        self._seen: tuple[int, ...] | None = None  # of the file as it was read last
 
     def open(self) -> None:
         """Reads the key; makes one if there is no file. Raises NoAdminKey, OSError."""
@@ -35,8 +40,11 @@ class AdminKeyFile:
         self.value = self._read()
 
     def read_again(self) -> bool:
-        """Reads the file; returns whether it has another key than before. A file that has none
-        changes nothing: the gateway keeps the former key."""
+        """Reads the file if it may have changed; returns whether it has another key than before. A
+        file that has none changes nothing: the gateway keeps the former key."""
+        before, self._seen = self._seen, self._identity()
+        if self._seen is not None and self._seen == before:
+            return False
         try:
             value, unusable = self._read(), ""
         except NoAdminKey as error:
@@ -57,6 +65,17 @@ class AdminKeyFile:
         """Replaces the key. Raises OSError."""
         write_private(self.path, value)
         self.value = value
+
+    def _identity(self) -> tuple[int, ...] | None:
+        """What changes when somebody writes the file, or None: it is missing, is not usable, or was
+        written just now, so that another change may have the same time."""
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return None
+        if self._unusable or time.time_ns() - now.st_ctime_ns < SAME_TIME:
+            return None
+        return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
     def _read(self) -> str:
         value = self.path.read_text().strip()

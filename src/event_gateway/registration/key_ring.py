@@ -96,22 +96,26 @@ class KeyRing:
         has written another key into it. It never returns."""
         while True:
             await beat(READ_INTERVAL)
-            if self._read_admin():
+            changed = self._read_admin()
+            if self._admin.value != self._admin_set:  # also after a rotation by this process
+                self._set_admin()
+            if changed:
                 on_change()
 
     def _read_admin(self) -> bool:
         changed = self._admin.read_again()
         if changed:
             log.warning("the admin key was changed", file=str(self._admin.path))
-        self._set_admin()
         return changed
 
     def _set_admin(self) -> None:
+        self._admin_set = self._admin.value
         self._values[ADMIN_ID] = tuple(_values_of(self.admin()))
 
     def _changed(self, key_id: str) -> None:
         if key_id == ADMIN_ID:
             self._read_admin()
+            self._set_admin()
         elif (key := self._registry.keys.get(key_id)) is None:
             self._values.pop(key_id, None)
             self.used.pop(key_id, None)

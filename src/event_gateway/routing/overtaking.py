@@ -22,13 +22,14 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.single_get import get_message
 from event_gateway.broker.stream_follower import follow_stream
 from event_gateway.core.streams.definition import EVENTS
+from event_gateway.routing import lag
 from event_gateway.routing.lag import Behind, RouterLag, measure
 from event_gateway.routing.router import Router
 from event_gateway.state.connection import StateError
 
 log = structlog.get_logger(__name__)
 
-LOOK = 0.5  # seconds between two looks whether the router is far behind, and of its subjects
+LOOK = 0.5  # seconds between two looks at the subjects of a burst
 FAR = 2000  # events that no process has taken, from which on others overtake them
 MARGIN = 4096  # events behind the last taken one that are left to the router, which is about there
 LOOK_AGAIN = 1.5  # seconds until the next look where nothing overtakes
@@ -52,7 +53,7 @@ class Overtaking:
     async def run(self) -> None:
         """Looks whether the router is far behind, for ever."""
         while True:
-            await beat(LOOK)
+            await beat(lag.LOOK)  # the lag is measured as often
             if self._peers.leads and self._lag.untaken(EVENTS) > FAR:
                 try:
                     await self._overtake()

@@ -8,13 +8,14 @@ import functools
 import socket
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
 
 import structlog
 
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.tasks import end, spawn
+from event_gateway.transport.connecting import Connecting
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.exchange import Exchange, Failure
@@ -31,7 +32,9 @@ from event_gateway.transport.target import Target
 
 log = structlog.get_logger(__name__)
 
-PER_TURN = 2  # connections started in one turn of the event loop, which must not be blocked
+# Connections started in one turn of the event loop, which must not be blocked. Those that are
+# refused end together, and share what follows.
+PER_TURN = 4
 MAX_ADDRESSES = 4  # tried for one name
 EXHAUSTED_WAIT = 0.1  # seconds until the next try, while this machine has no socket left
 
@@ -79,12 +82,13 @@ class Dialer:
         self._opened = opened
         self._resolver = resolver
         self._waiting: deque[Exchange] = deque()
+        self._connecting = Connecting()
         self._dialing: set[asyncio.Task[None]] = set()
         self._turning = False
 
     def __len__(self) -> int:
         """Connections not yet open."""
-        return len(self._waiting) + len(self._dialing)
+        return len(self._waiting) + len(self._connecting) + len(self._dialing)
 
     def dial(self, exchange: Exchange) -> None:
         """Opens a connection for an exchange, whose timeout starts when dialing starts."""
@@ -96,6 +100,7 @@ class Dialer:
     async def close(self) -> None:
         """Cancels all dialing, without calling ``done`` of the exchanges."""
         self._waiting.clear()
+        self._connecting.close()
         await end(self._dialing)
 
     def _turn(self) -> None:
@@ -103,44 +108,65 @@ class Dialer:
         for _ in range(min(PER_TURN, len(self._waiting))):
             exchange = self._waiting.popleft()
             exchange.deadline = exchange.deadline or loop.time() + exchange.timeout
-            task = spawn(self._dial(exchange), name="dial")
-            self._dialing.add(task)
-            task.add_done_callback(self._dialing.discard)
+            address = self._only_address(exchange.target)
+            if address is None:
+                self._start(self._dial(exchange))
+            else:
+                ended = functools.partial(self._connected, exchange)
+                self._connecting.connect(address, exchange.target.port, exchange.deadline, ended)
         self._turning = bool(self._waiting)
         if self._turning:
             loop.call_soon(self._turn)
 
+    def _start(self, dialing: Coroutine[Any, Any, None]) -> None:
+        task = spawn(dialing, name="dial")
+        self._dialing.add(task)
+        task.add_done_callback(self._dialing.discard)
+
+    def _only_address(self, target: Target) -> str | None:
+        """The address of a target, where that is known and allowed, and there is nothing to choose
+        or to wait for."""
+        if self.proxy is not None:
+            return None
+        known = [target.host] if target.literal else self._resolver.known(target.host)
+        if known is None or len(known) != 1:
+            return None
+        host, port, scheme = target.host, target.port, target.scheme
+        if self._guard.refuses_host(host, port, scheme, resolved=True) is not None:
+            return None
+        return known[0] if self._guard.refuses(known[0], port, scheme) is None else None
+
+    def _connected(self, exchange: Exchange, result: socket.socket | OSError) -> None:
+        """The socket of an exchange is connected, or could not be."""
+        if isinstance(result, socket.socket):
+            self._start(self._use(result, exchange))
+        elif result.errno in EXHAUSTED:
+            self._start(self._dial(exchange))  # it waits until this machine has one again
+        else:
+            exchange.done(_failure(result, exchange.target, None))
+
+    async def _use(self, sock: socket.socket, exchange: Exchange) -> None:
+        """Sends the request of an exchange over a connected socket."""
+        try:
+            async with asyncio.timeout_at(exchange.deadline):
+                connection = await self._connect(sock, exchange)
+        except Exception as error:
+            exchange.done(_failure(error, exchange.target, None))
+        else:
+            self._opened(connection, exchange)
+
     async def _dial(self, exchange: Exchange) -> None:
-        failure: Failure
-        target, proxy = exchange.target, self.proxy
+        proxy = self.proxy
         skipped: list[str] = []
         try:
             connection = await self._open(exchange, proxy, skipped)
-        except TimeoutError:
-            through = f" through {proxy}" if proxy else ""
-            failure = Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
-        except ProxyFailed as error:
-            failure = Failure(error.error_type, str(error))
-        except _Refused as error:
-            failure = Failure(ErrorType.EGRESS_REFUSED, str(error))
-        except _NotFound as error:
-            failure = Failure(ErrorType.NAME_RESOLUTION, str(error))
-        except ConnectionRefusedError:
-            failure = Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
-        except ssl.SSLError as error:
-            why = getattr(error, "verify_message", "") or error.reason or str(error)
-            failure = Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
-        except OSError as error:
-            failure = Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
-        except Exception as error:  # a bug must not leave the exchange without a result
-            log.exception("dialing failed", host=target.host)
-            failure = Failure(ErrorType.CONNECTION_RESET, repr(error))
+        except Exception as error:
+            failure = _failure(error, exchange.target, proxy)
+            if skipped:
+                failure.message += f" (not tried: {', '.join(skipped)}, which the guard refuses)"
+            exchange.done(failure)
         else:
             self._opened(connection, exchange)
-            return
-        if skipped:
-            failure.message += f" (not tried: {', '.join(skipped)}, which the guard refuses)"
-        exchange.done(failure)
 
     async def judge_addresses(self, target: Target, timeout: float) -> JudgedAddresses:
         """What the guard says of the addresses of a target now. Nothing if the proxy resolves the
@@ -256,6 +282,30 @@ class Dialer:
             raise
         connection.origin = exchange.origin
         return connection
+
+
+def _failure(error: Exception, target: Target, proxy: Proxy | None) -> Failure:
+    """What an exception while dialing means."""
+    match error:
+        case TimeoutError():
+            through = f" through {proxy}" if proxy else ""
+            return Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
+        case ProxyFailed():
+            return Failure(error.error_type, str(error))
+        case _Refused():
+            return Failure(ErrorType.EGRESS_REFUSED, str(error))
+        case _NotFound():
+            return Failure(ErrorType.NAME_RESOLUTION, str(error))
+        case ConnectionRefusedError():
+            return Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
+        case ssl.SSLError():
+            why = getattr(error, "verify_message", "") or error.reason or str(error)
+            return Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
+        case OSError():
+            return Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
+        case _:  # a bug must not leave the exchange without a result
+            log.error("dialing failed", host=target.host, exc_info=error)
+            return Failure(ErrorType.CONNECTION_RESET, repr(error))
 
 
 async def _open_socket(port: int, via: Tunnel | None, address: str) -> socket.socket:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain, zip_longest
 
 from event_gateway.tasks import end, spawn
+from event_gateway.transport.connecting import PENDING, begin
 
 # Seconds after which the next address is tried beside one that has not answered (RFC 8305, 5).
 ATTEMPT_DELAY = 0.25
@@ -73,15 +74,9 @@ def interleaved(addresses: Sequence[str]) -> list[str]:
 
 async def open_socket(address: str, port: int) -> socket.socket:
     """A TCP connection to an IP address. Raises OSError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # With the protocol given, asyncio turns Nagle's algorithm off.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock, error = begin(address, port)
     try:
-        sock.setblocking(False)
-        # The loop's `sock_connect` would look the address up once more, which costs as much as all
-        # else here.
-        error = sock.connect_ex((address.encode(), port))
-        if error in (errno.EINPROGRESS, errno.EINTR):  # it goes on after a signal, too
+        if error in PENDING:
             error = await _connected(sock)
         if error:
             raise OSError(error, os.strerror(error))

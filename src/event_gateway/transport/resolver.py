@@ -60,6 +60,13 @@ class Resolver:
                 return addresses
         return await asyncio.shield(answer)
 
+    def known(self, host: str) -> list[str] | None:
+        """The addresses of a name if its last answer holds still; None otherwise."""
+        answer = self._answers.get(host)
+        if answer is None or not answer.done() or answer.exception() is not None:
+            return None
+        return answer.result()
+
     def _start_next(self) -> None:
         if self._waiting and self._running < MAX_LOOKUPS:
             self._running += 1

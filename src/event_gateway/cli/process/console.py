@@ -23,7 +23,7 @@ from event_gateway.tasks import Supervisor, end
 
 log = structlog.get_logger(__name__)
 
-INTERVAL = 0.5  # seconds between checks whether it lives
+INTERVAL = 1.0  # seconds between checks whether it lives
 STEADY = 60.0  # seconds after which it counts as healthy
 FIRST_DELAY, MAX_DELAY = 0.5, 60.0  # seconds between two starts of one that does not stay alive
 CONSOLE_MARGIN = 3.0  # seconds for its end, then it is killed
