@@ -1,6 +1,13 @@
 """The frames that wait for a live connection's socket."""
 
+import msgspec
+
+from event_gateway.core.cloudevents.event import Received
+from event_gateway.core.cloudevents.json_format import from_structured
+from event_gateway.streaming.framing import BareFraming
 from event_gateway.streaming.outbox import Budget, Outbox, Piece
+from event_gateway.streaming.stream_message import StreamMessage
+from event_gateway.streaming.subscriber import Subscriber
 
 
 class _Socket:
@@ -20,30 +27,66 @@ class _Socket:
             self.sent += [own + shared for own, shared in outbox.take()]
 
 
-def test_a_frame_alone_goes_out_at_once() -> None:
-    socket, budget = _Socket(), Budget()
-    outbox = Outbox(budget, socket.flush, socket.send_now)
-    outbox.send(b"a", b"1")
-    assert (socket.sent, outbox.bytes, budget.used) == ([b"a1"], 0, 0)
+def _subscriber(outbox: Outbox) -> Subscriber:
+    return Subscriber(
+        "sub_1", source="S", stream="s", subjects=(), durable=None, principal="p", owner=(),
+        key="k", start="", since=0.0, outbox=outbox, framing=BareFraming(), passes=None,
+        on_ended=lambda subscription_id, code: None,
+    )  # fmt: skip
 
 
-def test_no_frame_overtakes_one_that_waits() -> None:
+def _event(seq: int) -> StreamMessage:
+    attributes = {"id": str(seq), "source": "s", "type": "t", "specversion": "1.0"}
+    event = from_structured(msgspec.json.encode(attributes))
+    return StreamMessage(seq, "t", Received(event, "S", seq, 0.0, "nats"))
+
+
+def test_a_message_alone_goes_out_at_once() -> None:
     socket, budget = _Socket(), Budget()
-    outbox = Outbox(budget, socket.flush, socket.send_now)
+    outbox = Outbox(budget, socket.flush)
+    outbox.send_now = socket.send_now
+    subscriber = _subscriber(outbox)
+    assert subscriber.send_now(_event(1))
+    assert (len(socket.sent), outbox.bytes, budget.used) == (1, 0, 0)
+    assert (subscriber.sent, subscriber.position, subscriber.last_event) == (1, 1, 1)
+    assert not subscriber.send_now(_event(1))  # it has that one
+    assert not subscriber.send_now(StreamMessage(2))  # no event
+    assert subscriber.position == 1
+
+
+def test_a_message_that_the_filter_leaves_out_moves_the_position() -> None:
+    socket = _Socket()
+    outbox = Outbox(Budget(), socket.flush)
+    outbox.send_now = socket.send_now
+    subscriber = _subscriber(outbox)
+    subscriber.passes = lambda message: message.seq != 1
+    assert subscriber.send_now(_event(1))
+    assert (socket.sent, subscriber.sent, subscriber.position) == ([], 0, 1)
+    assert subscriber.send_now(_event(2))
+    assert (len(socket.sent), subscriber.last_event) == (1, 2)
+
+
+def test_no_message_overtakes_one_that_waits() -> None:
+    socket, budget = _Socket(), Budget()
+    outbox = Outbox(budget, socket.flush)
+    outbox.send_now = socket.send_now
+    subscriber = _subscriber(outbox)
     socket.writable = False
-    outbox.send(b"a", b"1")
-    assert (socket.sent, outbox.bytes, budget.used) == ([], 2, 2)
+    assert not subscriber.send_now(_event(1))
+    assert subscriber.offer([_event(1)])
+    assert (socket.sent, subscriber.position) == ([], 1)
+    assert outbox.bytes == budget.used > 0
     socket.writable = True
-    outbox.send(b"b", b"2")
-    outbox.flush()
-    outbox.send(b"c", b"3")
-    assert (socket.sent, outbox.bytes, budget.used) == ([b"a1", b"b2", b"c3"], 0, 0)
+    assert not subscriber.send_now(_event(2))
+    assert subscriber.offer([_event(2)])
+    assert subscriber.send_now(_event(3))
+    assert [msgspec.json.decode(frame)["id"] for frame in socket.sent] == ["1", "2", "3"]
+    assert (outbox.bytes, budget.used) == (0, 0)
 
 
-def test_without_a_way_past_the_buffer_frames_wait_for_the_flush() -> None:
+def test_without_a_way_past_the_buffer_messages_are_offered() -> None:
     taken: list[Piece] = []
-    outbox = Outbox(Budget(), lambda full: taken.extend(full.take()))
-    outbox.send(b"a", b"1")
-    assert not taken
-    outbox.flush()
-    assert taken == [(b"a", b"1")]
+    subscriber = _subscriber(Outbox(Budget(), lambda outbox: taken.extend(outbox.take())))
+    assert not subscriber.send_now(_event(1))
+    assert subscriber.offer([_event(1)])
+    assert len(taken) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -125,18 +126,23 @@ class Feed:
         counters: StreamCounters,
         on_behind: Callable[["Feed", Subscriber], None],
     ) -> None:
-        sent: dict[str, int] = {}
-        for number, subscriber in enumerate(list(self.live.values()), 1):
-            if subscriber.id in self.live:
+        alone = messages[0] if len(messages) == 1 else None
+        sent: defaultdict[str | None, int] = defaultdict(int)
+        live = list(self.live.values())
+        for first in range(0, len(live), AT_ONCE):
+            if first:
+                await asyncio.sleep(0)
+            for subscriber in live[first : first + AT_ONCE]:
+                if first and subscriber.id not in self.live:
+                    continue  # it has ended meanwhile
                 before = subscriber.sent
-                if not subscriber.offer(messages):
+                if (alone is None or not subscriber.send_now(alone)) and not subscriber.offer(
+                    messages
+                ):
                     del self.live[subscriber.id]
                     counters.slow()
                     on_behind(self, subscriber)
-                name = subscriber.stream or ""
-                sent[name] = sent.get(name, 0) + subscriber.sent - before
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
+                sent[subscriber.stream] += subscriber.sent - before
         for name, count in sent.items():
             if count:
-                counters.sent(name, count)
+                counters.sent(name or "", count)

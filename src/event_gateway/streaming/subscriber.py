@@ -71,10 +71,25 @@ class Subscriber:
         """Sets where the subscription begins: the sequence before its first message."""
         self.position = self.last_event = self.told = self.acked = position
 
+    def send_now(self, message: StreamMessage) -> bool:
+        """Sends one message past the buffer. False if it has to be offered: another waits, the
+        socket does not take it now, or there is no event."""
+        outbox = self.outbox
+        send, seq = outbox.send_now, message.seq
+        if send is None or outbox.bytes or message.received is None or seq <= self.position:
+            return False
+        passes = self.passes
+        if passes is None or passes(message):
+            if not send(*self.framing.event(message)):
+                return False
+            self.sent += 1
+            self.last_event = seq
+        self.position = seq
+        return True
+
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Sends the messages after its position; False if its buffer is full before the end."""
         outbox, passes, event = self.outbox, self.passes, self.framing.event
-        add = outbox.send if len(messages) == 1 else outbox.put
         for message in messages:
             if message.seq <= self.position:
                 continue
@@ -84,7 +99,7 @@ class Subscriber:
                     return False
             if message.received is not None:
                 if passes is None or passes(message):
-                    add(*event(message))
+                    outbox.put(*event(message))
                     self.sent += 1
                     self.last_event = message.seq
             elif message.missed:

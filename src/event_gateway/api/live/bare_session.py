@@ -50,13 +50,14 @@ class BareSession:
         self.principal = principal
         self._query = query
         self._id = new_id()
-        self._outbox = Outbox(subscriptions.budget, self._flush, self._send_now)
+        self._outbox = Outbox(subscriptions.budget, self._flush)
         self._socket: WebSocketProtocol | None = None
         self._task: asyncio.Task[None] | None = None
 
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection and subscribes; closes it if its key has too many."""
         self._socket = socket
+        self._outbox.send_now = socket.send_now
         if not self._connections.add(self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
             return
@@ -74,6 +75,7 @@ class BareSession:
     def closed(self) -> None:
         """Ends the subscription."""
         socket, self._socket = self._socket, None
+        self._outbox.send_now = None
         self._outbox.take()
         self._connections.remove(self, socket)
         if self._task is None or self._task.done():
@@ -108,9 +110,6 @@ class BareSession:
         if self._socket is not None:
             slow = code.startswith("missed")
             self._socket.close(TOO_SLOW if slow else POLICY, code)
-
-    def _send_now(self, own: bytes, shared: bytes) -> bool:
-        return self._socket is not None and self._socket.send_now(own, shared)
 
     def _flush(self, outbox: Outbox) -> None:
         socket = self._socket

@@ -20,7 +20,7 @@ STALLED_AFTER = LIVE_WRITE_TIMEOUT  # in which the client reads none of its pend
 CHECK_INTERVAL = 5.0
 ACCESS_INTERVAL = 1.0  # between two checks whether callers may still call
 
-AT_ONCE = 1000  # connections that are checked in one turn of the event loop
+AT_ONCE = 256  # connections that are checked in one turn of the event loop: some 0.1 ms
 NOT_VALID = "the key or token has expired, was revoked, or allows less than before"
 
 
@@ -101,18 +101,32 @@ class Connections:
         while True:
             await beat(CHECK_INTERVAL)
             now = loop.time()
-            for socket in list(self._sockets):
-                check(socket, now)
+            for number, socket in enumerate(list(self._sockets), 1):
+                if socket in self._sockets:
+                    check(socket, now)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def watch_access(self) -> None:
         """Ends the connections whose callers may not call any more. It never returns."""
         while True:
             await beat(ACCESS_INTERVAL)
-            for number, connection in enumerate(list(self._connections), 1):
-                if connection in self._connections and not self._still_valid(connection.principal):
-                    connection.refuse(UNAUTHENTICATED, NOT_VALID)
-                if number % AT_ONCE == 0:
+            connections = list(self._connections)
+            for first in range(0, len(connections), AT_ONCE):
+                if first:
                     await asyncio.sleep(0)
+                self._check_access(connections[first : first + AT_ONCE])
+
+    def _check_access(self, connections: list[LiveConnection]) -> None:
+        # All connections of a key have one principal, about which one answer is enough.
+        valid: dict[int, bool] = {}
+        for connection in connections:
+            principal = connection.principal
+            answer = valid.get(id(principal))
+            if answer is None:
+                answer = valid[id(principal)] = self._still_valid(principal)
+            if not answer and connection in self._connections:
+                connection.refuse(UNAUTHENTICATED, NOT_VALID)
 
 
 def check(socket: WebSocketProtocol, now: float) -> None:

@@ -45,9 +45,9 @@ class LiveSession:
         self._subscriptions = subscriptions
         self._connections = connections
         self.principal = principal
-        self._outbox = Outbox(subscriptions.budget, self._flush, self._send_now)
+        self._outbox = Outbox(subscriptions.budget, self._flush)
         self._subscription_ids: set[str] = set()
-        self._requests: deque[str] = deque()
+        self._requests: deque[str] | None = None  # there is one only while it is used: it is large
         self._task: asyncio.Task[None] | None = None
         self._socket: WebSocketProtocol | None = None
         self._reason = "closed"  # why its subscriptions ended
@@ -57,6 +57,7 @@ class LiveSession:
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection; closes it if its key has too many."""
         self._socket = socket
+        self._outbox.send_now = socket.send_now
         self._tokens = 2.0 * self._connections.limits.max_requests
         self._tokens_at = socket.received_at
         if not self._connections.add(self, socket):
@@ -81,6 +82,8 @@ class LiveSession:
             self._connections.limit_reached("subscriber_requests")
             return
         self._tokens -= 1
+        if self._requests is None:
+            self._requests = deque()
         self._requests.append(message)
         if len(self._requests) >= MAX_QUEUED:
             socket.pause()
@@ -96,6 +99,7 @@ class LiveSession:
         socket, self._socket = self._socket, None
         if socket is not None:
             self._reason = reason_of(socket.close_code)
+        self._outbox.send_now = None
         self._outbox.take()
         self._connections.remove(self, socket)
         if self._task is None and self._subscription_ids:
@@ -110,9 +114,6 @@ class LiveSession:
         """Tells the client to connect again, to another process."""
         if self._socket is not None:
             self._socket.close(GOING_AWAY, "the gateway restarts")
-
-    def _send_now(self, own: bytes, shared: bytes) -> bool:
-        return self._socket is not None and self._socket.send_now(own, shared)
 
     def _flush(self, outbox: Outbox) -> None:
         socket = self._socket
@@ -134,6 +135,8 @@ class LiveSession:
                 await self._end(next(iter(self._subscription_ids)), self._reason)
         finally:
             self._task = None
+            if not self._requests:
+                self._requests = None
 
     async def _answer(self, text: str) -> None:
         ref = None

@@ -177,16 +177,17 @@ class WebSocketProtocol(asyncio.Protocol):
     def send_now(self, own: bytes, shared: bytes) -> bool:
         """Sends one text message as :meth:`send` does, if the transport has room for it and a copy
         of it is cheap. Returns whether it was sent."""
-        size = len(own) + len(shared)
+        size, transport = len(own) + len(shared), self._transport
         if (
             not self.writable
             or self._deflate
             or size > MAX_JOINED
-            or not self.open
-            or self._transport.is_closing()
+            or self._session is None
+            or self._closing is not None
+            or transport.is_closing()
         ):
             return False
-        self._transport.write(frame_head(size) + own + shared)
+        transport.write(frame_head(size) + own + shared)
         return True
 
     def hand_over(self, session: Session) -> None:
