@@ -2,17 +2,25 @@
 
 import asyncio
 import contextlib
+import gc
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 import websockets
 
+from event_gateway.api.http.connection import Connection
+from event_gateway.api.live import session, websocket_protocol
 from event_gateway.cli.process.serve import Running
+from event_gateway.streaming import feed, framing, outbox, stream_message, subscriber
 from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 
+# Those that an event for a live subscriber goes through.
+ON_THE_WAY = (feed, framing, outbox, session, stream_message, subscriber, websocket_protocol)
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}
 
 
@@ -142,3 +150,48 @@ async def test_many_concurrent_requests_are_answered_in_order(client: Client) ->
         for number in range(300):
             await socket.connection.send(json.dumps({"action": "ping", "ref": number}))
         assert [(await socket.next())["ref"] for _ in range(300)] == list(range(300))
+
+
+@pytest.mark.parametrize("head", [0, 20_000], ids=["short head", "long head"])
+async def test_a_websocket_keeps_nothing_of_its_http_connection(client: Client, head: int) -> None:
+    gc.collect()
+    gc.disable()  # what goes, goes with its last reference
+    try:
+        before = _http_connections()
+        async with contextlib.AsyncExitStack() as stack:
+            headers = {"Cookie": "x" * head}
+            sockets = [
+                await stack.enter_async_context(client.websocket(headers=headers))
+                for _ in range(20)
+            ]
+            for socket in sockets:
+                assert (await socket.request(action="ping"))["type"] == "pong"
+            assert _http_connections() - before < 5
+    finally:
+        gc.enable()
+
+
+async def test_an_event_takes_few_calls_for_each_subscriber(client: Client) -> None:
+    files = tuple(str(module.__file__) for module in ON_THE_WAY)
+    calls = 0
+
+    def count(frame: FrameType, what: str, argument: object) -> None:
+        nonlocal calls
+        calls += what == "call" and frame.f_code.co_filename in files
+
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(client.websocket()) for _ in range(50)]
+        for socket in sockets:
+            await socket.request(action="subscribe", stream="work")
+        sys.setprofile(count)
+        try:
+            await client.send(event("scheduler.job.done"))
+            for socket in sockets:
+                assert (await socket.next())["type"] == "event"
+        finally:
+            sys.setprofile(None)
+    assert calls / len(sockets) < 6  # 4, and those for all of them
+
+
+def _http_connections() -> int:
+    return sum(isinstance(found, Connection) for found in gc.get_objects())

@@ -5,8 +5,9 @@ import contextlib
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -102,10 +103,13 @@ class Client:
         return [await js.get_msg(stream, seq) for seq in numbers]
 
     @contextlib.asynccontextmanager
-    async def websocket(self, receive_buffer: int | None = None) -> AsyncIterator["Socket"]:
-        """A WebSocket client of ``/v1/ws``. ``receive_buffer``: the size of the socket's buffer."""
+    async def websocket(
+        self, receive_buffer: int | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncIterator["Socket"]:
+        """A WebSocket client of ``/v1/ws``. ``receive_buffer``: the size of the socket's buffer;
+        ``headers``: further ones of the handshake."""
         url = str(self.http.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/ws"
-        headers = {"Authorization": f"Bearer {self.key}"}
+        headers = {"Authorization": f"Bearer {self.key}", **headers}
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

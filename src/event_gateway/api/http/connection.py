@@ -218,14 +218,15 @@ class Connection(asyncio.Protocol):
             return True
         self._state.connections.discard(self)
         websocket = make(config=self._config, server_state=self._state, app_state={})
-        websocket.on_lost = self._lost_websocket
+        self._connections.hand_over(self)
+        websocket.on_lost = self._connections.remove_socket
         websocket.peer = self.peer
         self.wire.hand_over(websocket)
         websocket.data_received(head_bytes(head) + rest)
+        # Of a socket that is open for days only its own parts stay in memory.
+        self._reader.close()
+        self._scope = {}
         return True
-
-    def _lost_websocket(self) -> None:
-        self._connections.remove(self)
 
     # -- what an exchange calls
 

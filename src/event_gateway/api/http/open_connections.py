@@ -42,7 +42,8 @@ class OpenConnections:
         self.configure(limits)
         self._kinds: dict[Checked, tuple[Kind, str]] = {}
         self._turned_away: set[Checked] = set()
-        self._live = 0
+        self._sockets = 0  # connections of another protocol, which live ones have become
+        self._live = 0  # with those
         self._addresses: Counter[str] = Counter()
         self._idle: list[Checked] = []  # candidates to be closed, those idle for longest last
         self._idle_listed_until = float("-inf")
@@ -74,7 +75,7 @@ class OpenConnections:
         return None
 
     def _full(self) -> bool:
-        count = len(self._kinds)
+        count = len(self._kinds) + self._sockets
         return count - self._live >= self.limits.http or count >= self.limits.total
 
     def turn_away(self, connection: Checked) -> bool:
@@ -95,6 +96,17 @@ class OpenConnections:
         self._live += 1
         self._uncount_address(name)
         return None
+
+    def hand_over(self, connection: Checked) -> None:
+        """A live connection is from now on that of another protocol, which has deadlines of its own
+        and calls :meth:`remove_socket`. Nothing here refers to the connection any more."""
+        del self._kinds[connection]
+        self._sockets += 1
+
+    def remove_socket(self) -> None:
+        """A connection of another protocol is closed."""
+        self._sockets -= 1
+        self._live -= 1
 
     def remove(self, connection: Checked) -> None:
         """The connection is closed."""
@@ -159,4 +171,5 @@ class OpenConnections:
                 if now >= wire.read_deadline or now >= wire.write_deadline:
                     connection.check(now)
             self._idle.clear()  # it may refer to connections that are closed
-            self.metrics.connections(http=len(self._kinds) - self._live, live=self._live)
+            http = len(self._kinds) + self._sockets - self._live
+            self.metrics.connections(http=http, live=self._live)

@@ -98,7 +98,7 @@ class RequestReader:
         """Parses what is unparsed, while requests are taken."""
         view, at = memoryview(self.unparsed), 0
         self.unparsed = b""
-        while at < len(view) and self._owner.takes_requests:
+        while at < len(view) and not self._stopped and self._owner.takes_requests:
             self._parse(view[at : at + limits.PIECE])
             at += limits.PIECE
         if at < len(view) and not self._stopped:
