@@ -30,6 +30,7 @@ CALL_RECORDS = 32
 # costs one record in place of two. After a crash the log gives the delivery again, or the queue,
 # once the former lease has ended.
 HOLD = 0.05
+TIMER_STEP = 0.001  # seconds by which a timer may be early: those of the loop have whole ms
 
 # Of the changes of a lane with the same subject, the newest is written. Others: "breaker".
 _SUBJECTS = {"pause": "paused", "resume": "paused", "rate": "rate", "throttle": "throttle"}
@@ -268,7 +269,7 @@ class PendingChanges:
         held, now = self._held, self._clock()
         while held:
             key, change = next(iter(held.items()))
-            if change.due_at > now:
+            if change.due_at > now + TIMER_STEP:
                 break
             del held[key]
             self._write_soon(change)
