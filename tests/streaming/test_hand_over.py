@@ -142,7 +142,7 @@ async def test_a_restart_in_the_middle_leaves_no_gap(tmp_path: Path, what: str) 
             running = [asyncio.create_task(item.run(total)) for item in clients]
 
             async def publish() -> None:
-                js = client.nats.jetstream()
+                js = client.nats.jetstream(timeout=1.0)  # what is lost is sent again
                 for number in range(total):
                     result = json.dumps(event("scheduler.job.done", {"n": number})).encode()
                     while True:
