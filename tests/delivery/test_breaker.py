@@ -10,7 +10,7 @@ from typing import Any
 
 from support.client import Client, connected, event
 from support.patience import PATIENCE
-from support.peers import Peers
+from support.peers import Peers, until_lanes_are_synced
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -78,7 +78,7 @@ async def test_an_open_breaker_is_shared_by_processes_and_survives_a_kill(
     await asyncio.gather(*(client.send(event("user.a")) for client in (first, other)))
     stats = await _until(first, "w", breaker="open")
     opened = datetime.fromisoformat(stats["breaker"]["open_since"]).timestamp()
-    await asyncio.sleep(3)  # meanwhile the other process learns of it
+    await until_lanes_are_synced(first, other)
     before = len(receiver.requests)
     # Events for both processes while it is open.
     for _ in range(10):

@@ -11,7 +11,7 @@ from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.pacing import AT_ONCE, PER_SECOND, Pacing
 from support.client import Client, event
 from support.patience import PATIENCE
-from support.peers import Peers, until_acquainted
+from support.peers import Peers, until_acquainted, until_lanes_are_synced
 from support.receiver import Receiver
 
 
@@ -67,7 +67,7 @@ async def test_the_concurrency_limit_applies_in_two_processes(
     first, other = await peers.start(stack, {}, {})
     await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], concurrency=3)
     await until_acquainted(first, other)
-    await asyncio.sleep(1.5)  # their lanes learn of it within a second
+    await until_lanes_are_synced(first, other)
     sent = [event("user.a") for _ in range(60)]
     await asyncio.gather(first.send(sent[:30]), other.send(sent[30:]))
     await receiver.until(60, "/w")

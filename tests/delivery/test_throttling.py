@@ -11,7 +11,7 @@ from event_gateway.state.connection import connect
 from event_gateway.state.keys import THROTTLED
 from support.client import Client, event
 from support.patience import PATIENCE
-from support.peers import Peers
+from support.peers import Peers, until_lanes_are_synced
 from support.receiver import Receiver
 
 WAIT = 3.0  # seconds that the receivers here ask for
@@ -191,8 +191,7 @@ async def test_all_processes_wait_and_so_does_one_that_starts_meanwhile(
     )
     await first.send(event("user.a"))
     ends = await _throttled(first, "w")
-    # All processes have the state once each of them has seen it: at most a second later.
-    await asyncio.sleep(1.5)
+    await until_lanes_are_synced(first, other)
     before = len(receiver.requests)
     for _ in range(10):
         await asyncio.gather(*(client.send(event("user.a")) for client in (first, other)))
@@ -209,7 +208,7 @@ async def test_all_processes_wait_and_so_does_one_that_starts_meanwhile(
     receiver.headers["/w"] = {"Retry-After": "3600"}
     await other.send(event("user.a"))
     await _throttled(other, "w")
-    await asyncio.sleep(1.5)
+    await until_lanes_are_synced(other, third)
     async with await connect(peers.servers[1]) as redis:
         await redis.hdel(THROTTLED.key(), "w")
     for client in (other, third):

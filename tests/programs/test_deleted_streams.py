@@ -12,6 +12,7 @@ from nats.js.kv import KeyValue
 
 from support.client import Client, connected, event
 from support.event_stream import EventStream
+from support.looks import until_seen
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
@@ -91,8 +92,12 @@ async def test_a_deleted_stream_is_created_again(
                 await _accept(client, accepted)
             await _delivered(receiver, accepted)
             before = (await js.stream_info(stream)).state.last_seq
-            # The gateway has seen it, at its looks every second.
-            await asyncio.sleep(2.5)
+            # Once the gateway has seen one more event, it has seen what the stream held before.
+            await _accept(client, accepted)
+            await _delivered(receiver, accepted)
+            await until_seen(client, len(accepted))
+            if stream == "GATEWAY_EVENTS":
+                before += 1
             async with client.http.stream("GET", "/v1/streams/all/sse?from=new") as live:
                 lines = live.aiter_lines()
                 await js.delete_stream(stream)

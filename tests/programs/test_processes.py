@@ -80,7 +80,9 @@ async def test_two_processes_with_the_same_file_and_a_dead_process(
     # The gateway waits for the process as long as it may be alive, and no longer.
     async with asyncio.timeout(PATIENCE):
         await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    await asyncio.sleep(4)
+    async with asyncio.timeout(PATIENCE):  # until the process counts as dead
+        while (await first.http.get("/v1/overview")).json()["processes"] > 1:
+            await asyncio.sleep(0.05)
     waited = peers.programs[0].output.count("have not applied a change")
     await first.webhook(id="w2", url=f"{receiver.url}/w", events=["user.*"])
     assert peers.programs[0].output.count("have not applied a change") == waited

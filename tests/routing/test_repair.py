@@ -21,7 +21,7 @@ from event_gateway.routing import rereading
 from support.checkpoints import until_checkpointed
 from support.client import Client, connected, event
 from support.patience import PATIENCE
-from support.program import LOOPBACK, Program
+from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 
 HOOKS = ("one", "two")
@@ -52,6 +52,11 @@ async def _came(receiver: Receiver, ids: set[str], *paths: str, timeout: float =
             for path in paths or [f"/{name}" for name in HOOKS]
         ):
             await asyncio.sleep(0.1)
+
+
+async def _stats(client: Client, webhook: str) -> dict[str, Any]:
+    answer = await client.http.get(f"/v1/webhooks/{webhook}/stats")
+    return dict(answer.json())
 
 
 async def _ready(http: httpx.AsyncClient, timeout: float = PATIENCE) -> dict[str, Any]:
@@ -113,8 +118,11 @@ async def test_redis_loses_recent_writes_while_the_gateway_is_down(
             lost = await _send(client, 40)
             await _came(receiver, lost, "/one")
             await until_checkpointed(at["redis"], client.nats)
+        servers = server_pids(program.data).values()
         program.kill()
-        await asyncio.sleep(2)  # the servers end with it
+        async with asyncio.timeout(PATIENCE):  # the servers end with it
+            while any(Path(f"/proc/{pid}").exists() for pid in servers):
+                await asyncio.sleep(0.02)
         shutil.rmtree(store)
         shutil.copytree(tmp_path / "copy", store)
         receiver.answers["/two"] = [200]
@@ -257,7 +265,10 @@ async def test_a_restart_repeats_nothing(tmp_path: Path, receiver: Receiver) -> 
         async with connected(at["http"], at["nats"], at["key"]) as client:
             sent = await _send(client, 200)
             await _came(receiver, sent)
-        await asyncio.sleep(0.3)  # before a checkpoint is written that covers them
+            for name in HOOKS:  # until all are recorded; the checkpoint may not cover them yet
+                async with asyncio.timeout(PATIENCE):
+                    while (await _stats(client, name))["succeeded"] < len(sent):
+                        await asyncio.sleep(0.02)
         program.kill()
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,24 @@ class Peers:
             await stack.enter_async_context(connected(endpoint["http"], nats_url, endpoint["key"]))
             for endpoint in endpoints
         ]
+
+
+_LANE_SYNCS = re.compile(r"^event_gateway_lane_syncs_total(?:\{.*\})? (\d+)", re.MULTILINE)
+
+
+async def until_lanes_are_synced(*clients: Client) -> None:
+    """Returns once the lanes of each of these gateways have applied what Redis and the other
+    processes say now: after a whole round that has begun since the call."""
+    for client in clients:
+        begun = await _lane_syncs(client) + 2  # one may be under way
+        async with asyncio.timeout(PATIENCE):
+            while await _lane_syncs(client) < begun:
+                await asyncio.sleep(0.05)
+
+
+async def _lane_syncs(client: Client) -> int:
+    found = _LANE_SYNCS.search((await client.http.get("/metrics")).text)
+    return int(found[1]) if found else 0
 
 
 async def until_acquainted(*clients: Client) -> None:

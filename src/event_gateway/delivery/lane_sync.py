@@ -1,6 +1,7 @@
 """Lane sync: keeps the lanes of this process in agreement with its peers and with Redis."""
 
 import contextlib
+from collections.abc import Callable
 
 from event_gateway.beats import beat
 from event_gateway.broker.peers import Peers
@@ -17,15 +18,23 @@ COMPARE_PAUSED = 30  # rounds between two comparisons of the paused queues
 class LaneSync:
     """Applies, once a second, how many processes share each concurrency limit, which circuit
     breakers are open and which webhooks are throttled, as other processes have said; and every half
-    minute corrects which queues are paused."""
+    minute corrects which queues are paused. ``on_round`` is called after each round that has asked
+    Redis."""
 
     def __init__(
-        self, ledger: Ledger, queues: Queues, dispatcher: Dispatcher, peers: Peers
+        self,
+        *,
+        ledger: Ledger,
+        queues: Queues,
+        dispatcher: Dispatcher,
+        peers: Peers,
+        on_round: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._queues = queues
         self._dispatcher = dispatcher
         self._peers = peers
+        self._on_round = on_round
         self._rounds = 0
 
     async def run(self) -> None:
@@ -48,6 +57,7 @@ class LaneSync:
         if self._rounds % COMPARE_PAUSED == 0:
             self._correct_paused(paused)
         self._rounds += 1
+        self._on_round()
 
     def compare_paused(self) -> None:
         """Compares the paused queues in the next round, as Redis may have lost writes."""

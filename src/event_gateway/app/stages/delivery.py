@@ -110,6 +110,12 @@ def build_delivery(
             source=source.read,
             supervisor=supervisor,
         ),
-        lane_sync=LaneSync(ledger, queues, dispatcher, adapters.peers),
+        lane_sync=LaneSync(
+            ledger=ledger,
+            queues=queues,
+            dispatcher=dispatcher,
+            peers=adapters.peers,
+            on_round=adapters.metrics.lanes_synced,
+        ),
         expiry=ExpirySweep(queues, deadlines, dispatcher.lanes, handover),
     )

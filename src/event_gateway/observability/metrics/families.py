@@ -64,6 +64,12 @@ ATTEMPT_DURATION = Family(
     help="How long an attempt took, failed ones too.",
 )  # fmt: skip
 ATTEMPTS_IN_FLIGHT = _gauge("attempts_in_flight", "Attempts that run now.")
+LANE_SYNCS = _counter(
+    "lane_syncs",
+    "Rounds, one a second (one in five seconds of a process without others), in which a process "
+    "has applied to its lanes what Redis has of circuit breakers and throttled webhooks, and how "
+    "many processes share each concurrency limit. It stands still while Redis cannot be reached.",
+)
 EXPRESSION_ERRORS = _counter(
     "expression_errors", "Evaluations of a webhook's expression that gave no value.", "webhook"
 )
@@ -232,7 +238,7 @@ SECTIONS: dict[str, tuple[Family, ...]] = {
     ),
     "Deliveries": (
         DELIVERIES, ATTEMPTS, DELIVERY_LATENCY, ATTEMPT_DURATION, ATTEMPTS_IN_FLIGHT,
-        EXPRESSION_ERRORS, TRANSFORMATION_FALLBACKS,
+        LANE_SYNCS, EXPRESSION_ERRORS, TRANSFORMATION_FALLBACKS,
     ),
     "Receivers": (
         LAST_SUCCESS, LAST_FAILURE, QUEUE_DEPTH, OLDEST_PENDING, DELIVERY_LAG, BREAKER_STATE,

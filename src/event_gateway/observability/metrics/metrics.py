@@ -122,6 +122,10 @@ class Metrics:
         """Counts that a limit, by its name in the reference, refused or dropped something."""
         self.figures.add(families.LIMITS_REACHED, limit, by=count)
 
+    def lanes_synced(self) -> None:
+        """Counts a round in which the lanes were brought in agreement with Redis and the peers."""
+        self.figures.add(families.LANE_SYNCS)
+
     def nats_reconnected(self) -> None:
         """Counts a connection to NATS that was made again."""
         self.figures.add(families.NATS_RECONNECTS)
