@@ -22,7 +22,7 @@ from playwright.async_api import (
 )
 
 from event_gateway.console.settings import ConsoleSettings
-from support.browser import CHROMIUM
+from support.browser import ARGUMENTS, CHROMIUM
 from support.client import Client, connected
 from support.in_process import gateway_in_process
 from support.patience import PATIENCE
@@ -44,9 +44,7 @@ async def browser() -> AsyncIterator[Browser]:
     """A Chromium with its driver."""
     assert CHROMIUM, "there is no Chromium"
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             yield chromium
         finally:
