@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.app.reload import FIXED
+from support.source_code import modules_with
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,7 +78,7 @@ def test_the_page_of_background_tasks_has_all_of_them() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/reference/background-tasks.md").read_text(),
                       re.MULTILINE)  # fmt: skip
     listed = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    names = {name for path in SOURCE.rglob("*.py") for name in _tasks(path)}
+    names = {name for _, module in modules_with("start(") for name in _tasks(module)}
     names |= {"embedded-nats", "embedded-valkey"}  # whose names are put together
     assert listed == names
 
@@ -88,11 +89,11 @@ def test_the_page_of_reloads_names_what_needs_a_restart() -> None:
     assert set(re.findall(r"`([^`]+)`", row)) == {*FIXED, "server.tls"}
 
 
-def _tasks(path: Path) -> set[str]:
+def _tasks(module: ast.Module) -> set[str]:
     """The names of the tasks that a module gives to a supervisor."""
     return {
         call.args[0].value
-        for call in ast.walk(ast.parse(path.read_text()))
+        for call in ast.walk(module)
         if isinstance(call, ast.Call)
         and (call.func.id if isinstance(call.func, ast.Name) else
              call.func.attr if isinstance(call.func, ast.Attribute) else "") == "start"

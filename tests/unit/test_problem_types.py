@@ -9,15 +9,15 @@ from event_gateway.api.server.problem_reference import description, reference
 from event_gateway.api.server.problem_types import TYPES, ProblemType, general_type
 from event_gateway.core.warning_codes import WARNING_CODES
 from event_gateway.core.warning_codes import reference as warnings_page
+from support.source_code import modules_with
 
-SOURCES = Path("src/event_gateway/api")
 RAISERS = {"Problem", "Refusal", "refused", "invalid"}
 
 
 def raised() -> Iterator[tuple[str, ast.expr]]:
     """Where a problem is made, and what says of which kind it is."""
-    for file in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+    for file, module in modules_with(*RAISERS, folder="api"):
+        for node in ast.walk(module):
             if isinstance(node, ast.Call) and node.args:
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 if name in RAISERS:
@@ -46,8 +46,8 @@ def test_the_page_of_the_problems_is_up_to_date_and_complete() -> None:
 def test_every_warning_is_in_the_table_that_makes_the_page() -> None:
     codes = {
         node.args[0].value
-        for file in Path("src/event_gateway").rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for _, module in modules_with("DefinitionWarning")
+        for node in ast.walk(module)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "DefinitionWarning"
         if isinstance(node.args[0], ast.Constant)
     }
