@@ -388,6 +388,25 @@ async def test_a_refused_change_is_refused_again_when_the_answer_was_lost(
         assert (answers, relay.lost) == ([True, False], 1)
 
 
+async def test_a_final_record_has_no_token_and_refuses_what_its_lease_writes_later(
+    ledger: Ledger, redis: Redis
+) -> None:
+    at_once, leased = delivery(ledger, "at once"), delivery(ledger, "leased")
+    ledger.submit(at_once, Status.SUCCEEDED, wait=None, succeeded=True, fresh=True)
+    ledger.submit(leased, Status.RETRYING, wait=25, fresh=True)
+    await written(ledger)
+    assert await redis.hget("delivery:w:leased", "token") == leased.token.encode()
+    ledger.submit(leased, Status.SUCCEEDED, wait=None, succeeded=True)
+    await written(ledger)
+    answers: list[bool] = []
+    for late in (at_once, leased):
+        assert await redis.hget(f"delivery:w:{late.event_id}", "token") == b""
+        ledger.submit(late, Status.PENDING, wait=0, written=answers.append)
+    await written(ledger)
+    assert answers == [False, False]
+    assert await redis.exists("queue:w") == 0
+
+
 @pytest.mark.parametrize("passed", [0, 1, 2, 3])
 async def test_a_batch_whose_calls_were_done_in_part_is_done_once(
     ledger: Ledger, redis: Redis, servers: tuple[str, str], passed: int

@@ -109,18 +109,21 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
       redis.call('ZREM', queue, member)
     end
     if next_attempt then at = now + next_attempt end
+    -- A final record has no lease, and is stored for days.
+    local token = FINAL[status] and '' or change[CHANGE_TOKEN]
     if old_token == change[CHANGE_TOKEN] and tonumber(old_v) == format
       and tonumber(old_run) == run and tonumber(old_seq) == seq
       and tonumber(old_event_at or '') == event_at then
       -- The same lease wrote the record: what it says of the event has not changed. Each argument
       -- of a write costs memory that is allocated, and is written to the append-only file.
       redis.call('HSET', key, 'status', status, 'timestamp', timestamp, 'attempts', attempts,
-        'last_error', change[CHANGE_LAST_ERROR], 'log', change[CHANGE_LOG], 'next_attempt_at', at)
+        'last_error', change[CHANGE_LAST_ERROR], 'log', change[CHANGE_LOG], 'next_attempt_at', at,
+        'token', token)
     else
       redis.call('HSET', key, 'v', format, 'status', status, 'timestamp', timestamp,
         'attempts', attempts, 'last_error', change[CHANGE_LAST_ERROR],
         'source', change[CHANGE_SOURCE], 'stream', stream, 'seq', seq, 'run', run,
-        'token', change[CHANGE_TOKEN], 'log', change[CHANGE_LOG], 'next_attempt_at', at,
+        'token', token, 'log', change[CHANGE_LOG], 'next_attempt_at', at,
         'event_at', event_at)
     end
     if FINAL[status] then
