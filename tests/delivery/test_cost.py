@@ -45,7 +45,7 @@ TRIPS_TO_NATS = ["Client.publish", "Publisher.publish"]  # what the server answe
 # Each for one delivery: of an event from NATS that one of ten signed webhooks gets, with lifecycle
 # events, enrichment, metrics and the index of events.
 CEILINGS = {
-    "calls into the gateway's code": 110.0,  # 98 to 105
+    "calls into the gateway's code": 118.0,  # 98 to 105, beside other tests to 113
     "writes to sockets": 1.2,  # 1.05 to 1.11, of which the request is 1
     # 0.022 to 0.04 and to 0.06 at a load of 25: what is done once a second counts, too.
     "round trips to Redis": 0.08,
