@@ -57,6 +57,30 @@ async def test_each_event_has_its_sequence(servers: tuple[str, str]) -> None:
     await broker.close()
 
 
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\r\n", b"", b"\r\nNats-Num-Pending: 1\r\n"])
+async def test_no_headers_of_a_message_put_it_in_the_place_of_another(
+    servers: tuple[str, str], end: bytes
+) -> None:
+    """The server passes on headers as they are, also where their empty line is missing."""
+    broker = await connect(servers[0])
+    await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
+    (id_,) = await _filled(broker, 1)
+    place = (
+        f"NATS/1.0\r\nNats-Stream: {EVENTS}\r\nNats-Subject: other\r\nNats-Sequence: 1\r\n"
+        "Nats-Time-Stamp: 2020-01-01T00:00:00Z"
+    )
+    headers = place.encode() + end
+    broker.nc.send(
+        b"HPUB %b %d %d\r\n%b{}\r\n" % (EVENTS.encode(), len(headers), len(headers) + 2, headers)
+    )
+    await broker.nc.flush()
+    stored, ended = await get_batch(broker, EVENTS, [1, 2])
+    assert ended
+    assert (stored[1].subject, json.loads(stored[1].data)["id"]) == (EVENTS, id_)
+    assert (stored[2].subject, stored[2].data) == (EVENTS, b"{}")
+    await broker.close()
+
+
 async def test_events_beyond_one_response_are_read_too(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0])
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)

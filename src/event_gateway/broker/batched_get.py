@@ -18,13 +18,17 @@ MAX_GAP = 2  # requested sequences at most this far apart share a range
 MAX_BYTES = 8 * 1024 * 1024
 RESPONSE_TIMEOUT = 5.0  # seconds without a message after which the call returns what has arrived
 
-# What the server puts behind the headers of the message that it sends: all of it, to the end.
+# What the server puts behind the headers of the message that it sends: all of it, to the end, and
+# nothing else. A publisher can write such lines, too, and headers without their empty line, so that
+# the server's first line does not begin a line: then its other lines follow those of the publisher.
 _FIRST = b"\r\nNats-Stream: "
 _PLACE = re.compile(
     rb"\r\nNats-Stream: [^\r\n]*\r\nNats-Subject: ([^\r\n]*)\r\nNats-Sequence: ([0-9]+)\r\n"
-    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n(?:Nats-[^\r\n]*\r\n)*\r\n"
+    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n"
+    rb"(?:Nats-Num-Pending: [0-9]+\r\n)?(?:Nats-Last-Sequence: [0-9]+\r\n)?\r\n"
 )
-_OWN = len(b"NATS/1.0\r\n")  # where the message's own headers begin
+_VERSION = b"NATS/1.0\r\n"
+_OWN = len(_VERSION)  # where the message's own headers begin
 
 
 class StoredMessage(msgspec.Struct):
@@ -107,7 +111,7 @@ def _stored(lines: bytes, data: bytes) -> tuple[int, StoredMessage] | None:
     The server puts the place of a message behind the message's own headers, always in the same way:
     one regular expression reads it in a fifth of the time that it takes to parse headers.
     """
-    at = lines.rfind(_FIRST)
+    at = lines.rfind(_FIRST) if lines.startswith(_VERSION) else -1
     place = _PLACE.fullmatch(lines, at) if at >= 0 else None
     if place is not None:
         own = parse_headers(lines[_OWN:at]) if at > _OWN else {}
