@@ -81,6 +81,21 @@ async def test_names_that_hang_do_not_delay_others() -> None:
     await sender.close()
 
 
+async def test_an_address_that_cannot_be_connected_to_keeps_no_other_from_being_dialed() -> None:
+    """Such as no system should give: what is wrong is known only when it is used."""
+    guard = EgressGuard(["127.0.0.0/8", "::1/128"])
+    resolver = Resolver(lambda host: ["::1%\0"] if host == "odd" else ["127.0.0.1"])
+    sender = HttpClient(guard, resolver=resolver)
+    async with ScriptedServer([OK]).running() as url:
+        port = url.rsplit(":", 1)[1]
+        for _ in range(2):  # the second time its address is known
+            result = await post(sender, f"http://odd:{port}", timeout=PATIENCE)
+            assert isinstance(result, Failure)
+            assert result.error_type == ErrorType.CONNECTION_RESET
+        assert isinstance(await post(sender, f"http://well:{port}"), Response)
+    await sender.close()
+
+
 async def test_a_known_name_does_not_wait_for_its_next_look_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

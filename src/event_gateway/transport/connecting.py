@@ -50,7 +50,11 @@ class Connecting:
             loop.call_soon(ended, error)
             return
         if code in PENDING:
-            loop.add_writer(sock, self._ready, loop, sock, ended)
+            try:
+                loop.add_writer(sock, self._ready, loop, sock, ended)
+            except BaseException:
+                sock.close()
+                raise
             self._timers[sock] = loop.call_at(deadline, self._late, loop, sock, ended)
         else:
             loop.call_soon(ended, _result(sock, code))

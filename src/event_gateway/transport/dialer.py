@@ -108,12 +108,16 @@ class Dialer:
         for _ in range(min(PER_TURN, len(self._waiting))):
             exchange = self._waiting.popleft()
             exchange.deadline = exchange.deadline or loop.time() + exchange.timeout
-            address = self._only_address(exchange.target)
-            if address is None:
-                self._start(self._dial(exchange))
-            else:
-                ended = functools.partial(self._connected, exchange)
-                self._connecting.connect(address, exchange.target.port, exchange.deadline, ended)
+            try:
+                address = self._only_address(exchange.target)
+                if address is None:
+                    self._start(self._dial(exchange))
+                else:
+                    ended = functools.partial(self._connected, exchange)
+                    port, deadline = exchange.target.port, exchange.deadline
+                    self._connecting.connect(address, port, deadline, ended)
+            except Exception as error:  # a bug must not keep all others from being dialed
+                loop.call_soon(exchange.done, _failure(error, exchange.target, None))
         self._turning = bool(self._waiting)
         if self._turning:
             loop.call_soon(self._turn)
