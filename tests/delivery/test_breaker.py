@@ -8,7 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from event_gateway.broker.peers import Peers as Heartbeats
+from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
+from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers, until_lanes_are_synced
 from support.program import LOOPBACK, Program
@@ -230,3 +235,21 @@ async def test_a_delivery_past_its_deadline_is_a_dead_letter(
     assert sorted(letter["event"]["data"]["n"] for letter in letters) == list(range(600))
     assert receiver.requests == []
     assert (await _stats(client, "w"))["queue_depth"] == 0
+
+
+async def test_a_process_that_hears_of_no_other_as_nats_is_away_asks_redis_each_second(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others deliver on, and their circuit breakers open."""
+    running: Running = await start({})
+    sync = running.gateway.stages.deliveries.lane_sync
+    asked: list[None] = []
+    monkeypatch.setattr(sync, "_on_round", lambda: asked.append(None))
+    for _ in range(10):
+        await sync.sync()
+    assert len(asked) < 10
+    asked.clear()
+    monkeypatch.setattr(Heartbeats, "cut_off", True)
+    for _ in range(10):
+        await sync.sync()
+    assert len(asked) >= 10

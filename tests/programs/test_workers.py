@@ -40,6 +40,21 @@ def stand_still(*args, **options):
 worker.working = stand_still
 """
 
+# The first process starts; all others stand still before they are ready.
+ALL_BUT_ONE_STANDING_STILL = """
+import pathlib, time
+from event_gateway.cli.process import worker, workers
+worker.BEAT, workers.SILENCE, workers.TRACEBACK = 0.1, 3.0, 1.0
+working = worker.working
+def stand_still(*args, **options):
+    try:
+        pathlib.Path("{file}").touch(exist_ok=False)
+    except FileExistsError:
+        time.sleep(3600)
+    return working(*args, **options)
+worker.working = stand_still
+"""
+
 
 def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
     hook = {"url": f"{receiver.url}/w", "events": ["a"], "timeout": "1s"}
@@ -246,6 +261,18 @@ async def test_a_process_that_stands_still_before_it_is_ready_is_noticed(
         still.unlink()
         assert await _pids(client, 2) == worker_pids(program.pid)
     assert await program.stop() == 0
+
+
+async def test_several_processes_that_stand_still_at_the_start_do_not_keep_it_from_its_end(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """They do not hear that they are to end."""
+    started = tmp_path / "started"
+    (tmp_path / "sitecustomize.py").write_text(ALL_BUT_ONE_STANDING_STILL.format(file=started))
+    program = Program(tmp_path, _config(receiver), "--workers", "4", PYTHONPATH=str(tmp_path))
+    assert await program.start_fails() == 1
+    assert "the event loop of a process stood still while it started" in program.last_line
+    assert program.output.count("the gateway ends it") == 3
 
 
 async def test_an_error_at_the_start_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:

@@ -40,6 +40,7 @@ class LineLimit:
     def __call__(self, _logger: Any, method: str, fields: Fields) -> Fields:
         """A processor. Raises DropEvent."""
         if not self.takes(method, str(fields["event"]), str(fields.get("webhook"))):
+            self._left_out += fields.get("lines_left_out") or 0  # which this one would have told
             raise DropEvent
         if self._left_out:
             fields["lines_left_out"] = (fields.get("lines_left_out") or 0) + self.left_out()

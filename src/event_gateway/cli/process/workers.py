@@ -29,7 +29,7 @@ from event_gateway.tasks import Policy, Supervisor
 log = structlog.get_logger(__name__)
 
 INTERVAL = 0.2  # seconds between checks whether all live
-STARTING = 0.02  # the same, while they start
+SHORT = 0.02  # the same, while they start or end
 STEADY = 60.0  # seconds after which a restarted process counts as healthy
 MAX_DELAY = 10.0  # seconds between two starts of a process that does not stay alive
 SILENCE = 60.0  # seconds without a sign of life, after which an event loop counts as standing still
@@ -82,15 +82,19 @@ class _Worker:
         self._silent = 0.0  # seconds of the looks in a row that have found no sign of life
 
     def stands_still(self, interval: float) -> bool:
-        """Whether its event loop has not turned for SILENCE seconds. To be asked every ``interval``
-        seconds: what counts is how often, as all processes may have been paused together."""
+        """Whether its event loop has not turned for SILENCE seconds; then these count anew. To be
+        asked every ``interval`` seconds: what counts is how often, as all processes may have been
+        paused together."""
         try:
             shown = os.read(self._pipe, 4096)
         except BlockingIOError:
             shown = b""
         self.is_ready = self.is_ready or worker.READY in shown
         self._silent = 0.0 if shown else self._silent + interval
-        return self._silent > SILENCE
+        if self._silent <= SILENCE:
+            return False
+        self._silent = 0.0
+        return True
 
     def close(self) -> None:
         """Closes the pipe."""
@@ -198,7 +202,7 @@ class Workers:
         waiting = set(self._workers[first:])
         while waiting:
             for each in list(waiting):
-                stands_still = each.stands_still(STARTING)
+                stands_still = each.stands_still(SHORT)
                 if each.is_ready:
                     waiting.discard(each)
                 elif each.process.poll() is not None:
@@ -207,7 +211,7 @@ class Workers:
                 elif stands_still:
                     await self._kill(each)
                     raise StartFailed("the event loop of a process stood still while it started")
-            await asyncio.sleep(STARTING)
+            await asyncio.sleep(SHORT)
 
     async def _keep(self, index: int) -> None:
         delay = 0.0
@@ -245,10 +249,15 @@ class Workers:
             each.process.send_signal(number)
 
     async def _stop(self) -> None:
-        """Tells all processes to drain, and waits for their end."""
+        """Tells all processes to drain, and waits for their end. One that stands still hears
+        nothing: it is killed."""
         self._signal(signal.SIGTERM)
+        left = self._workers
+        while left := [each for each in left if each.process.poll() is None]:
+            for each in left:
+                if each.stands_still(SHORT):
+                    await self._kill(each)
+            await asyncio.sleep(SHORT)
         for each in self._workers:
-            while each.process.poll() is None:
-                await asyncio.sleep(0.02)
             each.close()
         self._figures.remove()
