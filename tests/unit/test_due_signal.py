@@ -38,6 +38,9 @@ def test_turns_are_the_same_for_all_who_ask() -> None:
     turns = {next_turn(1000.0 + part * pause) for part in (0.0, 0.1, 0.5, 0.9)}
     assert turns == {1000.0 + pause}
     assert next_turn(1000.0 + pause) == 1000.0 + 2 * pause
+    for turn in range(2000):  # also where the time of a turn in ms is no whole number
+        at = turn * PAUSE_MS / 1000
+        assert next_turn(at) == (turn + 1) * PAUSE_MS / 1000
 
 
 async def test_the_earliest_of_several_times_counts() -> None:

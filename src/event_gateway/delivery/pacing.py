@@ -19,7 +19,9 @@ FULL_WAIT = 0.25  # seconds until the next look for a free slot, where the proce
 def next_turn(now: float) -> float:
     """When the next attempts of failing lanes may start, on the event loop's clock. It is the same
     time for all who ask: what starts together shares the round trips to Redis and NATS."""
-    return (int(now * 1000) // PAUSE_MS + 1) * PAUSE_MS / 1000
+    # In whole ms, as that of a turn may be a little less than it by its last bit: the next one
+    # would be at once.
+    return (int(now * 1000 + 0.001) // PAUSE_MS + 1) * PAUSE_MS / 1000
 
 
 class Pacing:
