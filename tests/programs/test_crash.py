@@ -264,3 +264,31 @@ async def test_a_nats_that_hangs_is_not_ready(
         json.loads(message.data)["id"] for message in await client.stream_messages("GATEWAY_EVENTS")
     ]
     assert stored == [hanging["id"]]
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+async def test_kill_the_gateway_before_the_start_of_an_attempt_is_written(
+    tmp_path: Path, receiver: Receiver, failed: int
+) -> None:
+    """That of an event from the log, and that of a retry from the queue. It is attempted again."""
+    program = Program(tmp_path, _config(receiver))
+    receiver.answers["/one"] = [500] * failed + [200]
+    receiver.delays["/one"] = [0.0] * failed + [10 * PATIENCE]  # it is killed meanwhile
+    sent = event("load.made")
+    try:
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.send(sent)
+            async with asyncio.timeout(PATIENCE):
+                while len(receiver.requests_to("/one")) <= failed:
+                    await asyncio.sleep(0.001)
+            program.kill()
+        del receiver.delays["/one"]
+        at = await program.start()
+        async with connected(at["http"], at["nats"], at["key"]) as client:
+            record = await client.until("one", sent["id"], "succeeded")
+        assert len(record["attempts"]) == failed + 1
+        assert len(receiver.requests_to("/one")) == failed + 2
+        assert await program.stop() == 0
+    finally:
+        await program.stop()
