@@ -308,6 +308,7 @@ def test_a_handshake_that_is_none_is_answered_with_a_problem(served: Served) -> 
     for path, more, status in (
         (b"/v1/ws", b"", 400), (b"/v1/ws", key + b"Sec-WebSocket-Version: 8\r\n", 426),
         (b"/no", key + b"Sec-WebSocket-Version: 13\r\n", 404),
+        (b"/v1/ws", key + b"Sec-WebSocket-Protocol: \xff\r\n", 400),
     ):  # fmt: skip
         got = ask(served.url, b"GET %b HTTP/1.1\r\n" % path + upgrade + more + b"\r\n")
         assert got.problem["status"] == status, got

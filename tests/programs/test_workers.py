@@ -275,6 +275,26 @@ async def test_several_processes_that_stand_still_at_the_start_do_not_keep_it_fr
     assert program.output.count("the gateway ends it") == 3
 
 
+async def test_a_reload_does_not_wait_for_a_process_that_starts(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    still = tmp_path / "still"
+    standing_still = STANDING_STILL_AT_THE_START.format(file=still).replace("3.0", "3600.0")
+    (tmp_path / "sitecustomize.py").write_text(standing_still)
+    program = Program(tmp_path, _config(receiver), "--workers", "2", PYTHONPATH=str(tmp_path))
+    async with running(program) as client:
+        still.touch()
+        first, second = sorted(worker_pids(program.pid))
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while not worker_pids(program.pid) - {first, second}:
+                await asyncio.sleep(0.02)
+        await program.reload(_config(receiver, timeout="2s"), "configuration reloaded")
+        still.unlink()
+        assert second in await _pids(client, 2)
+    assert await program.stop() == 0
+
+
 async def test_an_error_at_the_start_is_reported_once(tmp_path: Path, receiver: Receiver) -> None:
     config = _config(receiver) | {"ingest": {"streams": ["MISSING"]}}
     program = Program(tmp_path, config, "--workers", "3")

@@ -223,7 +223,10 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _complete_handshake(self, data: bytes) -> None:
         assert self._handshake is not None
-        self._handshake.receive_data(data)
+        try:
+            self._handshake.receive_data(data)
+        except UnicodeDecodeError:  # wsproto expects ASCII of anybody
+            raise RemoteProtocolError("a header is not ASCII") from None
         for event in self._handshake.events():
             if not isinstance(event, events.Request):
                 continue

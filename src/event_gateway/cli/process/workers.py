@@ -245,6 +245,7 @@ class Workers:
 
     def _signal(self, number: signal.Signals, most: int | None = None) -> None:
         living = [each for each in self._workers if each.process.poll() is None]
+        living.sort(key=lambda each: not each.is_ready)  # one that starts may not hear it
         for each in living[:most]:
             each.process.send_signal(number)
 
