@@ -149,14 +149,23 @@ time.sleep(60)
 CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
-@pytest.mark.parametrize("way", ["system", "pipe"])
+@pytest.mark.parametrize("way", ["setpriv", "busybox", "no setpriv", "pipe"])
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, end: str) -> None:
-    """By the signal of Linux, and by the pipe for other systems."""
+    """By the signal of Linux, with and without the program that asks for it, and by the pipe for
+    other systems."""
     log = tmp_path / "log"
+    programs = os.environ["PATH"] if way == "setpriv" else str(tmp_path / "bin")
+    (tmp_path / "bin").mkdir()
+    if way == "busybox":  # its setpriv is a link, and does not know the option
+        busybox = tmp_path / "busybox"
+        busybox.write_text("#!/bin/sh\nexit 1\n")
+        busybox.chmod(0o755)
+        (tmp_path / "bin" / "setpriv").symlink_to(busybox)
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(log), CHILD, way, end], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", PARENT, str(log), CHILD, way, end],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PATH": programs},
+    )  # fmt: skip
     assert parent.stdout is not None
     try:
         assert await asyncio.to_thread(parent.stdout.readline) == "started\n"

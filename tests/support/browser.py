@@ -5,13 +5,14 @@ import contextlib
 import itertools
 import json
 import shutil
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import websockets
 
-from event_gateway.embedded.process import killed_with_parent
+from event_gateway.embedded.process import ended_with_parent
 from support.patience import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -74,11 +75,14 @@ async def tabs(directory: Path) -> AsyncIterator[Callable[[str], Awaitable[Page]
     """A browser of its own, as a function that opens a URL in a new tab. A test uses one tab after
     the other, as they share a connection."""
     assert CHROMIUM, "there is no Chromium"
-    process = await asyncio.create_subprocess_exec(
+    command = [
         CHROMIUM, "--headless=new", *ARGUMENTS,
         "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={directory}",
+    ]  # fmt: skip
+    started = ended_with_parent(command, signal.SIGKILL)
+    process = await asyncio.create_subprocess_exec(
+        *started["args"], preexec_fn=started["preexec_fn"],
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-        preexec_fn=killed_with_parent,
     )  # fmt: skip
     try:
         address = await asyncio.wait_for(_address(process), PATIENCE)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from event_gateway.embedded.process import killed_with_parent
+from event_gateway.embedded.process import ended_with_parent
 
 
 class KillableServer:
@@ -25,7 +25,7 @@ class KillableServer:
             return
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                self.command(), stdout=output, stderr=output, preexec_fn=killed_with_parent
+                **ended_with_parent(self.command(), signal.SIGKILL), stdout=output, stderr=output
             )
 
     @property
