@@ -1,8 +1,8 @@
-"""The beats of a process: what is done again and again is done together.
+"""Beats: the common times at which the periodic tasks of a process wake up.
 
-A process has some twenty things to look at once a second. If each had a timer of its own, an idle
-process would wake up for each, and for each answer of Redis and NATS. On a common beat they ask in
-one turn of the event loop, and their answers come in one or two reads.
+A process has some twenty tasks that look at something once a second. If each had a timer of its
+own, an idle process would wake up for each, and for each answer of Redis and NATS. On a common beat
+they ask in one turn of the event loop, and their answers come in one or two reads.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 
 class _Beat:
-    """What is done at one time. A function is called once, however often it asked."""
+    """Who waits for one beat. A function is called once, however often it was registered."""
 
     __slots__ = ("calls", "waiting")
 
@@ -22,7 +22,7 @@ class _Beat:
 
 
 class _Beats:
-    """Those of one event loop, by their time (ms of its clock)."""
+    """The beats of one event loop, by their time (ms of its clock)."""
 
     def __init__(self) -> None:
         self.coming: dict[int, _Beat] = {}
@@ -31,14 +31,15 @@ class _Beats:
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Beats] = WeakKeyDictionary()
-# The loop that was last asked for, and its beats: nearly always there is no other.
+# The event loop of the latest call, and its beats: nearly always there is only one.
 _latest: tuple[asyncio.AbstractEventLoop | None, _Beats] = None, _Beats()
 _reached = False
 
 
 async def beat(seconds: float) -> None:
-    """Returns at a multiple of ``seconds`` of the process' clock: after one half of ``seconds`` at
-    the least, and one and a half at the most; each ``seconds`` where it is called in a loop."""
+    """Returns at a multiple of ``seconds`` of the process' clock: after half of ``seconds`` at the
+    earliest, and after one and a half times ``seconds`` at the latest. A loop that calls it runs
+    every ``seconds``."""
     loop = asyncio.get_running_loop()
     reached: asyncio.Future[None] = loop.create_future()
     _next(loop, seconds).waiting.append(reached)
@@ -51,7 +52,7 @@ def at_beat(seconds: float, call: Callable[[], object]) -> None:
 
 
 def is_beat() -> bool:
-    """Whether a beat has just been reached: in this turn of the event loop, others ask, too."""
+    """Whether a beat was reached in this turn of the event loop, so that other tasks run, too."""
     return _reached
 
 
@@ -79,7 +80,7 @@ def _reach(loop: asyncio.AbstractEventLoop, beats: _Beats, at: int) -> None:
             reached.set_result(None)
     for call in coming.calls:
         call()
-    loop.call_soon(_pass)  # after all that goes on now
+    loop.call_soon(_pass)  # after the tasks that this beat has woken
 
 
 def _pass() -> None:

@@ -1,4 +1,4 @@
-"""One call for all who ask the same at the same time."""
+"""One call for all callers who ask the same at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,11 @@ T = TypeVar("T")
 
 
 class Joined(Generic[T]):
-    """Calls ``ask`` for the first who calls; who calls meanwhile gets the same answer or error."""
+    """Calls ``ask`` for the first caller; those who call meanwhile get the same answer or error."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
-        # The call under way: its answer, its error, or None where who made it was cancelled.
+        # The call under way: its answer, its error, or None where its caller was cancelled.
         self._under_way: asyncio.Future[tuple[T] | Exception | None] | None = None
 
     async def __call__(self) -> T:

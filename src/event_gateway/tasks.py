@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 CANCEL_AGAIN = 1.0  # seconds until a task that has not ended is cancelled again
 FIRST_DELAY = 0.1  # seconds from the first crash to the restart
 # Seconds between two restarts, at most: less than half of the time after which JetStream redelivers
-# an event, so that events in work are kept alive although the task that does so has crashed.
+# an event, so that events in progress are not redelivered when the task that prevents it crashes.
 MAX_DELAY = 4.0
 STEADY = 60.0  # seconds without a crash after which a task counts as healthy
 

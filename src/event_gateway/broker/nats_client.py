@@ -119,7 +119,7 @@ class NatsClient(Client):
     def give(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
-        """Gives a message to who takes those of its subscription; our parser does it itself."""
+        """Passes a message to the handler of its subscription; our parser does so itself."""
         stats = self.stats
         stats["in_msgs"] += 1
         stats["in_bytes"] += len(data)

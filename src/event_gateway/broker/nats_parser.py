@@ -1,11 +1,12 @@
 """Parses what a NATS server sends, at a third of the cost of the parser of nats-py.
 
 It reads messages. All else that a server sends is one line, and goes to the client's own parser.
-A message for a subscription of :meth:`.NatsClient.take` goes straight to who takes it, without a
-coroutine: what was read at once holds hundreds of them.
+A message for a subscription of :meth:`.NatsClient.take` goes straight to the handler of the
+subscription, without a coroutine: one read from the socket holds hundreds of messages.
 
-What it takes the place of is not documented. So it does that only in versions of nats-py with which
-it was tested; in another one the client keeps its own parser, which is slower and gives the same.
+The interface of nats-py's own parser is not documented. So this one replaces it only in versions of
+nats-py with which it was tested. In others the client keeps its own parser, which is slower and has
+the same results.
 """
 
 import functools
@@ -98,7 +99,7 @@ class MessageParser(Parser):
                             take_raw(words[1], reply, data[body:stop], headers or b"")
                     except Exception:  # it would end the client
                         self.nc.fault(words[1])
-                    continue  # who takes it cannot have made another connection
+                    continue  # its handler cannot have made another connection
                 await self.nc._process_msg(sid, words[1], reply, data[body:stop], headers)
             if self._resets != resets:
                 return  # what is left came from the former connection

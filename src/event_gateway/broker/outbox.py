@@ -54,13 +54,13 @@ class Outbox:
             self.dropped += 1
 
     def nothing_follows(self) -> None:
-        """Sends what waits at once: nothing is in work that will post more. If messages were sent a
-        moment ago there are many of them, and they gather all the same."""
+        """Sends the waiting messages at once: no event is being processed that could post more. If
+        messages were sent a moment ago, there are many of them, and they still gather."""
         if self._messages and self._loop.time() - self._sent_at > QUIET:
             self._send_next()
 
     async def close(self, seconds: float) -> None:
-        """Sends what waits, in so many seconds at most while NATS is connected."""
+        """Sends the waiting messages, for at most ``seconds`` while NATS is connected."""
         deadline = self._loop.time() + seconds
         while self._messages and self._client.is_connected and self._loop.time() < deadline:
             self._send_next()

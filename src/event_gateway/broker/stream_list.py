@@ -37,9 +37,9 @@ class StreamList:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._known: dict[bytes, StreamInfo] = {}  # by what the server said, but for when
+        self._known: dict[bytes, StreamInfo] = {}  # by the server's text, without the time in it
         self._streams: dict[str, StreamInfo] = {}
-        self._said = b""  # the whole answer, but for when, where there was one
+        self._only_page = b""  # the latest answer without its times, if it held all streams
         self.read = Joined(self._read)
 
     @property
@@ -55,8 +55,8 @@ class StreamList:
             if page is None:
                 return self._streams
             for raw in map(bytes, page):
-                said = _LOOKED_AT.sub(b"}", raw)
-                known[said] = self._known.get(said) or StreamInfo.from_response(json.loads(raw))
+                text = _LOOKED_AT.sub(b"}", raw)
+                known[text] = self._known.get(text) or StreamInfo.from_response(json.loads(raw))
             offset += len(page)
             if len(page) < PAGE:
                 break
@@ -66,19 +66,19 @@ class StreamList:
         return self._streams
 
     async def _page(self, offset: int) -> list[msgspec.Raw] | None:
-        """A part of the list; None where it is all of it, and is as it was."""
+        """A page of the list; None if the list has one page, which is the same as before."""
         request = json.dumps({"offset": offset}).encode()
         try:
             answer = await self._broker.nc.request(SUBJECT, request, timeout=REQUEST_TIMEOUT)
         except NoRespondersError:
             raise ServiceUnavailableError from None
-        said = _LOOKED_AT_EACH.sub(b"}", answer.data) if not offset else b""
-        if said and said == self._said:
+        text = _LOOKED_AT_EACH.sub(b"}", answer.data) if not offset else b""
+        if text and text == self._only_page:
             return None
-        self._said = b""
+        self._only_page = b""
         page = _decode(answer.data)
         if page.error is not None:
             raise APIError.from_error(page.error)
         if not offset and len(page.streams or []) < PAGE:
-            self._said = said
+            self._only_page = text
         return page.streams or []

@@ -115,8 +115,8 @@ class Attempts:
 
     def can_start(self, lane: Lane) -> bool:
         """Whether an attempt of the lane may start now."""
-        # The limit first: it is what lacks for most deliveries of a burst. What `has_slot` asks is
-        # here once more, as each call counts for each delivery.
+        # The limit first: most deliveries of a burst fail this check. The conditions of `has_slot`
+        # are repeated here, as each call costs time for each delivery.
         return (
             lane.in_flight + 1 <= lane.limit
             and lane.accepts

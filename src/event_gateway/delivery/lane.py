@@ -27,8 +27,8 @@ _NO_BACKLOG: deque[Job] = deque()
 
 @dataclass(frozen=True, slots=True)
 class Makers:
-    """What makes the parts of a lane that only its attempts need: most of many webhooks have none
-    for a while, and these parts are half of what a webhook takes."""
+    """Make the parts of a lane that only attempts need. Of many webhooks most have no attempts for
+    a while, and these parts are half of the memory that a webhook takes."""
 
     builders: RequestBuilders
     metrics: Metrics
@@ -45,7 +45,7 @@ class Lane:
     nothing but failures. ``tripped``: the circuit breaker is not closed, and an attempt starts only
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
     starts. ``disable_pending``: this process has requested that the webhook is disabled, and starts
-    nothing until the registry says so. ``deleted``: the webhook is.
+    nothing until the registry says so. ``deleted``: the webhook was deleted.
     """
 
     __slots__ = (
@@ -89,7 +89,7 @@ class Lane:
         self.tripped = False
         self.throttled = False
         self.deleted = False
-        # Made for who waits: each takes as much memory as a backlog.
+        # Made once somebody waits for it: each takes as much memory as a backlog.
         self._slot_freed: asyncio.Event | None = None
         self._moved: asyncio.Event | None = None
         self._overflows = 0  # deliveries that this process has put into the queue
@@ -168,7 +168,7 @@ class Lane:
         self.in_flight += 1
 
     def attempt_ended(self) -> None:
-        """Counts a request that is over, and wakes who waits for its slot."""
+        """Counts a request that is over, and wakes whoever waits for its slot."""
         self.in_flight -= 1
         if self._slot_freed is not None:
             self._slot_freed.set()

@@ -18,9 +18,9 @@ FULL_WAIT = 0.25  # seconds until the next look for a free slot, where the proce
 
 def next_turn(now: float) -> float:
     """When the next attempts of failing lanes may start, on the event loop's clock. It is the same
-    time for all who ask: what starts together shares the round trips to Redis and NATS."""
-    # In whole ms, as that of a turn may be a little less than it by its last bit: the next one
-    # would be at once.
+    time for all lanes: attempts that start together share round trips to Redis and NATS."""
+    # In whole ms: the time of a turn may be less than this value by its last bit, and the turn
+    # would be followed by itself.
     return (int(now * 1000 + 0.001) // PAUSE_MS + 1) * PAUSE_MS / 1000
 
 

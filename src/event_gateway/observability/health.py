@@ -35,7 +35,7 @@ MEASURED_EVERY = 5.0  # seconds between two measurements of the memory
 DEGRADED_AFTER = 5.0  # seconds for which there must have been reasons
 RECOVERED_AFTER = 10.0  # seconds for which there must have been none
 
-# What is said of these components while NATS is away is what was known before.
+# While NATS is away, the gateway shows what it knew of these components before.
 _NEEDS_NATS = ("nats", "routing", "streams", "registry")
 
 Source = Callable[[], Iterable[Reason]]

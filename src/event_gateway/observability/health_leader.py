@@ -39,7 +39,7 @@ _decode = msgspec.json.Decoder(HealthState).decode
 
 
 class HealthLeader:
-    """Brings what is stored to what ``tracker`` says, one step at a time."""
+    """Stores and announces what ``tracker`` says, one step at a time."""
 
     def __init__(
         self,

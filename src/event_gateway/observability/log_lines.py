@@ -28,8 +28,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class LineLimit:
-    """Leaves out lines beyond so many in a second, as a receiver or a publisher can cause as many
-    as it likes. The next line says how many were left out."""
+    """Leaves out lines beyond a number in each second, as a receiver or a publisher can cause any
+    number of them. The next line says how many were left out."""
 
     def __init__(self) -> None:
         self._second = 0.0

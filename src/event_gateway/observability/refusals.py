@@ -1,4 +1,4 @@
-"""Logs why callers were refused, of which they are told less or nothing."""
+"""Logs the reasons for refusals. The refused callers get less detail, or none."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""How much waits for a webhook: what its deletion would lose."""
+"""How many deliveries wait for a webhook: those that its deletion would lose."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from event_gateway.state.queues import Queues
 
 
 class Waiting:
-    """Counts what waits. Methods raise the exceptions in StateError and in BrokerError."""
+    """Counts waiting deliveries. Methods raise the exceptions in StateError and in BrokerError."""
 
     def __init__(self, registry: Registry, queues: Queues, order: Order, events: EventLog) -> None:
         self._registry = registry

@@ -30,8 +30,8 @@ class Behind(msgspec.Struct, frozen=True):
     """How far the router of a stream is behind.
 
     ``events``: those that are not acknowledged; ``untaken``: those of them that no process has
-    taken yet, which begin after the sequence ``taken``. ``oldest``: when the log took the oldest of
-    the first, Unix time, None where there is none.
+    taken yet, which begin after the sequence ``taken``. ``oldest``: when the log took the
+    oldest event that is not acknowledged, Unix time, None where there is none.
     """
 
     events: int

@@ -148,7 +148,7 @@ class Router:
         await end(self._tasks)
 
     def log_reset(self) -> None:
-        """The stream has other messages now: those that are in work are not acknowledged, as the
+        """The stream has other messages now: those in progress are not acknowledged, as the
         acknowledgements would be taken for messages of the same sequences."""
         self._was_reset = True
         self._maybe_overtaken = 0

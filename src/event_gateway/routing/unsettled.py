@@ -19,7 +19,7 @@ NOT_TAKEN = ""  # the reply of an event that is routed ahead: there is nothing t
 
 class Settlement(msgspec.Struct, eq=False):
     """An event, of ``size`` bytes, of which ``waiting`` deliveries are not recorded yet. ``settle``
-    is called once all are. ``since`` when it is in work, on the monotonic clock."""
+    is called once all are. ``since`` when it is in progress, on the monotonic clock."""
 
     settle: Callable[["Settlement"], None]
     seq: int
@@ -80,7 +80,7 @@ class Unsettled:
                 self._on_room()
 
     def new(self, batch: list[Pulled]) -> list[Pulled]:
-        """The messages of a batch that are not in work already. Those that are were redelivered:
+        """The messages of a batch that are not in progress already. The others were redelivered:
         they are acknowledged under the latest delivery."""
         events = self._events
         new = [pulled for pulled in batch if pulled.seq not in events]
@@ -91,15 +91,15 @@ class Unsettled:
         return new
 
     def drop_all(self) -> None:
-        """The stream has other messages now: what is in work is not acknowledged, as it would be
-        taken for messages of the same sequences."""
+        """The stream has other messages now: no event in progress is acknowledged, as the
+        acknowledgement would count for another message of the same sequence."""
         for settlement in self._events.values():
             settlement.reply = NOT_TAKEN
         self._events.clear()
         self._bytes = 0
 
     async def keep_alive(self) -> None:
-        """Tells JetStream that these events are in work, before it redelivers them. It never
+        """Tells JetStream that these events are in progress, before it redelivers them. It never
         returns."""
         while True:  # at once after a restart: it may have crashed a while ago
             now = time.monotonic()

@@ -227,8 +227,8 @@ class Ledger:
         return await read_records_of(self._client, webhook_ids, event_id, source)
 
     def nothing_follows(self) -> None:
-        """Writes what is pending at once: nothing is in work that will change it. If the last write
-        was a moment ago there are many changes, and they gather all the same."""
+        """Writes the pending changes at once: no event is being processed that could change them.
+        If the last write was a moment ago, there are many changes, and they still gather."""
         if self._timer is not None and self._loop.time() - self._written_at > QUIET:
             self._due.set()
 
@@ -243,7 +243,7 @@ class Ledger:
             if self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer_at = at  # uvloop's handle does not know it where the time has come
+        self._timer_at = at  # uvloop's handle does not tell it once the time has come
         self._timer = self._loop.call_at(at, self._due.set)
 
     async def _run(self) -> None:
@@ -257,7 +257,7 @@ class Ledger:
                 if not await self._flush():
                     await asyncio.sleep(RETRY_AFTER)
                 elif self._pending.due < MANY:
-                    break  # what has changed during the write gathers, as what came before it did
+                    break  # what has changed during the write gathers, too
             self._due.clear()
             self._written_at = self._loop.time()
             if self._pending.due:

@@ -52,7 +52,7 @@ class SourceCounts:
         self._notes: Notes[_Requests] = Notes(client, subject="requests to sources", most=MAX_NOTED)
 
     def note(self, source: SourceDefinition, outcome: str, detail: str = "") -> None:
-        """Notes what came of a request. ``detail``: why it was refused."""
+        """Counts a request by its outcome. ``detail``: why it was refused."""
         now = rfc3339(time.time())
         request = _Requests({outcome: 1})
         if outcome in TAKEN:

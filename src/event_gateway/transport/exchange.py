@@ -1,4 +1,4 @@
-"""A request to a receiver, on its way, and what comes of it."""
+"""A request to a receiver, and its result: a response, or why there is none."""
 
 import asyncio
 from collections.abc import Callable

@@ -13,8 +13,9 @@ class FailedWebhook(TypedDict):
 
 
 class BulkWebhooks(TypedDict):
-    """What became of the webhooks that were meant. ``changed``: those that were changed, or would
-    be; ``unchanged``: how many are so already."""
+    """The result of a change of many webhooks. ``matched``: how many webhooks the request selects;
+    ``changed``: the ids of those that were changed, or with ``dry_run`` would be; ``unchanged``:
+    how many had the requested state already."""
 
     action: Literal["enable", "disable"]
     dry_run: bool
@@ -33,8 +34,8 @@ class FailedDelivery(TypedDict):
 
 
 class BulkDeliveries(TypedDict):
-    """What became of the deliveries that were meant. ``failed_omitted``: failures beyond the first
-    hundred; ``next``: repeat the request with it as ``cursor`` to go on."""
+    """The result of a change of many deliveries. ``failed_omitted``: how many failures beyond the
+    first hundred; ``next``: repeat the request with it as ``cursor`` to go on."""
 
     action: Literal["retry", "cancel"]
     webhook: str

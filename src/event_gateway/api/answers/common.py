@@ -1,4 +1,4 @@
-"""What several answers consist of."""
+"""Types that the answers of several routes share."""
 
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 
@@ -47,8 +47,8 @@ class Page(TypedDict, Generic[Item]):
 
 
 class Warned(TypedDict):
-    """What will not work as the owner of a definition may expect; ``detail`` begins with the key
-    of the definition."""
+    """A warning: something in a definition will not work as its owner may expect. ``detail`` begins
+    with the key of the definition."""
 
     code: str
     detail: str

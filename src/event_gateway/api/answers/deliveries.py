@@ -12,7 +12,7 @@ AttemptAnswer = Annotated[dict[str, object], StructSchema(Attempt)]
 
 
 class DeliveryState(TypedDict):
-    """How far a delivery is."""
+    """The state of a delivery."""
 
     webhook_id: str
     event_id: str
@@ -130,7 +130,7 @@ class RejectedAnswer(TypedDict):
 
 
 class Taken(TypedDict):
-    """Where in the log the input is now."""
+    """The sequence at which the log now has the input."""
 
     sequence: int
 

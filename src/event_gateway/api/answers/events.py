@@ -25,7 +25,7 @@ class Accepted(TypedDict):
 
 
 class Unknown(TypedDict):
-    """What the gateway cannot say, and why."""
+    """A part of the answer that the gateway does not know, and the reason."""
 
     what: str
     why: str
@@ -40,8 +40,9 @@ class WaitAnswer(TypedDict):
 
 
 class RequestOfAttempt(TypedDict):
-    """An attempt, and the request as it was sent. The gateway keeps no requests: it is made again
-    by what makes them, from the event and the webhook as it is now; ``differs`` says in what."""
+    """An attempt, and its request. The gateway stores no requests: it builds this one again, from
+    the event and the present definition of the webhook. ``differs`` says in what it may differ from
+    the request that was sent."""
 
     attempt: AttemptAnswer
     request: Json
@@ -145,9 +146,10 @@ class ListedEvent(TypedDict):
 
 
 class EventPage(TypedDict):
-    """A page of events, the newest first. A page that has read ``read`` messages, as many as it
-    may, can have fewer events than ``limit``, or none, and a next page. ``note`` says what such a
-    page has not searched, or why it was read without the help of NATS."""
+    """A page of events, the newest first. ``read``: how many messages the gateway has read for it.
+    There is a limit to that: a page that has reached it can have fewer events than ``limit``, or
+    none, and a next page. ``note`` says what such a page has not searched, or why the gateway has
+    read it without the help of NATS."""
 
     items: list[ListedEvent]
     next: str | None
@@ -158,7 +160,7 @@ class EventPage(TypedDict):
 
 
 class ResentDelivery(TypedDict):
-    """What was done for a webhook."""
+    """The result of a resend for one webhook."""
 
     webhook_id: str
     result: Literal["queued", "waiting", "newer", "done"]

@@ -46,7 +46,7 @@ class ComponentHealth(TypedDict):
 
 class ProcessHealth(TypedDict):
     """A live process. ``leader``: it announces health and alerts; ``answers``: it has answered this
-    request; ``reasons``: the codes of what it sees."""
+    request; ``reasons``: the codes of the reasons that it sees."""
 
     process: str
     host: str
@@ -59,10 +59,10 @@ class ProcessHealth(TypedDict):
 
 
 class GatewayHealth(TypedDict):
-    """The health of the gateway. ``since``: since when the status is as it is, null if it never was
-    another; ``announced``: whether ``gateway.health.degraded`` of this episode is published.
-    ``recovering``: there is no reason any more, and soon the status is ``ok``; ``last_reasons``:
-    what the reasons were until then."""
+    """The health of the gateway. ``since``: when the status changed last, null if it never has;
+    ``announced``: whether ``gateway.health.degraded`` of this episode is published. ``recovering``:
+    there is no reason any more, and soon the status is ``ok``; ``last_reasons``: the reasons that
+    there were until then."""
 
     status: Literal["ok", "degraded"]
     since: Time | None

@@ -37,8 +37,9 @@ class WaitingWebhook(TypedDict):
 
 
 class QueueOverview(TypedDict):
-    """What waits for delivery. ``complete``: false if more webhooks have deliveries that wait than
-    were looked at; ``worst``: the webhooks whose deliveries wait longest, the worst first."""
+    """The deliveries that wait. ``complete``: false if more webhooks have waiting deliveries than
+    the gateway has looked at; ``worst``: the webhooks whose deliveries have waited longest, the
+    longest first."""
 
     waiting: int
     oldest_seconds: float

@@ -16,8 +16,8 @@ class PlannedDifference(TypedDict):
 
 
 class PlannedLoss(TypedDict):
-    """What a step would lose: so many deliveries that wait, events that an ordered webhook has not
-    come to yet, or messages of a stream; null: it is not known how many."""
+    """What a step would lose: deliveries that wait, events that the gateway has not delivered to an
+    ordered webhook yet, or messages of a stream. ``count``: how many; null if that is not known."""
 
     what: Literal["deliveries", "events", "messages"]
     count: int | None

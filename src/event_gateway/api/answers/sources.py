@@ -117,10 +117,10 @@ class ChangedSource(SourceAnswer):
 
 
 class SourceTrial(TypedDict):
-    """What would come of a request to a source. ``verified``: whether it is the provider's, null
-    where the gateway's own example was tried; ``reason`` and ``detail``: why it would be refused;
-    ``events``: what it would be published as; ``answer``: the body of the answer, if it is no
-    event."""
+    """The result of trying a request to a source. ``verified``: whether the provider has sent it,
+    null where the gateway has tried its own example; ``reason`` and ``detail``: why the gateway
+    would refuse it; ``events``: the events that it would publish; ``answer``: the body of its
+    answer to a request that makes no event."""
 
     verified: bool | None
     reason: str | None

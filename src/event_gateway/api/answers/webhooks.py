@@ -49,7 +49,7 @@ class TlsAnswer(TypedDict):
 
 
 class VerificationAnswer(TypedDict):
-    """How far the handshake with the receiver is."""
+    """The state of the handshake with the receiver."""
 
     verified_at: Time | None
     allowed_rate: Json
@@ -65,8 +65,9 @@ class DisabledAnswer(TypedDict):
 
 
 class QueueAnswer(TypedDict):
-    """What waits for a webhook: deliveries, those that are attempted now too; the age of the oldest
-    event; the state of the circuit breaker."""
+    """The queue of a webhook. ``depth``: its deliveries, including those that are attempted now;
+    ``oldest_seconds``: the age of the oldest event; ``breaker``: the state of the circuit breaker.
+    """
 
     depth: int
     oldest_seconds: float
@@ -275,9 +276,9 @@ class TriedEvent(TypedDict):
 
 
 class CheckedWebhook(TypedDict):
-    """What a definition would do. ``existing``: the caller has a webhook of this id; ``sample``:
-    the event of ``request``, which is null where no request can be made of it: ``request_error``.
-    """
+    """The result of the check of a definition. ``existing``: the caller has a webhook of this id;
+    ``sample``: the event from which ``request`` was made. Where no request can be made of it,
+    ``request`` is null and ``request_error`` says why."""
 
     webhook: WebhookAnswer
     existing: bool

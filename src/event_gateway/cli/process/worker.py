@@ -32,7 +32,7 @@ from event_gateway.tasks import Supervisor, TaskCrashed, end
 INTERVAL = 0.5  # seconds between checks whether the parent process lives
 BEAT = 5.0  # seconds between two signs that the event loop turns
 READY = b"R"  # what is written to the pipe of the first process once this process is ready
-TURNS = b"."  # and again and again, from the start on, while the event loop turns
+TURNS = b"."  # what is written there every BEAT seconds while the event loop turns
 
 
 async def _end_with(parent: int) -> None:
@@ -43,7 +43,7 @@ async def _end_with(parent: int) -> None:
 
 
 async def _show_life(pipe: int) -> None:
-    """Says to the first process again and again that the event loop turns."""
+    """Tells the first process every :data:`BEAT` seconds that the event loop turns."""
     while True:
         with contextlib.suppress(OSError):  # nobody reads: the first process stands still, or ended
             os.write(pipe, TURNS)
@@ -52,7 +52,7 @@ async def _show_life(pipe: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _showing_life(pipe: int, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Shows life also while the gateway starts."""
+    """Tells the first process, also while the gateway starts, that the event loop turns."""
     os.set_blocking(pipe, False)
     supervisor.start("sign-of-life", lambda: _show_life(pipe))
     yield

@@ -79,12 +79,14 @@ class _Worker:
             os.close(theirs)
         self.started = time.monotonic()
         self.is_ready = False
-        self._silent = 0.0  # seconds of the looks in a row that have found no sign of life
+        self._silent = 0.0  # seconds of consecutive checks that have found no sign of life
 
     def stands_still(self, interval: float) -> bool:
-        """Whether its event loop has not turned for SILENCE seconds; then these count anew. To be
-        asked every ``interval`` seconds: what counts is how often, as all processes may have been
-        paused together."""
+        """Whether no sign of life has come for SILENCE seconds; after that the count begins again.
+
+        The caller checks every ``interval`` seconds. The checks are counted, and not the time on a
+        clock, as all processes may have been suspended together.
+        """
         try:
             shown = os.read(self._pipe, 4096)
         except BlockingIOError:

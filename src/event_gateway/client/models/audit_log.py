@@ -11,10 +11,10 @@ __all__ = ["AuditedCall", "WhoAnswer"]
 
 
 class AuditedCall(TypedDict):
-    """A call that changed something, or was refused. `unknown`: it is going on, or its process
-    ended before it had; `unreadable`: the record is none of the gateway's, and has `seq`
-    and `time` only. `unrecorded`: refused calls before this one that were too many to
-    record."""
+    """A call that changed something, or was refused. The outcome is `unknown` while the call
+    is running, and if its process ended before the call did; `unreadable` if the gateway
+    did not write the record, which then has `seq` and `time` only. `unrecorded`: how many
+    refused calls before this one were not recorded, as there were too many."""
 
     seq: int
     time: str

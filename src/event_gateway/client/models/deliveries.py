@@ -18,8 +18,8 @@ __all__ = [
 
 
 class BulkDeliveries(TypedDict):
-    """What became of the deliveries that were meant. `failed_omitted`: failures beyond the
-    first hundred; `next`: repeat the request with it as `cursor` to go on."""
+    """The result of a change of many deliveries. `failed_omitted`: how many failures beyond
+    the first hundred; `next`: repeat the request with it as `cursor` to go on."""
 
     action: Literal["retry", "cancel"]
     webhook: str

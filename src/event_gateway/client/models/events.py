@@ -110,9 +110,9 @@ class RelatedEvent(TypedDict):
 
 
 class RequestOfAttempt(TypedDict):
-    """An attempt, and the request as it was sent. The gateway keeps no requests: it is made
-    again by what makes them, from the event and the webhook as it is now; `differs` says in
-    what."""
+    """An attempt, and its request. The gateway stores no requests: it builds this one again,
+    from the event and the present definition of the webhook. `differs` says in what it may
+    differ from the request that was sent."""
 
     attempt: dict[str, Any]
     request: Any
@@ -128,7 +128,7 @@ class ResendEventBody(TypedDict):
 
 
 class ResentDelivery(TypedDict):
-    """What was done for a webhook."""
+    """The result of a resend for one webhook."""
 
     webhook_id: str
     result: Literal["queued", "waiting", "newer", "done"]
@@ -154,7 +154,7 @@ class StreamOfEvent(TypedDict):
 
 
 class Unknown(TypedDict):
-    """What the gateway cannot say, and why."""
+    """A part of the answer that the gateway does not know, and the reason."""
 
     what: str
     why: str

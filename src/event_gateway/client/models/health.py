@@ -44,10 +44,10 @@ class ComponentHealth(TypedDict):
 
 
 class GatewayHealth(TypedDict):
-    """The health of the gateway. `since`: since when the status is as it is, null if it never
-    was another; `announced`: whether `gateway.health.degraded` of this episode is
-    published. `recovering`: there is no reason any more, and soon the status is `ok`;
-    `last_reasons`: what the reasons were until then."""
+    """The health of the gateway. `since`: when the status changed last, null if it never has;
+    `announced`: whether `gateway.health.degraded` of this episode is published.
+    `recovering`: there is no reason any more, and soon the status is `ok`; `last_reasons`:
+    the reasons that there were until then."""
 
     status: Literal["ok", "degraded"]
     since: str | None
@@ -91,7 +91,7 @@ class OverviewAnswer(TypedDict):
 
 class ProcessHealth(TypedDict):
     """A live process. `leader`: it announces health and alerts; `answers`: it has answered
-    this request; `reasons`: the codes of what it sees."""
+    this request; `reasons`: the codes of the reasons that it sees."""
 
     process: str
     host: str
@@ -104,9 +104,9 @@ class ProcessHealth(TypedDict):
 
 
 class QueueOverview(TypedDict):
-    """What waits for delivery. `complete`: false if more webhooks have deliveries that wait
-    than were looked at; `worst`: the webhooks whose deliveries wait longest, the worst
-    first."""
+    """The deliveries that wait. `complete`: false if more webhooks have waiting deliveries
+    than the gateway has looked at; `worst`: the webhooks whose deliveries have waited
+    longest, the longest first."""
 
     waiting: int
     oldest_seconds: float

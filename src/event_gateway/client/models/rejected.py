@@ -29,6 +29,6 @@ class RejectedAnswer(TypedDict):
 
 
 class Taken(TypedDict):
-    """Where in the log the input is now."""
+    """The sequence at which the log now has the input."""
 
     sequence: int

@@ -133,8 +133,8 @@ class SecretAnswer(_SecretAnswer):
 
 
 class Warned(TypedDict):
-    """What will not work as the owner of a definition may expect; `detail` begins with the key
-    of the definition."""
+    """A warning: something in a definition will not work as its owner may expect. `detail`
+    begins with the key of the definition."""
 
     code: str
     detail: str

@@ -77,8 +77,9 @@ class BreakerAnswer(TypedDict):
 
 
 class BulkWebhooks(TypedDict):
-    """What became of the webhooks that were meant. `changed`: those that were changed, or
-    would be; `unchanged`: how many are so already."""
+    """The result of a change of many webhooks. `matched`: how many webhooks the request
+    selects; `changed`: the ids of those that were changed, or with `dry_run` would be;
+    `unchanged`: how many had the requested state already."""
 
     action: Literal["enable", "disable"]
     dry_run: bool
@@ -205,9 +206,9 @@ class CheckWebhookBody(TypedDict):
 
 
 class CheckedWebhook(TypedDict):
-    """What a definition would do. `existing`: the caller has a webhook of this id; `sample`:
-    the event of `request`, which is null where no request can be made of it:
-    `request_error`."""
+    """The result of the check of a definition. `existing`: the caller has a webhook of this
+    id; `sample`: the event from which `request` was made. Where no request can be made of
+    it, `request` is null and `request_error` says why."""
 
     webhook: WebhookAnswer
     existing: bool
@@ -308,8 +309,9 @@ class OrderedModel(TypedDict):
 
 
 class QueueAnswer(TypedDict):
-    """What waits for a webhook: deliveries, those that are attempted now too; the age of the
-    oldest event; the state of the circuit breaker."""
+    """The queue of a webhook. `depth`: its deliveries, including those that are attempted now;
+    `oldest_seconds`: the age of the oldest event; `breaker`: the state of the circuit
+    breaker."""
 
     depth: int
     oldest_seconds: float
@@ -500,7 +502,7 @@ class TryWebhookBody(TypedDict):
 
 
 class VerificationAnswer(TypedDict):
-    """How far the handshake with the receiver is."""
+    """The state of the handshake with the receiver."""
 
     verified_at: str | None
     allowed_rate: Any

@@ -19,7 +19,7 @@ _MADE_BY_ALERTS = {
     FIRING: "alerts", RESOLVED: "alerts",
     DEGRADED: "events about the health", RECOVERED: "events about the health",
 }  # fmt: skip
-MAX_DUE = 5000  # events of which is remembered that nobody else has published them
+MAX_DUE = 5000  # events that are remembered as published by no other process
 PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published by somebody else
 
 
@@ -39,7 +39,7 @@ class AlertAnnouncing:
         self._announcements = announcements
         self._webhooks = webhooks
         self._runbooks = runbooks
-        # By the ids of events that no other process has published: when they became due.
+        # By the id of an event that no other process can have published: when it became due.
         self._due_here: dict[str, float] = {}
 
     def configure(self, runbooks: str) -> None:
@@ -65,7 +65,7 @@ class AlertAnnouncing:
         return alert.to_announce and self.not_announced_because(alert) is None
 
     def became_due(self, alert: Alert) -> None:
-        """This process has just stored another state of an alert."""
+        """Notes that this process has just stored another state of an alert."""
         if len(self._due_here) >= MAX_DUE:
             self._due_here.clear()
         self._due_here[alert.event_id] = time.monotonic()

@@ -116,8 +116,8 @@ class AlertEvaluation:
             log.warning("alerts are not stored or announced", error=str(error))
 
     def note_turning(self, now: float, tick: float) -> None:
-        """Notes of each alert that is about to fire or to end since when it is. Every process does,
-        so that the next leader need not trust its clock."""
+        """Notes since when each alert is about to fire, or to end. Every process does so: the next
+        leader need not trust the clock of the former one."""
         turning = {
             alert.key: alert.turning_since
             for alert in self._book.alerts.values()

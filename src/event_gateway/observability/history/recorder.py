@@ -1,7 +1,8 @@
 """Writes what this process has counted to the history, every ten seconds at most.
 
-A process that has nothing to tell says so once a minute: that it was there, as a span in which no
-process was is a gap. While Redis is away the latest points wait; older ones become gaps.
+A process that has counted nothing still writes once a minute, to show that it was running: a span
+in which no process ran is a gap. While Redis is away the latest points wait; older ones become
+gaps.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ FINISH_TIMEOUT = 2.0  # seconds for the last write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """What is not counted but is, at a moment. None: this process does not know it.
+    """Values that are measured at a moment, and not counted. None: this process does not know it.
 
     ``lag``: events not routed yet, and for how many seconds the oldest has waited; ``waiting``:
     deliveries in the queues, and the age of their oldest event; ``depths``: deliveries in the
@@ -130,8 +131,8 @@ class HistoryRecorder:
         self._add_depths(levels.depths, begin)
 
     async def write(self, *, all_of_it: bool = False) -> None:
-        """Writes what waits, up to a bound, unless nothing but idle points does. ``all_of_it``:
-        also these, and without the bound."""
+        """Writes the waiting points, up to a bound, if any of them counts something. ``all_of_it``:
+        writes all of them, whatever they count."""
         while True:
             write = self._unconfirmed or self._next(idle_too=all_of_it)
             if write is None:
