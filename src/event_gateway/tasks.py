@@ -98,7 +98,7 @@ class Supervisor:
     def __init__(
         self,
         *,
-        on_crash: Callable[[str], None] = lambda name: None,
+        on_crash: Callable[[str], None] | None = None,
         on_fatal: Callable[[TaskCrashed], None] = _exit,
     ) -> None:
         self._on_crash = on_crash
@@ -156,7 +156,8 @@ class Supervisor:
             delay *= random.uniform(0.5, 1.0)  # noqa: S311
             supervised.healthy_at = now + delay + STEADY
             about = {"about": supervised.about} if supervised.about else {}
-            self._on_crash(supervised.name)
+            if self._on_crash is not None:
+                self._on_crash(supervised.name)
             if supervised.policy is Policy.END_PROCESS:
                 supervised.healthy_at = math.inf
                 log.error("a background task crashed, the process ends", task=supervised.name,

@@ -74,7 +74,7 @@ class _Session:
 async def _read(parts: Iterable[bytes], deflate: bool) -> tuple[_Session, RecordingTransport]:
     session, transport = _Session(), RecordingTransport()
     protocol = WebSocketProtocol(
-        lambda _request, _peer: (session, None), ServerState(), LIMIT, deflate
+        lambda _request, _peer: (session, None), ServerState(), limit=LIMIT, deflate=deflate
     )
     protocol.connection_made(transport)
     protocol.data_received(_HANDSHAKE)

@@ -190,7 +190,7 @@ async def test_a_reload_changes_how_long_a_process_may_take_to_end(tmp_path: Pat
         async def reload(self, *_config: Any, **_options: Any) -> None: ...
 
     file, ending = tmp_path / "gateway.yaml", Ending(20.0, margin=0.0)
-    reloading = Reloading(file, cast(Gateway, Reloaded()), ending)
+    reloading = Reloading(file, cast(Gateway, Reloaded()), ending, tell_others=None)
     file.write_text("server: {drain_timeout: 90s}")
     await reloading._reload(dry_run=True)
     assert ending.drain_timeout == 20.0

@@ -55,7 +55,10 @@ def _workers(
     config_path: Path | None = None,
 ) -> Workers:
     figures = SharedFolder(directory / "figures")
-    return Workers(2, cast(ForkServer, forks), config_path, hosted, supervisor, figures, force=True)
+    return Workers(
+        2, cast(ForkServer, forks), config_path, hosted,
+        supervisor=supervisor, figures=figures, force=True,
+    )  # fmt: skip
 
 
 @pytest.fixture

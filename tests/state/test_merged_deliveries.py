@@ -106,7 +106,7 @@ async def test_all_pages_have_what_the_plain_answer_has(
     redis: Redis, seed: int, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     monkeypatch.setattr(merged_deliveries, "AT_A_TIME", 7)
-    monkeypatch.setattr(merged_deliveries, "TOGETHER", 3)
+    monkeypatch.setattr(merged_deliveries, "WEBHOOKS_PER_CALL", 3)
     monkeypatch.setattr(merged_deliveries, "FEWEST", 2)
     written = _Written(seed)
     await written.write(redis, most=60)

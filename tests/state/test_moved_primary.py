@@ -57,7 +57,7 @@ async def _connected(servers: tuple[str, str], naming: Naming) -> AsyncIterator[
         socket_connect_timeout=PATIENCE,
     )  # fmt: skip
     client = cast(Client, Client.from_pool(pool))
-    primary.moved = client.leave
+    primary.on_move(client.leave)
     try:
         yield client
     finally:

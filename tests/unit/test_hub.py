@@ -36,7 +36,7 @@ class _Readers:
 
 async def test_a_subscriber_that_falls_behind_while_its_reader_closes_gets_another_reader() -> None:
     nothing: Any = None
-    hub = Hub(nothing, nothing, nothing, nothing, nothing)
+    hub = Hub(nothing, nothing, nothing, tracing=nothing, supervisor=nothing)
     readers = _Readers()
     hub._catching_up = cast(Any, readers)
     feed = Feed("S", 0, holes=False)

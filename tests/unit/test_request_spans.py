@@ -31,7 +31,7 @@ def _scope(path: str = "/v1/webhooks/crm", method: str = "GET", **headers: str) 
 
 def _tracing(sampling: float = 1.0) -> Tracing:
     tracing = Tracing()
-    tracing.tracer = Tracer(sampling)
+    tracing.use(Tracer(sampling))
     return tracing
 
 

@@ -82,7 +82,7 @@ class Gateway:
             adapters.streams,
             adapters.peers,
             adapters.registry,
-            self._adoption,
+            adoption=self._adoption,
             external=external,
             create_own=self._create_own_streams,
             create_named=stages.registrations.applied_streams.create_again,

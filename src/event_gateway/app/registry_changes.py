@@ -25,7 +25,7 @@ from event_gateway.streaming.hub import Hub
 MAX_REASON = 200  # characters of why a webhook cannot be used
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryChanges:
     """The parts of a process that use what is registered. ``disable(webhook, reason)`` has the
     registry disable a webhook."""

@@ -64,7 +64,7 @@ class Telemetry:
     async def stop(self) -> None:
         """Sends what is queued, within a few seconds."""
         export, self._export = self._export, None
-        self.tracing.tracer = None
+        self.tracing.use(None)
         if export is not None:
             if self._interval:
                 self._send_metrics_to(export)
@@ -85,7 +85,7 @@ class Telemetry:
         )
         self._export = OtlpExport(collector, tracer, __version__)
         self._export.start()
-        self.tracing.tracer = tracer
+        self.tracing.use(tracer)
         if telemetry.metrics.enabled:
             self._interval = telemetry.metrics.interval
 

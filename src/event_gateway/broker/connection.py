@@ -52,6 +52,10 @@ BrokerError = (NatsError, OSError, asyncio.TimeoutError)
 _CUT = (OSError, RuntimeError)
 
 
+def _no_shortage_known() -> None:
+    """The disk of a server that is not embedded cannot be looked at."""
+
+
 class Broker:
     """A connection to NATS with JetStream. ``publisher`` publishes what is confirmed, ``outbox``
     what is not.
@@ -68,7 +72,7 @@ class Broker:
         *,
         login: NatsLogin | None = None,
         replicas: int | None = None,
-        shortage: Callable[[], str | None] = lambda: None,
+        shortage: Callable[[], str | None] = _no_shortage_known,
     ) -> None:
         self.url = url
         self._login = login or NatsLogin()
@@ -296,7 +300,7 @@ async def connect(
     *,
     login: NatsLogin | None = None,
     replicas: int | None = None,
-    shortage: Callable[[], str | None] = lambda: None,
+    shortage: Callable[[], str | None] = _no_shortage_known,
 ) -> Broker:
     """Returns a connected broker. Raises ServerRefused."""
     broker = Broker(url, login=login, replicas=replicas, shortage=shortage)

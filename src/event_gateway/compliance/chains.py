@@ -89,11 +89,11 @@ class Chains:
         registry: Registry,
         peers: Peers,
         announcements: Announcements,
+        *,
         key: AnchorKey,
         sealing: DataSealing,
         counters: ChainCounters,
         supervisor: Supervisor,
-        *,
         chain_every: float,
         anchor_every: float,
     ) -> None:

@@ -78,7 +78,7 @@ async def _written(
     chain_last = await chain.last_seq()
     held = await bounds(broker, stream_name(name))
     start = await _start(chain, held.first)
-    messages = _Messages(broker, stream_name(name), held.first, held.last, form)
+    messages = _Messages(broker, stream_name(name), form, first=held.first, last=held.last)
     records = 0
     try:
         first = await messages.begin()  # from here on it cannot leave before it is written
@@ -126,7 +126,7 @@ async def _start(chain: ChainLog, first_message: int) -> int:
 class _Messages:
     """The messages of a stream from ``first`` to ``last``, written in their order."""
 
-    def __init__(self, broker: Broker, source: str, first: int, last: int, form: Form) -> None:
+    def __init__(self, broker: Broker, source: str, form: Form, *, first: int, last: int) -> None:
         self._write = form.messages
         self._batches = unsilenced(stored_messages(broker, source, first))
         self._last = last

@@ -18,9 +18,9 @@ class Download(StreamingResponse):
 
     def __init__(
         self, content: AsyncIterator[bytes], name: str, media_type: str,
-        ended: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        """``ended`` is called when the browser has it, or it broke off."""
+        """``ended``, if there is one, is called when the browser has it, or it broke off."""
         self._ended = ended
         super().__init__(
             content, media_type=media_type,
@@ -32,7 +32,8 @@ class Download(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._ended()
+            if self._ended is not None:
+                self._ended()
 
     async def stream_response(self, send: Send) -> None:
         """Sends the answer, and its end only if all of it was there."""

@@ -37,7 +37,8 @@ class Renewal:
             return session
         self._forget(now)
         if session.refresh not in self._renewed:
-            task = asyncio.create_task(self._renew(session, session.refresh, self._oidc))
+            work = self._renew(session, session.refresh, self._oidc)
+            task = asyncio.create_task(work, name="session-renewal")
             self._renewed[session.refresh] = now, task
         _, task = self._renewed[session.refresh]
         return await asyncio.shield(task)

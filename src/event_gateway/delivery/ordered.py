@@ -187,7 +187,7 @@ class OrderedDeliveries:
             for stream in self._streams_of(webhook)
         ]
         worker.lines = lines
-        tasks = [asyncio.create_task(line.run()) for line in lines]
+        tasks = [asyncio.create_task(line.run(), name="ordered-line") for line in lines]
         try:
             while not any(task.done() for task in tasks):
                 await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)

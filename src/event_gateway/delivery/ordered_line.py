@@ -89,7 +89,7 @@ class OrderedLine:
         position = await self._order.position(webhook.id, stream, self._known_log)
         copied = await self._copies.read(webhook.id, stream, self._known_log)
         self._done = self._read = max(since, position, copied)
-        saving = asyncio.create_task(self._save())
+        saving = asyncio.create_task(self._save(), name="ordered-position")
         try:
             async with contextlib.aclosing(
                 self._source(webhook, stream, self._done + 1)
@@ -148,7 +148,7 @@ class OrderedLine:
             waiting.append(received)
             return
         self._pending[key] = deque([received])
-        task = asyncio.create_task(self._deliver_key(key))
+        task = asyncio.create_task(self._deliver_key(key), name="ordered-key")
         self._tasks.add(task)
         task.add_done_callback(self._key_ended)
 

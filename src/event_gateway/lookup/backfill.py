@@ -39,6 +39,7 @@ class Backfill:
         broker: Broker,
         listed: StreamList,
         index: EventIndex,
+        *,
         streams: Callable[[], Sequence[str]],
         leads: Callable[[], bool],
     ) -> None:

@@ -75,10 +75,10 @@ class EventList:
             readers = []
             for state, (low, high) in zip(states, bounds, strict=True):
                 reader = StreamReader(
-                    self._broker, self._log, self._index, state, wanted, may_see, budget
-                )
-                reader.low, reader.high = low, high
-                reader.before = min(high, former.get(state.stream, high))
+                    self._broker, self._log, self._index, state,
+                    wanted=wanted, may_see=may_see, budget=budget,
+                    low=low, high=high, before=min(high, former.get(state.stream, high)),
+                )  # fmt: skip
                 readers.append(reader)
             listed = await _merge(readers, limit, budget)
             if after is None and listed.next is None:

@@ -16,7 +16,7 @@ from event_gateway.state.script_arguments import ListPlace, ListRequest
 from event_gateway.state.tracking import TrackedDelivery, Tracking, in_ms
 
 AT_A_TIME = 1000  # webhooks whose first delivery is looked up, or deliveries read, in a call
-TOGETHER = 32  # webhooks whose deliveries are read in a call
+WEBHOOKS_PER_CALL = 32  # whose deliveries are read in one call
 FEWEST = 16  # deliveries of a webhook that are read at a time
 
 
@@ -107,7 +107,7 @@ class MergedDeliveries:
     async def _refill(self, wanted: int) -> None:
         """Reads what follows in the lists that come first, and of which nothing is left."""
         sources: list[_Source] = []
-        while self._heap and len(sources) < TOGETHER and not self._heap[0][2].rows:
+        while self._heap and len(sources) < WEBHOOKS_PER_CALL and not self._heap[0][2].rows:
             sources.append(heapq.heappop(self._heap)[2])
         most = max(source.count for source in sources)
         count = min(max(most, wanted // len(sources)), max(FEWEST, AT_A_TIME // len(sources)))

@@ -62,9 +62,19 @@ class StreamReader:
     ``begun``: it has read something."""
 
     def __init__(
-        self, broker: Broker, log: EventLog, index: EventIndex, state: LogState, wanted: EventQuery,
-        may_see: MaySee, budget: PageBudget,
-    ) -> None:  # fmt: skip
+        self,
+        broker: Broker,
+        log: EventLog,
+        index: EventIndex,
+        state: LogState,
+        *,
+        wanted: EventQuery,
+        may_see: MaySee,
+        budget: PageBudget,
+        low: int,
+        high: int,
+        before: int,
+    ) -> None:
         self._broker = broker
         self._log = log
         self._index = index
@@ -80,9 +90,9 @@ class StreamReader:
         self._oldest_read = math.inf
         self.stream = state.stream
         self.begun = False
-        self.low = 0
-        self.high = 0
-        self.before = 0
+        self.low = low
+        self.high = high
+        self.before = before
 
     @property
     def newest(self) -> float | None:

@@ -47,6 +47,7 @@ class HealthLeader:
         peers: Peers,
         bucket: StatusBucket,
         announcements: Announcements,
+        *,
         tracker: HealthTracker,
     ) -> None:
         self._broker = broker

@@ -47,8 +47,8 @@ class Primary:
 
     ``ask`` finds out who that is, and raises :class:`NoPrimary`. Callers at the same time share
     one question. ``check_role``: a server that is named must be asked whether it is the primary.
-    ``moved`` is called when another server has become it, which was at ``moved_at`` (monotonic
-    clock); ``address`` is the latest one's.
+    Another server became the primary at ``moved_at`` (monotonic clock); ``address`` is that of the
+    present one.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[Address]], *, check_role: bool) -> None:
@@ -58,8 +58,13 @@ class Primary:
         self._answers = 0
         self._fault: NoPrimary | None = None
         self.address: Address = ("", 0)
-        self.moved: Callable[[], Awaitable[None]] | None = None
+        self._on_move: Callable[[], Awaitable[None]] | None = None
         self.moved_at = -math.inf
+
+    def on_move(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Calls ``call`` each time that another server has become the primary. (The client, which
+        has to leave the former one, is made with this object.)"""
+        self._on_move = call
 
     async def find(self) -> Address:
         """Where the primary is now. Raises NoPrimary."""
@@ -97,5 +102,5 @@ class Primary:
             host, port = self.address
             log.warning("another Redis server is the primary now", address=f"{host}:{port}")
             self.moved_at = time.monotonic()  # before anybody has a connection to it
-            if self.moved is not None:
-                await self.moved()
+            if self._on_move is not None:
+                await self._on_move()

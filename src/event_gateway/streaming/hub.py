@@ -36,6 +36,7 @@ class Hub:
         broker: Broker,
         decoder: EventDecoder,
         counters: StreamCounters,
+        *,
         tracing: Tracing,
         supervisor: Supervisor,
     ) -> None:

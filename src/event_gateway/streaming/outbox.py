@@ -25,9 +25,9 @@ class Outbox:
     """The frames that wait for one connection.
 
     ``flush`` is called after frames were put, and when the buffer is full: it passes them to the
-    socket (with :meth:`take`) if the socket is writable. ``send_now``, if there is one, passes one
-    frame to the socket and returns True, or False if the frame has to wait. It may be called while
-    no other frame waits; a frame alone costs less this way.
+    socket (with :meth:`take`) if the socket is writable. ``send_now``, from :meth:`open` on, passes
+    one frame to the socket and returns True, or False if the frame has to wait. It may be called
+    while no other frame waits; a frame alone costs less this way.
     """
 
     __slots__ = ("_budget", "_flush", "_limit", "_pieces", "_waiters", "bytes", "send_now")
@@ -46,6 +46,15 @@ class Outbox:
         self._pieces: list[Piece] = []
         self._waiters: list[asyncio.Future[None]] | None = None
         self.bytes = 0
+
+    def open(self, send_now: Callable[[bytes, bytes], bool]) -> None:
+        """The socket takes frames from now on."""
+        self.send_now = send_now
+
+    def close(self) -> None:
+        """The socket takes no more frames; those that wait are dropped."""
+        self.send_now = None
+        self.take()
 
     @property
     def full(self) -> bool:

@@ -64,7 +64,7 @@ class HttpClient:
         self._dialer = Dialer(
             guard, context,
             lambda: HttpConnection(body_limit, self._finished, self._lost, body_timeout),
-            self._opened, resolver or Resolver(), proxy,
+            self._opened, resolver=resolver or Resolver(), proxy=proxy,
         )  # fmt: skip
         self._idle: dict[Origin, deque[HttpConnection]] = {}
         self._oldest: dict[HttpConnection, None] = {}  # idle connections, longest idle first
@@ -138,7 +138,7 @@ class HttpClient:
     def renew(self, proxy: Proxy | None) -> None:
         """Uses ``proxy`` (None for no proxy) and the changed egress guard from now on: closes the
         idle connections, and closes the busy ones after their request."""
-        self._dialer.proxy = proxy
+        self._dialer.use_proxy(proxy)
         self._generation += 1
         for connection in list(self._oldest):
             connection.abort()

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 PENDING = frozenset((errno.EINPROGRESS, errno.EINTR))  # it goes on after a signal, too
 
+# Called once, later: with the connected socket, or with the error.
+Ended = Callable[[socket.socket | OSError], None]
+
 
 def begin(address: str, port: int) -> tuple[socket.socket, int]:
     """A socket that connects to an IP address, and the error: 0 if it is connected, one of
@@ -34,15 +37,9 @@ class Connecting:
     def __len__(self) -> int:
         return len(self._timers)
 
-    def connect(
-        self,
-        address: str,
-        port: int,
-        deadline: float,
-        ended: Callable[[socket.socket | OSError], None],
-    ) -> None:
-        """Connects to an IP address. ``ended`` is called once, later: with the connected socket, or
-        with the error, TimeoutError at ``deadline`` (on the event loop's clock)."""
+    def connect(self, address: str, port: int, deadline: float, ended: Ended) -> None:
+        """Connects to an IP address; calls ``ended`` with the result, at ``deadline`` (on the event
+        loop's clock) with TimeoutError."""
         loop = asyncio.get_running_loop()
         try:
             sock, code = begin(address, port)
@@ -66,21 +63,11 @@ class Connecting:
             self._forget(loop, sock)
             sock.close()
 
-    def _ready(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        ended: Callable[[socket.socket | OSError], None],
-    ) -> None:
+    def _ready(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, ended: Ended) -> None:
         self._forget(loop, sock)
         ended(_result(sock, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
 
-    def _late(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        ended: Callable[[socket.socket | OSError], None],
-    ) -> None:
+    def _late(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, ended: Ended) -> None:
         self._forget(loop, sock)
         sock.close()
         ended(TimeoutError())

@@ -72,10 +72,11 @@ class Dialer:
         context: ssl.SSLContext,
         make: Callable[[], HttpConnection],
         opened: Callable[[HttpConnection, Exchange], None],
+        *,
         resolver: Resolver,
         proxy: Proxy | None,
     ) -> None:
-        self.proxy = proxy
+        self._proxy = proxy
         self._guard = guard
         self._context = context
         self._make = make
@@ -89,6 +90,10 @@ class Dialer:
     def __len__(self) -> int:
         """Connections not yet open."""
         return len(self._waiting) + len(self._connecting) + len(self._dialing)
+
+    def use_proxy(self, proxy: Proxy | None) -> None:
+        """Opens connections through another proxy from now on; None for no proxy."""
+        self._proxy = proxy
 
     def dial(self, exchange: Exchange) -> None:
         """Opens a connection for an exchange, whose timeout starts when dialing starts."""
@@ -130,7 +135,7 @@ class Dialer:
     def _only_address(self, target: Target) -> str | None:
         """The address of a target, where that is known and allowed, and there is nothing to choose
         or to wait for."""
-        if self.proxy is not None:
+        if self._proxy is not None:
             return None
         known = [target.host] if target.literal else self._resolver.known(target.host)
         if known is None or len(known) != 1:
@@ -160,7 +165,7 @@ class Dialer:
             self._opened(connection, exchange)
 
     async def _dial(self, exchange: Exchange) -> None:
-        proxy = self.proxy
+        proxy = self._proxy
         skipped: list[str] = []
         try:
             connection = await self._open(exchange, proxy, skipped)
@@ -176,7 +181,7 @@ class Dialer:
         """What the guard says of the addresses of a target now. Nothing if the proxy resolves the
         name, or if it is not resolved within ``timeout`` seconds."""
         judged = JudgedAddresses([], {})
-        if self.proxy is not None and self.proxy.resolves_names:
+        if self._proxy is not None and self._proxy.resolves_names:
             return judged
         try:
             addresses = await self._addresses(target, asyncio.get_running_loop().time() + timeout)

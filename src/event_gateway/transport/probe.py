@@ -69,7 +69,9 @@ class Probe:
         def make() -> HttpConnection:
             return HttpConnection(0, _no_exchange_ends, lost)
 
-        dialer = Dialer(self._guard, self._context, make, opened, self._resolver, self._proxy)
+        dialer = Dialer(
+            self._guard, self._context, make, opened, resolver=self._resolver, proxy=self._proxy
+        )
         dialer.dial(
             Exchange(target, b"", timeout, failed, identity=identity or self._trust.identity())
         )

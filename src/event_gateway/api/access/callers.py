@@ -29,7 +29,6 @@ class Requirement:
 
 
 AnyCaller = Annotated[Principal, Depends(Requirement(""))]
-PublishesEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_PUBLISH))]
 ReadsEvents = Annotated[Principal, Depends(Requirement(scope.EVENTS_READ))]
 ReadsStreams = Annotated[Principal, Depends(Requirement(scope.STREAMS_READ))]
 ReadsWholeStreams = Annotated[Principal, Depends(Requirement(scope.STREAMS_READ, unconfined=True))]

@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         cors: Cors,
         config: uvicorn.Config,
         state: ServerState,
+        *,
         shortcut: Shortcut | None = None,
     ) -> None:
         self._connections = connections
@@ -161,7 +162,7 @@ class Connection(asyncio.Protocol):
         else:
             application = self._application
         exchange = Exchange(
-            self, self.wire, self._loop, head, self._scope, application=application,
+            self, self.wire, self._loop, head, scope=self._scope, application=application,
             cors=self._cors.headers(head.headers),
         )  # fmt: skip
         if self._current is None:
@@ -217,10 +218,11 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
             return True
         self._state.connections.discard(self)
-        websocket = make(config=self._config, server_state=self._state, app_state={})
+        websocket = make(
+            config=self._config, server_state=self._state, app_state={},
+            peer=self.peer, on_lost=self._connections.remove_socket,
+        )  # fmt: skip
         self._connections.hand_over(self)
-        websocket.on_lost = self._connections.remove_socket
-        websocket.peer = self.peer
         self.wire.hand_over(websocket)
         websocket.data_received(head_bytes(head) + rest)
         # Of a socket that is open for days only its own parts stay in memory.

@@ -74,8 +74,8 @@ class Exchange:
         wire: Wire,
         loop: asyncio.AbstractEventLoop,
         head: Head,
-        scope: Mapping[str, Any],
         *,
+        scope: Mapping[str, Any],
         application: Application,
         cors: Sequence[Header],
     ) -> None:

@@ -91,7 +91,9 @@ def load_tls(model: TlsModel, directory: Path) -> LoadedTls:
             _use_crl(context, model, directory)
     if _contents(model, directory) != contents:
         raise InvalidDefinition("cert", "the files are being replaced")
-    return LoadedTls(context, contents, leaf.not_valid_after_utc.timestamp(), revoked, crl_ends_at)
+    return LoadedTls(
+        context, contents, leaf.not_valid_after_utc.timestamp(), revoked, crl_ends_at=crl_ends_at
+    )
 
 
 def _contents(model: TlsModel, directory: Path) -> tuple[bytes, bytes, bytes, bytes]:

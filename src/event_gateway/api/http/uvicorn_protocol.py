@@ -28,7 +28,7 @@ def connection_for(
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        connection = Connection(connections, cors, config, server_state, shortcut)
+        connection = Connection(connections, cors, config, server_state, shortcut=shortcut)
         if tls is None:
             return connection
         return TlsConnection(tls.context, connection, connections.handshake_failed)

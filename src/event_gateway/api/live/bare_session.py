@@ -57,7 +57,7 @@ class BareSession:
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection and subscribes; closes it if its key has too many."""
         self._socket = socket
-        self._outbox.send_now = socket.send_now
+        self._outbox.open(socket.send_now)
         if not self._connections.add(self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
             return
@@ -75,8 +75,7 @@ class BareSession:
     def closed(self) -> None:
         """Ends the subscription."""
         socket, self._socket = self._socket, None
-        self._outbox.send_now = None
-        self._outbox.take()
+        self._outbox.close()
         self._connections.remove(self, socket)
         if self._task is None or self._task.done():
             reason = reason_of(None if socket is None else socket.close_code)

@@ -57,7 +57,7 @@ class LiveSession:
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection; closes it if its key has too many."""
         self._socket = socket
-        self._outbox.send_now = socket.send_now
+        self._outbox.open(socket.send_now)
         self._tokens = 2.0 * self._connections.limits.max_requests
         self._tokens_at = socket.received_at
         if not self._connections.add(self, socket):
@@ -99,8 +99,7 @@ class LiveSession:
         socket, self._socket = self._socket, None
         if socket is not None:
             self._reason = reason_of(socket.close_code)
-        self._outbox.send_now = None
-        self._outbox.take()
+        self._outbox.close()
         self._connections.remove(self, socket)
         if self._task is None and self._subscription_ids:
             self._task = self._subscriptions.spawn_ending(self._answer_all())

@@ -58,6 +58,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_handshake",
         "_limit",
         "_loop",
+        "_on_lost",
         "_open_session",
         "_parts",
         "_session",
@@ -66,7 +67,6 @@ class WebSocketProtocol(asyncio.Protocol):
         "_transport",
         "close_code",
         "moved",
-        "on_lost",
         "peer",
         "pinged",
         "received_at",
@@ -74,10 +74,17 @@ class WebSocketProtocol(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(
-        self, open_session: OpenSession, state: ServerState, limit: int, deflate: bool
+        self,
+        open_session: OpenSession,
+        state: ServerState,
+        *,
+        limit: int,
+        deflate: bool,
+        peer: Peer | None = None,
+        on_lost: Callable[[], None] | None = None,
     ) -> None:
         """``limit``: bytes of a client's message; ``deflate``: whether to compress, if the client
-        offers it."""
+        offers it; ``on_lost`` is called when the connection is closed."""
         self._open_session = open_session
         self._state = state
         self._limit = limit
@@ -89,8 +96,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parts: list[Any] = []
         self._size = 0
         self._closing: asyncio.TimerHandle | None = None
-        self.peer = Peer()
-        self.on_lost: Callable[[], None] | None = None  # called when the connection is closed
+        self.peer = peer or Peer()
+        self._on_lost = on_lost
         self.close_code: int | None = None
         self.writable = True
         self.received_at = self.moved = self.pinged = self._loop.time()
@@ -104,8 +111,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is closed."""
         self._state.connections.discard(self)
-        if self.on_lost is not None:
-            self.on_lost()
+        if self._on_lost is not None:
+            self._on_lost()
         if self._closing is not None:
             self._closing.cancel()
         self._ended()
@@ -316,14 +323,22 @@ def frame_head(size: int) -> bytes:
 def protocol_for(
     open_session: OpenSession, *, limit: int, deflate: bool = False
 ) -> Callable[..., WebSocketProtocol]:
-    """What uvicorn takes as ``ws``: makes the protocol of an upgraded connection.
+    """What uvicorn takes as ``ws``: makes the protocol of an upgraded connection. The gateway's own
+    HTTP protocol also gives ``peer`` and ``on_lost``.
 
     ``limit``: bytes of a client's message; ``deflate``: whether to offer compression.
     """
 
     def make(
-        config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        peer: Peer | None = None,
+        on_lost: Callable[[], None] | None = None,
     ) -> WebSocketProtocol:
-        return WebSocketProtocol(open_session, server_state, limit, deflate)
+        return WebSocketProtocol(
+            open_session, server_state, limit=limit, deflate=deflate, peer=peer, on_lost=on_lost
+        )
 
     return make

@@ -34,7 +34,7 @@ from event_gateway.transport.egress_guard import EgressGuard, configure_for_issu
 from event_gateway.transport.proxy import proxy_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """The parts of this stage. ``http`` fetches the keys of issuers, as far as ``guard`` allows."""
 
@@ -113,10 +113,16 @@ def build_access(
         "mtls": certificates,  # last: a client cannot leave its certificate out of one request
     }
     access = Access(
-        Authenticator(methods, CallerLimits(adapters.metrics.http), keys.not_guessed),
-        Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
-        tokens, jwt, hmac, requests.secrets, http, guard, adapters.audit,
-    )  # fmt: skip
+        authenticator=Authenticator(methods, CallerLimits(adapters.metrics.http), keys.not_guessed),
+        keys=Keys(registry=adapters.registry, ring=ring, admin=admin_key, uses=uses),
+        tokens=tokens,
+        jwt=jwt,
+        hmac=hmac,
+        secrets=requests.secrets,
+        http=http,
+        guard=guard,
+        audit=adapters.audit,
+    )
     access.configure(config)
     return access
 

@@ -57,5 +57,7 @@ def build_lookup(adapters: Adapters) -> Lookup:
             explain=explain,
             logs=adapters.registry.logs,
         ),
-        backfill=Backfill(broker, adapters.streams, index, streams, lambda: adapters.peers.leads),
+        backfill=Backfill(
+            broker, adapters.streams, index, streams=streams, leads=lambda: adapters.peers.leads
+        ),
     )

@@ -36,7 +36,9 @@ def build_observability(adapters: Adapters, supervisor: Supervisor) -> Observabi
     bucket = StatusBucket(adapters.broker)
     announcements = Announcements(LifecycleLog(adapters.broker))
     health = Health(adapters.broker, adapters.peers)
-    leader = HealthLeader(adapters.broker, adapters.peers, bucket, announcements, health.tracker)
+    leader = HealthLeader(
+        adapters.broker, adapters.peers, bucket, announcements, tracker=health.tracker
+    )
     health.add(lambda: _redis(adapters))
     health.add(lambda: adapters.storage.reasons)
     health.add(lambda: _nats(adapters))

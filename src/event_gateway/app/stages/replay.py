@@ -61,9 +61,9 @@ def build_replay(config: Config, adapters: Adapters, ingest: Ingest) -> Replayin
         read_log=PastEvents(adapters.broker, ingest.decoder).read,
     )
     return Replaying(
-        new_runs,
-        manual_retry,
-        Resend(adapters.runs, new_runs),
-        replays,
-        Replayer(replays, execution),
+        new_runs=new_runs,
+        manual_retry=manual_retry,
+        resend=Resend(adapters.runs, new_runs),
+        replays=replays,
+        replayer=Replayer(replays, execution),
     )

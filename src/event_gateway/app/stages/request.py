@@ -82,8 +82,9 @@ def build_requests(
     key of the sealed store, used if there is no secret of that name; ``private``: files that
     nobody may name; ``own_servers``: hosts and ports to which nothing is sent."""
     external = ExternalSecrets(
-        environ, config.secrets.env_prefix, Path(config.secrets.dir), private, sealing_key
-    )
+        environ, config.secrets.env_prefix, Path(config.secrets.dir), private,
+        sealing_key_file=sealing_key,
+    )  # fmt: skip
     private.configure(_key_files(config))
     sealed = SealedSecrets(adapters.registry, external)
     secret_namespaces = SecretNamespaces(config.secrets.namespaces)

@@ -27,7 +27,7 @@ from event_gateway.state.webhooks import WebhookCopies
 from event_gateway.tasks import Supervisor, TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """The parts of this stage. ``changes`` applies what changes in the registry."""
 
@@ -98,9 +98,10 @@ def build_routing(
     }  # fmt: skip
     lifecycle = LifecycleRouting(routers[LIFECYCLE], consumers)
     changes = RegistryChanges(
-        registry, index, deliveries.dispatcher, deliveries.ordered, copies, streaming.hub,
-        registrations.amendments.disable, routers, lifecycle, adapters.reader, adapters.broker,
-        adapters.ledger,
+        registry=registry, index=index, dispatcher=deliveries.dispatcher,
+        ordered=deliveries.ordered, copies=copies, hub=streaming.hub,
+        disable=registrations.amendments.disable, routers=routers, lifecycle=lifecycle,
+        reader=adapters.reader, broker=adapters.broker, ledger=adapters.ledger,
     )  # fmt: skip
 
     def routed() -> tuple[str, ...]:
@@ -120,6 +121,14 @@ def build_routing(
     lag = RouterLag(adapters.broker, routed, positions, adapters.metrics)
     overtaking = Overtaking(adapters.broker, routers[EVENTS], lag, adapters.peers)
     return Routing(
-        index, copies, changes, tuple(routers[stream] for stream in streams), lifecycle, repair,
-        LostLog(registry), checkpoints, lag, overtaking,
-    )  # fmt: skip
+        index=index,
+        copies=copies,
+        changes=changes,
+        routers=tuple(routers[stream] for stream in streams),
+        lifecycle=lifecycle,
+        repair=repair,
+        lost_log=LostLog(registry),
+        checkpoints=checkpoints,
+        lag=lag,
+        overtaking=overtaking,
+    )

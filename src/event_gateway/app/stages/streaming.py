@@ -41,7 +41,10 @@ def build_streaming(
     adapters: Adapters, ingest: Ingest, tracing: Tracing, supervisor: Supervisor
 ) -> Streaming:
     """Needs the ingest stage, through which each message goes before it is sent."""
-    hub = Hub(adapters.broker, ingest.live_decoder, adapters.metrics.streams, tracing, supervisor)
+    hub = Hub(
+        adapters.broker, ingest.live_decoder, adapters.metrics.streams,
+        tracing=tracing, supervisor=supervisor,
+    )  # fmt: skip
     directory = SubscriptionDirectory(adapters.broker, adapters.peers, hub)
     durables = DurablePositions(adapters.redis)
     stored = Subscriptions(adapters.redis)

@@ -9,6 +9,7 @@ import typer
 
 from event_gateway.cli.client.output import has_colours, printable
 from event_gateway.cli.listen.forwarder import Answer, Forwarder
+from event_gateway.tasks import spawn
 
 MAX_LINES, MAX_COLUMNS = 20, 400  # of an answer's body, as shown
 AGAIN = b"r"
@@ -37,7 +38,7 @@ class ListenSession:
         if AGAIN not in keys or self._last is None:
             return
         if self._again is None or self._again.done():
-            self._again = asyncio.create_task(self._resend(self._last))
+            self._again = spawn(self._resend(self._last), name="listen-again")
 
     async def _resend(self, frame: dict[str, Any]) -> None:
         async with self._one_at_a_time:

@@ -133,8 +133,10 @@ async def hosting(
         embedded.keep(supervisor)
         yield Hosted(
             listener, config.nats.url or urls[0] or "", config.redis.place or urls[1] or "",
-            admin_key, sealing_key, data_dir.absolute(), config_path,
-            embedded.store_limit, _certificate(config), admin_listener, console_listener,
+            admin_key, sealing_key=sealing_key, data_dir=data_dir.absolute(),
+            config_path=config_path, store_limit=embedded.store_limit,
+            certificate=_certificate(config), admin_listener=admin_listener,
+            console_listener=console_listener,
         )  # fmt: skip
 
 

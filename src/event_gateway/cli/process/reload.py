@@ -46,14 +46,15 @@ def hangups() -> Hangups:
 class Reloading:
     """Reloads the file at ``path`` into a gateway, and tells ``ending`` how long a drain may take.
     ``tell_others`` has the other processes reload it too, after a reload that a signal or a caller
-    has requested."""
+    has requested; None where there are no others."""
 
     def __init__(
         self,
         path: Path | None,
         gateway: Gateway,
         ending: Ending,
-        tell_others: Callable[[], None] = lambda: None,
+        *,
+        tell_others: Callable[[], None] | None,
     ) -> None:
         self._path = path
         self._gateway = gateway
@@ -97,7 +98,7 @@ class Reloading:
                 _answer(reload, error)
             else:
                 _answer(reload, plan)
-                if not reload.dry_run:
+                if not reload.dry_run and self._tell_others is not None:
                     self._tell_others()
 
     async def _try(self, *, followed: bool) -> bool:
@@ -115,7 +116,7 @@ class Reloading:
         except Exception:
             log.exception("reload failed, a part of the new configuration may be applied")
         else:
-            if not followed:
+            if not followed and self._tell_others is not None:
                 self._tell_others()
         return True
 
@@ -135,7 +136,7 @@ class Reloading:
                 problems = [source.problem(key, reason) for key, reason in refused.problems]
                 raise NotReloaded(problems, refused.plan) from None
         if not dry_run:
-            self._ending.drain_timeout = config.server.drain_timeout
+            self._ending.set_drain_timeout(config.server.drain_timeout)
         if not (dry_run or followed):
             for warning in warnings(config, source):
                 log.warning("the configuration needs attention", problem=str(warning))

@@ -160,7 +160,9 @@ async def _serve(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, source=source, force=force,
                 ) as gateway:  # fmt: skip
-                    work = Reloading(config_path, gateway, ending).start(supervisor, signals)
+                    work = Reloading(config_path, gateway, ending, tell_others=None).start(
+                        supervisor, signals
+                    )
                     if watched and config_path is not None:
                         look = functools.partial(watch, config_path, signals.hangup)
                         work.append(supervisor.start("file-watch", look))
@@ -169,8 +171,9 @@ async def _serve(
                     )
             else:
                 async with Workers(
-                    workers, forks, config_path, hosted, supervisor, figures, force
-                ) as processes:
+                    workers, forks, config_path, hosted,
+                    supervisor=supervisor, figures=figures, force=force,
+                ) as processes:  # fmt: skip
                     work = [
                         *processes.keep(signals, ending),
                         supervisor.start("metrics", metrics.share),

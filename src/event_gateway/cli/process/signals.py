@@ -23,6 +23,10 @@ class Ending:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self._on_signal)
 
+    def set_drain_timeout(self, seconds: float) -> None:
+        """Sets for how long attempts may go on, after a reload."""
+        self.drain_timeout = seconds
+
     @property
     def requested(self) -> bool:
         """Whether the process is to end."""

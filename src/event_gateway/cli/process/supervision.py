@@ -11,9 +11,7 @@ STOP_TIMEOUT = 10.0  # seconds in which the process closes its connections, then
 
 
 @contextlib.asynccontextmanager
-async def supervising(
-    on_crash: Callable[[str], None] = lambda name: None,
-) -> AsyncIterator[Supervisor]:
+async def supervising(on_crash: Callable[[str], None]) -> AsyncIterator[Supervisor]:
     """The supervisor of this process' background tasks; ``on_crash`` counts them by name.
 
     When a task crashes whose policy is to end the process, what runs inside is cancelled, and

@@ -104,7 +104,7 @@ async def _work(
                 os.write(pipe, READY)
                 supervisor.start("parent-watch", lambda: _end_with(settings["parent"]))
                 supervisor.start("metrics", metrics.share)
-                reloading = Reloading(path, gateway, ending, lambda: _tell(settings))
+                reloading = Reloading(path, gateway, ending, tell_others=lambda: _tell(settings))
                 work = reloading.start(supervisor, signals)
                 await ending.wait()
                 await end(work)

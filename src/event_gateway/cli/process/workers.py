@@ -45,6 +45,7 @@ class _Worker:
         forks: ForkServer,
         config_path: Path | None,
         hosted: Hosted,
+        *,
         force: bool,
         figures: Path,
         name: str,
@@ -113,6 +114,7 @@ class Workers:
         forks: ForkServer,
         config_path: Path | None,
         hosted: Hosted,
+        *,
         supervisor: Supervisor,
         figures: SharedFolder,
         force: bool = False,
@@ -165,8 +167,8 @@ class Workers:
 
     def _new_worker(self, *, force: bool = False) -> _Worker:
         return _Worker(
-            self._forks, self._config_path, self._hosted, force, self._figures.path,
-            next(self._names),
+            self._forks, self._config_path, self._hosted,
+            force=force, figures=self._figures.path, name=next(self._names),
         )  # fmt: skip
 
     async def _watch_forks(self) -> None:
@@ -192,7 +194,7 @@ class Workers:
                 config, _ = read_config(self._config_path)
                 configure_logs(log_settings(config))
                 # The longest of those that a process may have: some may refuse the file.
-                ending.drain_timeout = max(ending.drain_timeout, config.server.drain_timeout)
+                ending.set_drain_timeout(max(ending.drain_timeout, config.server.drain_timeout))
 
     async def _start(self, count: int) -> None:
         first = len(self._workers)

@@ -77,7 +77,7 @@ class AlertEvaluation:
 
     def configure(self, settings: AlertSettings) -> None:
         """Applies other thresholds."""
-        self._readings.settings = settings
+        self._readings.configure(settings)
         self._history.set_lengths(settings.windows, time.monotonic())
         self._exchange.configure(settings)
         self._interval = interval_of(settings)

@@ -50,6 +50,10 @@ class Readings:
         self._begin = 0  # where it goes on
         self._holding: dict[str, set[str]] = {name: set() for name in alert_rules.NAMES}
 
+    def configure(self, settings: AlertSettings) -> None:
+        """Applies other thresholds."""
+        self.settings = settings
+
     async def refresh(self) -> None:
         """Reads from Redis which circuit breakers are not closed, and which deliveries are late;
         while Redis is away, neither is known."""

@@ -85,6 +85,10 @@ class Tracing:
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
 
+    def use(self, tracer: Tracer | None) -> None:
+        """Records spans with this tracer from now on; None: records none."""
+        self.tracer = tracer
+
 
 def new_span() -> str:
     """A span id. It need not be unpredictable."""

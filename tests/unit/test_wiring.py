@@ -1,0 +1,90 @@
+"""How objects get what they need, and tasks their owners: rules about all of the code."""
+
+import ast
+from collections.abc import Iterator
+
+from support.source_code import modules_with
+
+MAX_POSITIONAL = 4
+
+# Modules that start tasks without the supervisor and `spawn`: who awaits them, and so sees an
+# exception. Whoever adds a module here says the same of it.
+OWN_TASKS = {
+    "api/http/connection.py": "Exchange.run answers every exception of the application",
+    "cli/commands/console.py": "awaited at the end of the command",
+    "cli/demo/receivers.py": "awaited at the end of the demo",
+    "cli/demo/run.py": "awaited, or ended by `end`, which logs",
+    "cli/doctor/receivers.py": "awaited one after the other",
+    "console/renewal.py": "awaited by all who need the session",
+    "console/server.py": "awaited until the console ends",
+    "delivery/ordered.py": "awaited, or ended by `end`, in the supervised task of the webhook",
+    "delivery/ordered_line.py": "OrderedLine.run raises what they raise",
+    "state/idempotent_answers.py": "awaited when the request has ended, and logged",
+    "state/primary.py": "awaited by the caller",
+    "streaming/hub.py": "logged and tried again when it is done",
+    "tasks.py": "the supervisor itself",
+}
+GROUPS = {  # asyncio.TaskGroup awaits its tasks, and raises what they raise
+    "cli/assistants/webhooks.py", "cli/send/session.py", "delivery/due_loop.py",
+}  # fmt: skip
+
+
+def _constructors(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                    yield node.name, member
+
+
+def _many_positional(module: ast.Module) -> list[str]:
+    return [
+        name
+        for name, function in _constructors(module)
+        if len(function.args.posonlyargs + function.args.args) - 1 > MAX_POSITIONAL
+    ]
+
+
+def _silent_defaults(module: ast.Module) -> list[int]:
+    """Lines with a parameter that does nothing where it is not given."""
+    return [
+        default.lineno
+        for function in ast.walk(module)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for default in (*function.args.defaults, *filter(None, function.args.kw_defaults))
+        if isinstance(default, ast.Lambda)
+        and isinstance(default.body, ast.Constant)
+        and default.body.value is None
+    ]
+
+
+def test_constructors_name_what_they_get_beyond_four_arguments() -> None:
+    found = {
+        str(path): names
+        for path, module in modules_with("__init__")
+        if (names := _many_positional(module))
+    }
+    assert found == {}
+    code = "class A:\n    def __init__(self, a, b, c, d, e, *, f): ...\n"
+    assert _many_positional(ast.parse(code)) == ["A"]
+
+
+def test_nothing_is_wired_with_a_function_that_does_nothing() -> None:
+    found = {
+        str(path): lines
+        for path, module in modules_with("= lambda", "=lambda")
+        if (lines := _silent_defaults(module))
+    }
+    assert found == {}
+    code = "def f(wake=lambda: None): ...\nasync def g(*, on_end=lambda error: None): ...\n"
+    assert _silent_defaults(ast.parse(code)) == [1, 2]
+
+
+def test_every_task_has_an_owner_who_sees_its_exception() -> None:
+    starting = {
+        path.as_posix()
+        for path, module in modules_with("create_task", "ensure_future")
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
+    }
+    assert starting == OWN_TASKS.keys() | GROUPS
