@@ -54,12 +54,12 @@ async def fill(http: httpx.AsyncClient, items: int) -> None:
             "retry_policy": {"max_attempts": 1},
             "circuit_breaker": {"failure_threshold": 10_000}}  # fmt: skip
     await post("/v1/webhooks", dead)
-    one = {"url": NOWHERE, "events": ["another.*"], "metadata": {"team": "bench"}}
+    first = {"url": NOWHERE, "events": ["another.*"], "metadata": {"team": "bench"}}
     schema = {"description": "Made by the benchmark", "owner": "bench", "schema": SCHEMA}
     stream = {"subjects": ["another.>"], "retention": "1d"}
     key = {"scopes": ["events:publish"], "namespaces": ["customer"]}
     await asyncio.gather(
-        *(post("/v1/webhooks", one | {"id": f"w{n}"}) for n in range(items)),
+        *(post("/v1/webhooks", first | {"id": f"w{n}"}) for n in range(items)),
         *(post("/v1/keys", key | {"name": f"k{n}"}) for n in range(items)),
         *(post("/v1/event-types", schema | {"type": f"another.t{n}"}) for n in range(items)),
         *(post(f"/v1/secrets/s{n}", {"value": "v"}, "PUT") for n in range(items)),

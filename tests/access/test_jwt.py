@@ -171,28 +171,28 @@ async def test_keys_that_cannot_be_fetched_for_too_long(monkeypatch: pytest.Monk
 
 
 async def test_issuers_come_and_go() -> None:
-    async with running_issuer() as one, running_issuer() as other, opened_door() as door:
+    async with running_issuer() as first, running_issuer() as other, opened_door() as door:
         other.keys = {"k1": rsa_key(1)}
-        assert await asked(door.jwt, one.token("k1")) is None
-        door.trust(one, other)
+        assert await asked(door.jwt, first.token("k1")) is None
+        door.trust(first, other)
         renewing = asyncio.create_task(door.jwt.renew_keys())
         try:
-            assert await door.name(one.token("k1"))
+            assert await door.name(first.token("k1"))
             principal = await asked(door.jwt, other.token("k1"))
             assert principal is not None
             # The key of one issuer says nothing of tokens of another one.
-            crossed = signed(one.keys["k1"], "RS256", claims_of(other.url), kid="k1")
+            crossed = signed(first.keys["k1"], "RS256", claims_of(other.url), kid="k1")
             assert await door.refused(crossed) == "the token is not valid"
             assert await door.refused(signed(rsa_key(), "RS256", claims_of("https://x.example")))
-            expired = one.token("k1", exp=int(time.time()) - 61)
+            expired = first.token("k1", exp=int(time.time()) - 61)
             assert await door.refused(expired) == "the token has expired"
-            door.trust(one)
+            door.trust(first)
             assert not door.jwt.still_valid(principal)
             assert await door.refused(other.token("k1"))
-            before = len(one.requests)
-            door.trust(one)
-            assert await door.name(one.token("k1"))
-            assert len(one.requests) == before  # an issuer that is as before keeps its keys
+            before = len(first.requests)
+            door.trust(first)
+            assert await door.name(first.token("k1"))
+            assert len(first.requests) == before  # an issuer that is as before keeps its keys
         finally:
             renewing.cancel()
 

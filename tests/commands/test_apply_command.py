@@ -127,12 +127,12 @@ async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(
         await application.carry_out(http, told.append)
     finally:
         await http.close()
-    results = {(one.kind, one.name): one.ok for one in told}
+    results = {(each.kind, each.name): each.ok for each in told}
     assert results == {
         ("stream", "shop"): False, ("webhook", "changed"): False, ("webhook", "same"): True,
         ("webhook", "deleted"): False,
     }  # fmt: skip
-    assert all("somebody else has changed it" in one.detail for one in told if not one.ok)
+    assert all("somebody else has changed it" in each.detail for each in told if not each.ok)
     kept = (await client.http.get("/v1/webhooks/changed")).json()
     assert (kept["timeout"], kept["managed_by"]) == ("7s", "api")
 

@@ -149,8 +149,8 @@ async def test_many_deliveries_are_retried_and_cancelled(
     assert would.out == "4 deliveries to cancel (dry run), of 4 that match\n"
     old = await run("deliveries", "cancel", "w", "--until", "1h", "--yes")
     assert old.out == "0 deliveries cancelled, of 0 that match\n"
-    one = await run("deliveries", "cancel", "w", ids[0])
-    assert one.out == f"{ids[0]} to w: cancelled\n"
+    first = await run("deliveries", "cancel", "w", ids[0])
+    assert first.out == f"{ids[0]} to w: cancelled\n"
     (await run("deliveries", "retry", "w", "--all")).assert_refused(2, "--yes")
     retry = ("deliveries", "retry", "w", "--status", "retrying", "--since", "1h")
     async with at_a_terminal(*retry, **access(gateway)) as terminal:

@@ -13,8 +13,8 @@ async def test_events_are_sent(
     gateway: Running, client: Client, receiver: Receiver, run: Command, tmp_path: Path
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=[">"])
-    one = await run("send", "--type", "a.b", "--subject", "s", "--data", '{"n": 1.10}')
-    assert one.out == "accepted, sequence 1\n", one.err
+    single = await run("send", "--type", "a.b", "--subject", "s", "--data", '{"n": 1.10}')
+    assert single.out == "accepted, sequence 1\n", single.err
     load = await run("send", "--type", "load", "--count", "300", "--data", '{"n": {{n}}}',
                      "--batch", "100", "--rate", "5000/s")  # fmt: skip
     assert load.out.startswith("300 accepted")

@@ -383,7 +383,7 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("one", "message"),
+    ("wrong", "message"),
     [
         (
             "{python: 'support.functions:nope'}",
@@ -399,10 +399,10 @@ async def test_a_missing_transformation_falls_back_to_standard_with_a_warning(
     ],
 )
 async def test_an_invalid_transformation_is_one_line(
-    tmp_path: Path, one: str, message: str
+    tmp_path: Path, wrong: str, message: str
 ) -> None:
     path = tmp_path / "gateway.yaml"
-    path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {one}\n")
+    path.write_text(f"transformations:\n  good: {{base: crm_format}}\n  bad: {wrong}\n")
     ended = await command("check", "-c", str(path), "--json", PYTHONPATH="tests")
     assert ended.status == 2
     problem, *others = ended.json["errors"]

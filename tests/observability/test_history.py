@@ -158,8 +158,8 @@ def _span(time: int, ring: int = 0, count: int = 1) -> Span:
 
 
 async def test_processes_add_to_the_same_points_once_each(redis: Redis) -> None:
-    one, two = HistoryStore(redis, "one"), HistoryStore(redis, "two")
-    time = int(await one.now()) // 900 * 900 - 900
+    writer, other = HistoryStore(redis, "one"), HistoryStore(redis, "two")
+    time = int(await writer.now()) // 900 * 900 - 900
 
     def point(at: int, received: int, subscribers: int, lag: int = -1) -> GatewayPoint:
         return GatewayPoint(at, received=received, subscribers=subscribers, lag=lag)
@@ -168,18 +168,18 @@ async def test_processes_add_to_the_same_points_once_each(redis: Redis) -> None:
         return "w", WebhookPoint(at, attempts=attempts, latency=[1] * 16)
 
     for _ in range(2):  # its answer was lost
-        await one.write(1, [point(time, 5, 2, lag=9)], [webhook(time, 4)], incomplete=False)
-    await two.write(1, [point(time, 3, 1)], [webhook(time, 2)], incomplete=False)
-    await one.write(2, [point(time + 10, 1, 1, lag=4)], [], incomplete=False)
-    first, second = await one.points(_span(time, count=2))
+        await writer.write(1, [point(time, 5, 2, lag=9)], [webhook(time, 4)], incomplete=False)
+    await other.write(1, [point(time, 3, 1)], [webhook(time, 2)], incomplete=False)
+    await writer.write(2, [point(time + 10, 1, 1, lag=4)], [], incomplete=False)
+    first, second = await writer.points(_span(time, count=2))
     assert (first.received, first.subscribers, first.lag, first.covered) == (8, 3, 9, 10)
     assert (second.received, second.subscribers, second.lag) == (1, 1, 4)
     for ring in (1, 2):
-        [longer] = await one.points(_span(time, ring))
+        [longer] = await writer.points(_span(time, ring))
         assert (longer.received, longer.subscribers, longer.lag) == (9, 3, 9)
         assert longer.covered == 20  # seconds, however many processes counted
     hour = Span(time - time % 3600, 300, 24, WEBHOOK_RING)
-    stored = (await one.webhooks(["w"], hour))["w"]
+    stored = (await writer.webhooks(["w"], hour))["w"]
     assert stored.points[time].attempts == 6
     assert stored.points[time].latency == [2] * 16
     assert stored.begins == 0

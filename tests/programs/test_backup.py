@@ -39,9 +39,9 @@ class Traffic:
         while not self._stopped:
             built = [event("user.a") for _ in range(8)]
             await self._client.send(built[:4])
-            for one in built[4:]:
-                await js.publish("user.a", json.dumps(one).encode())
-            self.accepted += [one["id"] for one in built]
+            for each in built[4:]:
+                await js.publish("user.a", json.dumps(each).encode())
+            self.accepted += [each["id"] for each in built]
 
     def stop(self) -> None:
         self._stopped = True
@@ -108,7 +108,7 @@ async def test_a_restored_gateway_goes_on_where_the_backup_was_made(
         messages = await client.stream_messages("GATEWAY_EVENTS")
         log = [json.loads(message.data)["id"] for message in messages]
         # All that was accepted before the backup began is in it, in order, and nothing twice.
-        assert log[: len(early)] == [one["id"] for one in early]
+        assert log[: len(early)] == [each["id"] for each in early]
         assert len(set(log)) == len(log) > len(early) + 80
         later = event("user.a")
         await client.send(later)
@@ -118,7 +118,7 @@ async def test_a_restored_gateway_goes_on_where_the_backup_was_made(
                     await asyncio.sleep(0.05)
                     assert other.runs, (path, missing, other.output)
         # What was finished long before the backup is not delivered again.
-        again = set(_ids(receiver, "/up")) & {one["id"] for one in early}
+        again = set(_ids(receiver, "/up")) & {each["id"] for each in early}
         assert not again, (len(again), other.output)
         order = [log.index(id_) for id_ in _ids(receiver, "/ordered") if id_ in log]
         assert order == sorted(order)
@@ -132,7 +132,7 @@ async def test_a_restored_gateway_goes_on_where_the_backup_was_made(
                     seen.append(frame["event"]["id"])
             assert seen == [*log, later["id"]], other.output
         named = (await client.http.get("/v1/secrets")).json()["items"]
-        assert [one["name"] for one in named] == ["token"]
+        assert [each["name"] for each in named] == ["token"]
         assert named[0].get("problem") is None, named
 
 

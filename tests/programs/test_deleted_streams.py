@@ -215,7 +215,7 @@ async def test_positions_of_a_stream_that_was_deleted_over_the_api(tmp_path: Pat
                         told = json.loads(missed.data)
                         assert (missed.event, told["code"]) == ("missed", "stream_recreated")
                         assert told["last"] == first - 1
-                        assert [int(one.id) for one in events] == [first, first + 1, first + 2]
+                        assert [int(each.id) for each in events] == [first, first + 1, first + 2]
             assert await program.stop() == 0
     finally:
         await program.stop()
@@ -239,7 +239,7 @@ async def test_subscribers_of_a_new_stream_stay(tmp_path: Path) -> None:
                     while not await _has(registry, "log.GATEWAY_STREAM_fresh"):
                         await asyncio.sleep(0.02)  # until the gateway has looked at it
                 await client.send([event("user.a") for _ in range(2)])
-                assert [one.id for one in await events.take(2)] == ["1", "2"]
+                assert [each.id for each in await events.take(2)] == ["1", "2"]
             assert (await js.stream_info("GATEWAY_STREAM_fresh")).created == created
             assert (await client.http.delete("/v1/streams/fresh")).status_code == 204
             refused = await client.http.post("/v1/streams", json=body | {"replicas": 3})

@@ -36,7 +36,7 @@ async def test_four_gateways_share_the_load(
     for turn in range(100):
         built = [event("user.a") for _ in range(40)]
         await clients[turn % COUNT].send(built)
-        sent += [one["id"] for one in built]
+        sent += [each["id"] for each in built]
         await receiver.until(len(sent), "/w")
     shares = [await _attempts(client) for client in clients]
     mean = sum(shares) / COUNT
@@ -49,12 +49,12 @@ async def test_four_gateways_share_the_load(
     await receiver.until(len(sent) + 50, "/w")
     peers.programs[3].kill()
     receiver.holds.pop("/w").set()
-    wanted = {one["id"] for one in built}
+    wanted = {each["id"] for each in built}
     async with asyncio.timeout(PATIENCE):
-        while wanted - {one.json["id"] for one in receiver.requests_to("/w")}:
+        while wanted - {each.json["id"] for each in receiver.requests_to("/w")}:
             await asyncio.sleep(0.05)
-    for one in built:
-        await clients[0].until("w", one["id"], "succeeded")
+    for each in built:
+        await clients[0].until("w", each["id"], "succeeded")
 
 
 async def test_a_rolling_restart_under_load(
@@ -102,8 +102,8 @@ async def test_a_rolling_restart_under_load(
         ended.set()
         await publishing
     async with asyncio.timeout(PATIENCE):
-        while set(accepted) - {one.json["id"] for one in receiver.requests_to("/w")}:
+        while set(accepted) - {each.json["id"] for each in receiver.requests_to("/w")}:
             await asyncio.sleep(0.05)
-    delivered = [one.json["id"] for one in receiver.requests_to("/w")]
+    delivered = [each.json["id"] for each in receiver.requests_to("/w")]
     again = len(delivered) - len(set(delivered))
     assert again == 0, f"{again} of {len(delivered)} twice"

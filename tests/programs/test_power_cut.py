@@ -71,7 +71,7 @@ async def test_a_power_cut(tmp_path: Path, receiver: Receiver, durability: str) 
                 assert kept == accepted
                 assert (await client.http.get("/v1/webhooks/later")).status_code == 200
                 async with asyncio.timeout(PATIENCE):
-                    while set(accepted) - {one.json["id"] for one in receiver.requests_to("/w")}:
+                    while set(accepted) - {each.json["id"] for each in receiver.requests_to("/w")}:
                         await asyncio.sleep(0.05)
             else:
                 print(f"{len(accepted) - len(kept)} of {len(accepted)} events lost")
@@ -79,6 +79,6 @@ async def test_a_power_cut(tmp_path: Path, receiver: Receiver, durability: str) 
             sent = event("user.a")
             await client.send(sent)
             async with asyncio.timeout(PATIENCE):
-                while sent["id"] not in {one.json["id"] for one in receiver.requests_to("/new")}:
+                while sent["id"] not in {each.json["id"] for each in receiver.requests_to("/new")}:
                     await asyncio.sleep(0.05)
         assert "Traceback" not in program.output, program.output

@@ -47,7 +47,7 @@ async def _publish(client: Client, sent: dict[str, Any]) -> None:
 
 async def _received(receiver: Receiver, path: str, ids: list[str]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while set(ids) - {one.json["id"] for one in receiver.requests_to(path)}:
+        while set(ids) - {each.json["id"] for each in receiver.requests_to(path)}:
             await asyncio.sleep(0.05)
 
 

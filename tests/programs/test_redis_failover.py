@@ -86,7 +86,9 @@ async def _is_found_without_a_sentinel_that_hangs(
     servers: Replicated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sentinels, "WAIT", 100 * PATIENCE)
-    asked = Sentinels([("127.0.0.1", one.port) for one in servers.sentinels], MASTER, RedisLogin())
+    asked = Sentinels(
+        [("127.0.0.1", each.port) for each in servers.sentinels], MASTER, RedisLogin()
+    )
     servers.sentinels[1].pause()
     async with asyncio.timeout(PATIENCE):
         found = await asked.find()

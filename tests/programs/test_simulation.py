@@ -56,8 +56,8 @@ async def test_a_receiver_that_stays_down(tmp_path: Path, receiver: Receiver) ->
             )  # fmt: skip
         sent = [event("free.a") for _ in range(simulated.dead)]
         await client.send([*sent, *(event("broken.a") for _ in range(EVENTS))])
-        for one in sent:
-            await client.until("free", one["id"], "dead_letter")
+        for each in sent:
+            await client.until("free", each["id"], "dead_letter")
         assert len(receiver.requests_to("/free")) == ended
         async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/v1/webhooks/broken/stats")).json()["queue_depth"] < (

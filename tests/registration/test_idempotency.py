@@ -91,41 +91,41 @@ async def test_a_request_keeps_its_own_marker_and_no_other(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Redis.from_url(gateway.redis_url) as redis:
-        one, two = (IdempotentAnswers(redis, b"k" * 32) for _ in range(2))
+        first, other = (IdempotentAnswers(redis, b"k" * 32) for _ in range(2))
         answer = Answer(201, [], b"of the first")
-        begun = await one.begin("me", "slow", b"r")
+        begun = await first.begin("me", "slow", b"r")
         assert isinstance(begun, Begun)
         (name,) = [name async for name in redis.scan_iter("idempotent:*")]
 
         # While it runs its marker is renewed, so that no second request begins.
         monkeypatch.setattr(idempotent_answers, "RENEW", 0.01)
         await redis.pexpire(name, 5000)
-        async with one.running(begun), asyncio.timeout(PATIENCE):
+        async with first.running(begun), asyncio.timeout(PATIENCE):
             while await redis.pttl(name) <= 5000:
                 await asyncio.sleep(0.01)
             with pytest.raises(StillRunning):
-                await two.begin("me", "slow", b"r")
+                await other.begin("me", "slow", b"r")
 
         # A process that was stopped for so long that another request has begun leaves it alone.
         await redis.delete(name)
-        second = await two.begin("me", "slow", b"r")
+        second = await other.begin("me", "slow", b"r")
         assert isinstance(second, Begun)
         marker = await redis.get(name)
-        assert not await one.finish(begun, answer)
-        await one.forget(begun)
+        assert not await first.finish(begun, answer)
+        await first.forget(begun)
         assert await redis.get(name) == marker
-        assert await two.finish(second, Answer(201, [], b"of the second"))
-        assert not await one.finish(begun, answer)
-        again = await one.begin("me", "slow", b"r")
+        assert await other.finish(second, Answer(201, [], b"of the second"))
+        assert not await first.finish(begun, answer)
+        again = await first.begin("me", "slow", b"r")
         assert isinstance(again, Answer)
         assert again.body == b"of the second"
 
         # Where nobody has begun meanwhile, the answer counts.
-        third = await one.begin("me", "late", b"r")
+        third = await first.begin("me", "late", b"r")
         assert isinstance(third, Begun)
         await redis.delete(*[each async for each in redis.scan_iter("idempotent:*")])
-        assert await one.finish(third, answer)
-        assert await two.begin("me", "late", b"r") == answer
+        assert await first.finish(third, answer)
+        assert await other.begin("me", "late", b"r") == answer
 
 
 async def test_an_answer_is_stored_whatever_becomes_of_the_renewal(

@@ -244,14 +244,14 @@ async def test_invalid_keys_are_refused(
 async def test_changes_hold_in_every_process_at_once(
     peers: Peers, stack: contextlib.AsyncExitStack
 ) -> None:
-    one, other = await peers.start(stack, STREAMS, STREAMS)
-    key = await created(one, **READER)
+    first, other = await peers.start(stack, STREAMS, STREAMS)
+    key = await created(first, **READER)
     path = f"/v1/keys/{key['id']}"
     assert await status(other, key["key"]) == 200
     issue = {"streams": ["work"], "principal": "ada"}
-    issued = await one.http.post("/v1/tokens", json=issue, headers=_bearer(key["key"]))
+    issued = await first.http.post("/v1/tokens", json=issue, headers=_bearer(key["key"]))
     token = issued.json()
-    extra = (await one.http.post("/v1/tokens", json={"streams": ["work"]})).json()
+    extra = (await first.http.post("/v1/tokens", json={"streams": ["work"]})).json()
     async with (
         connected_by(other, key["key"]) as by_key,
         connected_by(other, "", f"?token={token['token']}") as by_token,
@@ -261,45 +261,45 @@ async def test_changes_hold_in_every_process_at_once(
         assert [await is_open(socket) for socket in (by_key, by_token, by_extra)] == [True] * 3
         await by_key.send('{"action":"subscribe","stream":"work"}')
         await by_key.recv()
-        listed = (await one.http.get("/v1/subscriptions")).json()["items"]
+        listed = (await first.http.get("/v1/subscriptions")).json()["items"]
         assert {(item["method"], item["key"], item["principal"]) for item in listed} == {
             ("api_key", key["id"], "reader"),
         }  # fmt: skip
         # Its key is rotated: connections with the former value live during the overlap.
-        rotated = (await one.http.post(f"{path}/rotate", json={"overlap": "1h"})).json()
+        rotated = (await first.http.post(f"{path}/rotate", json={"overlap": "1h"})).json()
         # A single token is revoked, although Redis has lost its list.
-        listed = (await one.http.get("/v1/tokens")).json()["items"]
+        listed = (await first.http.get("/v1/tokens")).json()["items"]
         assert [item["id"] for item in listed] == [extra["id"], token["id"]]
         assert listed[1]["issued_by"] == {"method": "api_key", "key": key["id"], "name": "reader"}
-        own = await one.http.get("/v1/tokens", headers=_bearer(rotated["key"]))
+        own = await first.http.get("/v1/tokens", headers=_bearer(rotated["key"]))
         assert [item["id"] for item in own.json()["items"]] == [token["id"]]
-        foreign = await one.http.delete(
+        foreign = await first.http.delete(
             f"/v1/tokens/{extra['id']}", headers=_bearer(rotated["key"])
         )  # fmt: skip
         assert foreign.status_code == 404
         async with Redis.from_url(peers.servers[1]) as redis:
             await redis.flushall()
-        assert (await one.http.delete(f"/v1/tokens/{extra['id']}")).status_code == 204
+        assert (await first.http.delete(f"/v1/tokens/{extra['id']}")).status_code == 204
         assert await closed_with(by_extra) == 4401
         assert [await is_open(socket) for socket in (by_key, by_token)] == [True, True]
         # The key may read another stream only: connections that it opened before are closed.
-        await one.http.patch(path, json={"streams": ["audit"]})
+        await first.http.patch(path, json={"streams": ["audit"]})
         assert await closed_with(by_key) == 4401
         assert await closed_with(by_token) == 4401
         async with asyncio.timeout(PATIENCE):
             async for _ in events.aiter_bytes():
                 pass
-        await one.http.patch(path, json={"streams": None})
+        await first.http.patch(path, json={"streams": None})
         async with (
             connected_by(other, key["key"]) as by_former,
             connected_by(other, rotated["key"]) as by_key,
             connected_by(other, "", f"?token={token['token']}") as by_token,
         ):
-            answer = await one.http.post(f"{path}/rotate", json={"overlap": "0s"})
+            answer = await first.http.post(f"{path}/rotate", json={"overlap": "0s"})
             assert [await status(other, item["key"]) for item in (key, rotated)] == [401, 401]
             assert [await closed_with(socket) for socket in (by_former, by_key)] == [4401, 4401]
             assert await is_open(by_token)
-            assert (await one.http.delete(path)).status_code == 204
+            assert (await first.http.delete(path)).status_code == 204
             assert await status(other, answer.json()["key"]) == 401
             assert await closed_with(by_token) == 4401
     # After a crash nothing of it is forgotten.

@@ -129,15 +129,15 @@ async def test_several_processes_and_a_crash(
     recorded: the event is delivered all the same, and nothing is delivered twice after that."""
     peers = Peers(tmp_path, servers)
     async with contextlib.AsyncExitStack() as stack:
-        one, other = await peers.start(stack, LOOPBACK, LOOPBACK)
-        await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+        first, other = await peers.start(stack, LOOPBACK, LOOPBACK)
+        await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
         sent = [event("user.a") for _ in range(40)]
         for _ in range(3):
-            await asyncio.gather(*(_publish(one, each) for each in sent))
+            await asyncio.gather(*(_publish(first, each) for each in sent))
         for each in sent:
-            await one.until("w", each["id"], "succeeded")
+            await first.until("w", each["id"], "succeeded")
         async with asyncio.timeout(PATIENCE):
-            while await _duplicates(one) + await _duplicates(other) < 80:
+            while await _duplicates(first) + await _duplicates(other) < 80:
                 await asyncio.sleep(0.05)
         assert sorted(came.json["id"] for came in receiver.requests) == sorted(
             each["id"] for each in sent
@@ -146,7 +146,7 @@ async def test_several_processes_and_a_crash(
         receiver.delays["/w"] = [1.0]
         late = [event("user.a") for _ in range(8)]
         for each in late:
-            await _publish(one, each)
+            await _publish(first, each)
         await receiver.until(41, "/w")
         peers.programs[0].kill()
         for each in late:

@@ -67,24 +67,24 @@ async def test_all_who_get_an_event_get_the_same_bytes(
 ) -> None:
     """Two processes; an event, and a plain object, which has its id and time from the log."""
     receiver.answers["/w"] = [500, 500, 200]
-    one, other = await peers.start(stack, STREAMS, STREAMS)
+    first, other = await peers.start(stack, STREAMS, STREAMS)
     policy = {"initial_delay": "100ms", "backoff": "fixed"}
-    await one.webhook(id="w", url=f"{receiver.url}/w", events=["user.opened"],
+    await first.webhook(id="w", url=f"{receiver.url}/w", events=["user.opened"],
                       retry_policy=policy)  # fmt: skip
-    await one.webhook(id="o", url=f"{receiver.url}/o", events=["user.opened"], ordered=True)
-    await one.webhook(id="b", url=f"{receiver.url}/began", events=["user.began"])
-    live = [await stack.enter_async_context(client.websocket()) for client in (one, other)]
+    await first.webhook(id="o", url=f"{receiver.url}/o", events=["user.opened"], ordered=True)
+    await first.webhook(id="b", url=f"{receiver.url}/began", events=["user.began"])
+    live = [await stack.enter_async_context(client.websocket()) for client in (first, other)]
     for socket in live:
         await socket.request(action="subscribe", stream="opened")
     by_subject = await stack.enter_async_context(other.websocket())
     await by_subject.request(action="subscribe", subjects=["user.opened"])
     causes = [event("user.began", {"n": n}, subject="user/1") for n in range(3)]
     sent = event("user.opened", {"n": 1.50}, subject="user/1", causationid=causes[0]["id"])
-    await one.send(causes)
+    await first.send(causes)
     await receiver.until(3, "/began")
-    await one.send(sent)
+    await first.send(sent)
     await receiver.until(1, "/w")
-    await one.nats.jetstream().publish("user.opened", b'{"plain": 1}')
+    await first.nats.jetstream().publish("user.opened", b'{"plain": 1}')
     await receiver.until(4, "/w")
     await receiver.until(2, "/o")
     bodies = {request.json["id"]: request.body for request in receiver.requests_to("/o")}
@@ -98,14 +98,14 @@ async def test_all_who_get_an_event_get_the_same_bytes(
         assert await _live(socket, 2) == [opened, plain]
     # More related events than the cache remembers of a subject.
     await other.send([event("user.began", {"n": n}, subject="user/1") for n in range(40)])
-    for client in (one, other):
+    for client in (first, other):
         assert await _caught_up(client, 2) == [opened, plain]
-    answer = await one.http.post(f"/v1/deliveries/w/{sent['id']}/retry")
+    answer = await first.http.post(f"/v1/deliveries/w/{sent['id']}/retry")
     assert answer.status_code == 202, answer.text
     await receiver.until(5, "/w")
     await _replayed(other, "w")
     await receiver.until(7, "/w")
-    shown = await one.http.post("/v1/transformations/preview",
+    shown = await first.http.post("/v1/transformations/preview",
                                 json={"webhook": "w", "event": sent})  # fmt: skip
     assert shown.json()["body"] == json.loads(opened)
     await peers.programs[1].stop()

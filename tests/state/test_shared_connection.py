@@ -78,11 +78,11 @@ async def test_an_error_is_that_of_the_client_and_of_its_call_only(
 
 
 async def test_calls_in_one_write_are_answered_together(shared: SharedConnection) -> None:
-    many, one = await asyncio.gather(
+    many, pong = await asyncio.gather(
         shared.call_all([("ECHO", str(number)) for number in range(50)]), shared.call("PING")
     )
     assert many == [str(number).encode() for number in range(50)]
-    assert one == b"PONG"
+    assert pong == b"PONG"
 
 
 async def test_of_calls_in_one_write_the_first_error_is_raised_once_all_are_answered(

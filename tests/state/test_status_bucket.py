@@ -85,13 +85,13 @@ async def test_entries(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_an_announcement_is_stored_once(gateway: Running) -> None:
     broker = gateway.gateway.stages.adapters.broker
     log = LifecycleLog(broker)
-    one, two = Announcements(log), Announcements(log)
+    first, second = Announcements(log), Announcements(log)
     subscription = await broker.nc.subscribe("gateway.>")
     arguments = ("gateway.health.degraded", "gateway", {"reasons": []}, "health-1-degraded")
-    await one.announce(*arguments, at=1_700_000_000.25)
-    await two.announce(*arguments, at=1_700_000_000.25)  # within the window of NATS
-    await two.announce(*arguments, at=1_700_000_000.25, perhaps_published=True)
-    await two.announce(
+    await first.announce(*arguments, at=1_700_000_000.25)
+    await second.announce(*arguments, at=1_700_000_000.25)  # within the window of NATS
+    await second.announce(*arguments, at=1_700_000_000.25, perhaps_published=True)
+    await second.announce(
         "gateway.health.recovered", "gateway", {}, "health-1-recovered", at=1.0,
         perhaps_published=True,
     )  # fmt: skip

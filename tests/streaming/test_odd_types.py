@@ -60,7 +60,7 @@ async def test_every_way_out_takes_odd_types(client: Client, receiver: Receiver)
         [request] = await receiver.until(1, f"/{path}")
         assert request.json["type"] == published["type"]
         stream = name if name == "lead" else f"s{name}"
-        assert [one["id"] for one in await stored(client, stream, 1)] == [published["id"]]
+        assert [each["id"] for each in await stored(client, stream, 1)] == [published["id"]]
 
 
 async def stored(client: Client, stream: str, count: int) -> list[dict[str, Any]]:
@@ -93,4 +93,4 @@ async def test_what_services_publish_on_such_subjects(
     await connection.close()
     requests = await receiver.until(3, "/w")
     assert [request.json["type"] for request in requests] == ["größe.x"] * 3
-    assert [one["type"] for one in await stored(client, "s", 3)] == ["größe.x"] * 3
+    assert [each["type"] for each in await stored(client, "s", 3)] == ["größe.x"] * 3

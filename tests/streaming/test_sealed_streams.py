@@ -53,9 +53,9 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
     messages = await client.stream_messages("GATEWAY_STREAM_audit")
     assert not any(b"of zoe" in message.data or b"of bob" in message.data for message in messages)
     assert messages[4].data == b"no event"
-    for seq, one in enumerate(sent, 1):
+    for seq, each in enumerate(sent, 1):
         record = await _record(client, seq)
-        assert (record["redacted"], record["event"]) == (False, one)
+        assert (record["redacted"], record["event"]) == (False, each)
     before = [message.data for message in messages]
     assert (await run("streams", "redact", "audit", "zoe", "--yes")).status == 0
     assert (await run("streams", "redact", "audit", "zoe", "--yes")).status == 0  # nothing is left
@@ -85,12 +85,12 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
 async def test_a_subscriber_gets_what_is_stored(client: Client) -> None:
     async with client.websocket() as socket:
         await socket.request(action="subscribe", stream="audit", **{"from": "first"})
-        one = event("audit.events.made", {"user_id": "ada", "secret": "of ada"})
-        await client.send(one)
+        first = event("audit.events.made", {"user_id": "ada", "secret": "of ada"})
+        await client.send(first)
         async with asyncio.timeout(PATIENCE):
             while (frame := await socket.next())["type"] != "event":
                 pass
-    assert frame["event"]["id"] == one["id"]
+    assert frame["event"]["id"] == first["id"]
     assert frame["event"]["datacontenttype"] == "application/jose"
     assert frame["event"]["data"].count(".") == 4
 

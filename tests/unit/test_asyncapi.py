@@ -119,7 +119,7 @@ def test_what_an_envelope_requires_beyond_its_data_is_named() -> None:
     parts = {"messages": {"m": {"payload": envelope}, "n": binary}, "schemas": schemas}
     found, skipped = read({"asyncapi": "3.0.0", "components": parts})
     assert [event_type.type for event_type in found] == ["a.b", "c.d"]
-    assert [(one.place, one.reason.partition("requirements: ")[2]) for one in skipped] == [
+    assert [(each.place, each.reason.partition("requirements: ")[2]) for each in skipped] == [
         ("/components/messages/m",
          "time (required), source (const), subject (pattern), level (type), never (not allowed), "
          "additionalProperties of the event, partitionkey (maxLength)"),

@@ -75,11 +75,11 @@ def test_a_function_is_called_once_for_a_beat_however_often_it_asks(run: Run) ->
 
 def test_one_that_is_cancelled_leaves_the_beat_to_the_others() -> None:
     async def waiting() -> bool:
-        one, other = asyncio.create_task(beat(0.2)), asyncio.create_task(beat(0.2))
+        first, other = asyncio.create_task(beat(0.2)), asyncio.create_task(beat(0.2))
         await asyncio.sleep(0)
-        one.cancel()
+        first.cancel()
         await other
-        return one.cancelled()
+        return first.cancelled()
 
     assert asyncio.run(waiting())
 

@@ -299,9 +299,9 @@ def _function(name: str, *parameters: Type, rest: Type | None = None, **more: An
 
 
 def test_overloads_that_the_specification_allows() -> None:
-    one, two = _function("ABC", Type.STRING), _function("ABC", Type.STRING, Type.STRING)
+    first, second = _function("ABC", Type.STRING), _function("ABC", Type.STRING, Type.STRING)
     more = _function("abc", Type.STRING, Type.STRING, Type.STRING, rest=Type.STRING)
-    functions = BUILT_IN.with_functions(one, two, more)
+    functions = BUILT_IN.with_functions(first, second, more)
     for arity in range(1, 6):
         text = f"Abc({', '.join(['1'] * arity)})"
         assert parse(text, functions=functions).evaluate({}) == (arity, [])

@@ -46,8 +46,8 @@ async def test_the_connections_of_a_key_end_together_and_are_asked_about_once(
         assert held.add(connection)
     watching = spawn(held.watch_access(), name="test")
     async with asyncio.timeout(PATIENCE):
-        while any(one.code is None for one in opened if one.principal is bad):
+        while any(each.code is None for each in opened if each.principal is bad):
             await asyncio.sleep(0.01)
     await end([watching])
-    assert all(one.code is None for one in opened if one.principal is good)
+    assert all(each.code is None for each in opened if each.principal is good)
     assert asked.total() <= len(opened) // 10  # two answers for all that are checked in one turn

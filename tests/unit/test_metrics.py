@@ -198,16 +198,16 @@ async def test_series_of_what_was_deleted_vanish_after_a_while(
 async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
     folder: SharedFolder,
 ) -> None:
-    one, two = process(folder, "worker-1"), process(folder, "worker-2")
-    for counted, seconds in ((one, 0.1), (two, 0.2)):
+    first, second = process(folder, "worker-1"), process(folder, "worker-2")
+    for counted, seconds in ((first, 0.1), (second, 0.2)):
         counted.webhook("w").delivered(seconds, 0.3, 1.0, TRACEPARENT)
         counted.received("nats", 2)
         counted.figures.set(families.ATTEMPTS_IN_FLIGHT, 3)
         counted.figures.set(families.SERVER_CONNECTED, float(seconds > 0.1), "redis")
         counted.figures.set(families.CONSUMER_LAG, 9)
         await counted.write_changes()
-    two.figures.set(families.LEADER, 1)
-    await two.write_changes()
+    second.figures.set(families.LEADER, 1)
+    await second.write_changes()
     received = "event_gateway_events_received_total[('origin', 'nats')]"
     duration = of_webhook("attempt_duration_seconds_sum")
     expected = {
@@ -216,17 +216,17 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
         "event_gateway_consumer_lag[]": 9, "event_gateway_leader[]": 1,  # of one process
         of_webhook("attempt_duration_seconds_bucket", le="0.25"): 2,
     }  # fmt: skip
-    for reader in (one, two):
+    for reader in (first, second):
         shown = await series(reader)
         assert {key: shown[key] for key in expected} == expected
         assert shown["event_gateway_build_info" + str(sorted({
             "version": __version__, "python": platform.python_version(),
         }.items()))] == 1  # fmt: skip
-    before = await series(one)
+    before = await series(first)
     # Process two is killed: it writes nothing more. The first process adds what it has counted.
     folder.absorb("worker-2")
     folder.absorb("worker-2")  # again, as if it had died on the way
-    after = await series(one)
+    after = await series(first)
     counters = {key for key in before if "_total" in key or "_bucket" in key or "_sum" in key}
     counters -= {key for key in counters if key.startswith("process_")}
     assert {key: after[key] for key in counters} == {key: before[key] for key in counters}
@@ -236,8 +236,8 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
     three = process(folder, "worker-3")
     three.received("nats", 1)
     assert (await series(three))[received] == 5
-    assert (await series(one))[received] == 5
-    text, _ = await one.text(OPEN_METRICS)
+    assert (await series(first))[received] == 5
+    text, _ = await first.text(OPEN_METRICS)
     assert text.count(TRACE.encode()) >= 2
     assert (folder.path.stat().st_mode & 0o777, sorted(os.listdir(folder.path))) == (
         0o700, ["ended.figures", "worker-1.figures", "worker-3.figures"],
@@ -247,24 +247,24 @@ async def test_any_process_shows_the_sum_also_of_those_that_were_killed(
 async def test_what_a_scrape_showed_is_in_the_file_before_the_process_can_die(
     folder: SharedFolder,
 ) -> None:
-    one, two = process(folder, "worker-1"), process(folder, "worker-2")
-    one.received("nats", 5)
+    first, second = process(folder, "worker-1"), process(folder, "worker-2")
+    first.received("nats", 5)
     received = "event_gateway_events_received_total[('origin', 'nats')]"
-    assert (await series(one))[received] == 5
-    assert (await series(two))[received] == 5  # without a turn of the writer of process one
+    assert (await series(first))[received] == 5
+    assert (await series(second))[received] == 5  # without a turn of the writer of process one
 
 
 async def test_a_reader_between_two_steps_of_the_first_process_counts_nothing_twice(
     folder: SharedFolder,
 ) -> None:
-    one, two = process(folder, "worker-1"), process(folder, "worker-2")
-    two.received("nats", 5)
-    await two.write_changes()
+    first, second = process(folder, "worker-1"), process(folder, "worker-2")
+    second.received("nats", 5)
+    await second.write_changes()
     file = folder.path / "worker-2.figures"
     data = file.read_bytes()
     folder.absorb("worker-2")
     file.write_bytes(data)  # as if it had not been removed yet
-    assert (await series(one))["event_gateway_events_received_total[('origin', 'nats')]"] == 5
+    assert (await series(first))["event_gateway_events_received_total[('origin', 'nats')]"] == 5
 
 
 async def test_processes_that_end_together_all_count(folder: SharedFolder) -> None:
@@ -287,23 +287,23 @@ async def test_processes_that_end_together_all_count(folder: SharedFolder) -> No
 async def test_torn_and_foreign_files_take_nothing_away(
     folder: SharedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = process(folder, "worker-1"), process(folder, "worker-2")
-    two.received("nats", 5)
-    two.webhook("w").outcome("succeeded")
-    await two.write_changes()
+    first, second = process(folder, "worker-1"), process(folder, "worker-2")
+    second.received("nats", 5)
+    second.webhook("w").outcome("succeeded")
+    await second.write_changes()
     received = "event_gateway_events_received_total[('origin', 'nats')]"
-    assert (await series(one))[received] == 5
+    assert (await series(first))[received] == 5
     file = folder.path / "worker-2.figures"
     good = file.read_bytes()
     (folder.path / "README").write_text("foreign")
     (folder.path / "foreign.figures").write_bytes(b"\x93\x01")
     for torn in (b"", good[:-5], good[: len(good) // 2], b"\xc1", b"{}"):
         file.write_bytes(torn)
-        assert (await series(one))[received] == 5
+        assert (await series(first))[received] == 5
     # Figures that a newer version of the program may write.
     snapshot = Snapshot({"unknown": {("a",): 1.0}, "event_gateway_consumer_lag": {("x",): 1.0}})
     (folder.path / "worker-9.figures").write_bytes(encode(snapshot))
-    assert (await series(one))[received] == 5
+    assert (await series(first))[received] == 5
 
 
 async def test_sums_do_not_depend_on_the_order_of_the_processes(folder: SharedFolder) -> None:
@@ -360,9 +360,9 @@ async def test_nothing_is_written_while_nothing_changes(
 async def test_a_disk_that_takes_nothing_keeps_the_rest(
     folder: SharedFolder, tmp_path: Path
 ) -> None:
-    one = process(folder, "worker-1")
+    first = process(folder, "worker-1")
     folder.remove()
-    one.received("nats", 1)
-    await one.write_changes()
-    assert (await series(one))["event_gateway_events_received_total[('origin', 'nats')]"] == 1
+    first.received("nats", 1)
+    await first.write_changes()
+    assert (await series(first))["event_gateway_events_received_total[('origin', 'nats')]"] == 1
     assert figures.trace_id(TRACEPARENT) == TRACE

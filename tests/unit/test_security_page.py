@@ -39,8 +39,8 @@ def _exists(model: type[BaseModel], path: list[str]) -> bool:
     sorted({name for name in [*NAMED, *TEXT.splitlines()] if name.startswith("event-gateway ")}),
 )
 def test_commands_exist(words: str) -> None:
-    def begins(one: str, other: str) -> bool:
-        return f"{one} ".startswith(f"{other} ")
+    def begins(first: str, other: str) -> bool:
+        return f"{first} ".startswith(f"{other} ")
 
     words = words.removeprefix("event-gateway ").split(" -")[0]
     assert any(begins(words, name) or begins(name, words) for name in COMMANDS), words

@@ -164,14 +164,18 @@ def test_messages_that_changed_places_are_the_only_ones_that_are_told() -> None:
     for _ in range(300):
         lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12))
         places = positions(lines, "message")
-        one, other = sorted(rng.sample(range(COUNT), 2))
+        first, other = sorted(rng.sample(range(COUNT), 2))
         changed = list(lines)
-        changed[places[one]], changed[places[other]] = lines[places[other]], lines[places[one]]
+        changed[places[first]], changed[places[other]] = lines[places[other]], lines[places[first]]
         problems = verified(changed)["problems"]
         moved = {each["first"] for each in problems}
-        assert {each["kind"] for each in problems} == {"reordered"}, (one + 1, other + 1, problems)
-        if other - one > 2:
-            assert moved == {one + 1, other + 1}, problems
+        assert {each["kind"] for each in problems} == {"reordered"}, (
+            first + 1,
+            other + 1,
+            problems,
+        )
+        if other - first > 2:
+            assert moved == {first + 1, other + 1}, problems
         else:  # others may as well have been moved: of two that stand side by side, one was
             assert len(moved) <= 2, problems
         assert all(each["first"] == each["last"] for each in problems)
@@ -293,9 +297,9 @@ def _swap_contents(lines: list[bytes], rng: random.Random) -> list[bytes]:
     """Two messages change their places, and get the sequences of these."""
     first, second = sorted(rng.sample(positions(lines, "message"), 2))
     changed = list(lines)
-    one, other = (msgspec.json.decode(lines[at]) for at in (first, second))
-    changed[first] = encode(other | {"seq": one["seq"]})
-    changed[second] = encode(one | {"seq": other["seq"]})
+    single, other = (msgspec.json.decode(lines[at]) for at in (first, second))
+    changed[first] = encode(other | {"seq": single["seq"]})
+    changed[second] = encode(single | {"seq": other["seq"]})
     return changed
 
 
