@@ -307,7 +307,10 @@ async def test_lists_stop_at_the_limit_and_deletion_does_not(
     (letter,) = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     for _ in range(1100):
         await client.nats.publish(letter.subject, letter.data)
-    await client.nats.flush()
+    js = client.nats.jetstream()
+    async with asyncio.timeout(PATIENCE):
+        while (await js.stream_info("GATEWAY_DEAD_LETTERS")).state.messages < 1101:
+            await asyncio.sleep(0.05)
     async with relayed(gateway.http_url) as seen:
         for limit, request in ((2, [2]), (1000, [1000]), (1001, [1000, 1])):
             result = await _places(run, "--limit", str(limit), "--url", seen.url)

@@ -83,11 +83,12 @@ async def _send(client: Client, *numbers: int) -> None:
 
 
 async def _is_live(page: Page, client: Client) -> None:
-    """Sends events until the page shows one: a subscription begins with the next event."""
+    """Sends events until the page shows the last one: a subscription begins with the next event,
+    and none is on its way any more."""
     for number in range(100, 200):
         await _send(client, number)
         with contextlib.suppress(AssertionError):
-            await page.until(f"{SHOWN}.includes('user.created')", timeout=1)
+            await page.until(f"{SHOWN}.includes('user.created {number}')", timeout=1)
             return
     raise AssertionError("the page shows no event")
 

@@ -24,7 +24,9 @@ async def broker(servers: tuple[str, str]) -> AsyncIterator[Broker]:
     for number in range(COUNT):
         headers = {"N": str(number)} if number % 3 else None
         await broker.nc.publish("read.x", b"%d" % number, headers=headers)
-    await broker.nc.flush()
+    async with asyncio.timeout(PATIENCE):
+        while (await broker.js.stream_info(STREAM)).state.messages < COUNT:
+            await asyncio.sleep(0.05)
     yield broker
     await broker.close()
 

@@ -11,6 +11,7 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.streaming import live_subscriptions
 from support.client import Client, Socket, connected, event
 from support.fixtures import Start
+from support.looks import until_stored
 from support.patience import PATIENCE
 from support.peers import Peers
 
@@ -79,7 +80,7 @@ async def test_events_after_the_first_subscription_are_not_lost_without_an_ackno
     client: Client,
 ) -> None:
     await client.send(event("scheduler.job.done"))
-    await asyncio.sleep(0.3)
+    await until_stored(client, "work", 1)
     async with client.websocket() as socket:
         assert (await socket.request(**WORK))["seq"] == 1
     await client.lifecycle_events(1, "stream.unsubscribed")

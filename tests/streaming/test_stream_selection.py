@@ -1,6 +1,5 @@
 """Subscribers that select some of the events of a stream."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from event_gateway.cli.process.serve import Running
 from support.client import Client, event
 from support.fixtures import Start
+from support.looks import until_stored
 
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*", "user.*"]}}}
 
@@ -71,7 +71,7 @@ async def test_filters_and_expressions_live_and_from_the_log(client: Client) -> 
 
 async def test_selections_over_server_sent_events(client: Client) -> None:
     await client.send([event("user.a", {"n": n}) for n in range(10)])
-    await asyncio.sleep(0.3)
+    await until_stored(client, "work", 10)
     query = {"from": "first", "filters": json.dumps(LARGE), "expression": "event.data.n != 8"}
     seen = []
     async with client.http.stream("GET", "/v1/streams/work/sse", params=query) as answer:

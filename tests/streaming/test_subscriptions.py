@@ -265,9 +265,11 @@ async def test_bare_cloudevents(client: Client) -> None:
         client, f"token={await token(client, subjects=['user.>'])}&subjects=user.a,user.b",
         "cloudevents.json",
     ) as socket:  # fmt: skip
-        await asyncio.sleep(0.2)
-        await client.send([event("user.c"), event("user.b")])
-        assert (await socket.next())["type"] == "user.b"
+        frame = asyncio.create_task(socket.next())
+        while not frame.done():  # nothing tells when it is subscribed
+            await client.send([event("user.c"), event("user.b")])
+            await asyncio.wait([frame], timeout=0.2)
+        assert (await frame)["type"] == "user.b"
 
 
 async def test_a_url_that_says_what_does_not_count_is_refused(client: Client) -> None:
@@ -318,7 +320,10 @@ async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:
     )
     assert answer.status_code == 201
     await client.send([event("user.a") for _ in range(20)])
-    await asyncio.sleep(0.5)
+    js = client.nats.jetstream()
+    async with asyncio.timeout(PATIENCE):
+        while (await js.stream_info("GATEWAY_STREAM_s")).state.last_seq < 20:
+            await asyncio.sleep(0.02)
     opened = await token(client, streams=["s"])
     async with stranger(client, f"token={opened}&stream=s&from=3", "cloudevents.json") as socket:
         assert await ended_with(socket) == (4408, "missed 3-15")

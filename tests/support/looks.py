@@ -17,6 +17,16 @@ async def until_seen(client: Client, messages: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def until_stored(client: Client, stream: str, messages: int) -> None:
+    """Returns once a named stream holds so many messages: it copies them after they came in."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            shown = (await client.http.get(f"/v1/streams/{stream}")).json()
+            if shown["state"]["messages"] == messages:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def until_copied(client: Client, webhook_id: str, seq: int) -> None:
     """Returns once the copy of an ordered webhook's position in the events log is at ``seq``."""
     bucket = await client.nats.jetstream().key_value("GATEWAY_POSITIONS")
