@@ -365,7 +365,8 @@ async def test_invalid_token_responses(
     _set(monkeypatch, client_secret=tokens.secret)
     for name, value in change.items():
         setattr(tokens, name, value)
-    await _hook(client, receiver, _oauth(tokens), timeout="1s")
+    late = "delay" in change
+    await _hook(client, receiver, _oauth(tokens), timeout="1s" if late else "1m")
     came = (await client.http.post("/v1/webhooks/w/test")).json()
     assert (came["error_type"], came["succeeded"]) == ("AuthError", False)
     assert words in came["error_message"]

@@ -57,7 +57,7 @@ worker.working = stand_still
 
 
 def _config(receiver: Receiver, **webhook: Any) -> dict[str, Any]:
-    hook = {"url": f"{receiver.url}/w", "events": ["a"], "timeout": "1s"}
+    hook = {"url": f"{receiver.url}/w", "events": ["a"], "timeout": "5s"}
     return LOOPBACK | {"webhooks": {"w": hook | webhook}}
 
 

@@ -63,7 +63,9 @@ async def test_names_that_hang_do_not_delay_others() -> None:
         port = url.rsplit(":", 1)[1]
         hanging = [post(sender, f"http://hangs{n}:{port}", timeout=PATIENCE) for n in range(20)]
         waiting = asyncio.gather(*hanging)
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE):
+            while request.total() < 20:
+                await asyncio.sleep(0.01)
         assert isinstance(await post(sender, f"http://well:{port}"), Response)
         # A second request for the same name waits for the same answer: no second thread.
         result = await post(sender, f"http://hangs1:{port}", timeout=0.1)

@@ -326,8 +326,9 @@ async def test_a_connection_closed_while_idle_is_not_used(sender: HttpClient) ->
     async with server.running() as url:
         for _ in range(5):
             assert isinstance(await post(sender, url), Response)
-            await asyncio.sleep(0.02)
-            assert sender.open_connections == 0
+            async with asyncio.timeout(PATIENCE):
+                while sender.open_connections:
+                    await asyncio.sleep(0.01)
     assert server.requests == 5
 
 
@@ -356,12 +357,12 @@ async def test_a_redirect_is_not_followed(sender: HttpClient) -> None:
 
 
 async def test_a_tls_handshake_that_hangs(sender: HttpClient) -> None:
-    async with ScriptedServer([9.0], reads=False).running() as url:
+    async with ScriptedServer([10 * PATIENCE], reads=False).running() as url:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url.replace("http:", "https:"), timeout=0.4)
         assert isinstance(result, Failure)
         assert result.error_type == ErrorType.CONNECT_TIMEOUT
-        assert asyncio.get_running_loop().time() - began < 5
+        assert asyncio.get_running_loop().time() - began < PATIENCE
         assert sender.in_flight == 0
 
 
