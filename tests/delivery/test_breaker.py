@@ -49,14 +49,15 @@ async def test_a_breaker_opens_lets_one_probe_through_and_closes(
     )  # fmt: skip
     sent = [event("user.a") for _ in range(20)]
     await client.send(sent[0])
-    await receiver.until(5, "/w")
+    opened = (await receiver.until(5, "/w"))[-1].time
+    receiver.holds["/w"] = looked = asyncio.Event()  # the probe has no result before
     stats = await _until(client, "w", breaker="open")
     assert stats["breaker"]["next_probe_at"] > stats["breaker"]["open_since"]
     assert stats["failing_since"] is not None
-    opened = receiver.requests_to("/w")[-1].time
     await client.send(sent[1:])
     record = await client.until("w", sent[5]["id"], "pending")
     assert record["attempts"] == []
+    looked.set()
     # The first probe fails, the next one succeeds; only then the other deliveries follow.
     requests = await receiver.until(5 + 1 + 20, "/w")
     assert requests[5].time - opened >= 1.0

@@ -28,18 +28,21 @@ def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EventReader, "cache", lambda self, received: None)
 
 
-async def _waiting(
-    client: Client, receiver: Receiver, max_age: str | None = None
-) -> dict[str, Any]:
+async def _waiting(client: Client, receiver: Receiver) -> dict[str, Any]:
     """An event whose delivery waits in the queue, as its webhook is paused."""
-    await client.webhook(
-        id="w", url=f"{receiver.url}/w", events=["a"], enabled=False,
-        retry_policy={"max_age": max_age},
-    )  # fmt: skip
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], enabled=False)
     sent = event("a", {"n": 1})
     await client.send(sent)
     await client.until("w", sent["id"], "pending")
     return sent
+
+
+async def _change(client: Client, **change: Any) -> None:
+    answer = await client.http.patch("/v1/webhooks/w", json=change)
+    assert answer.status_code == 200, answer.text
+
+
+EXPIRES = {"retry_policy": {"max_age": "1s"}}
 
 
 async def _dead_letter(client: Client, sent: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +76,8 @@ async def test_one_that_cannot_be_read_now_expires_with_its_payload_once_it_can(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unreadable = _Unreadable(monkeypatch)
-    sent = await _waiting(client, receiver, max_age="1s")
+    sent = await _waiting(client, receiver)
+    await _change(client, **EXPIRES)
     while unreadable.failed < 2:
         await client.until("w", sent["id"], "pending", "in_progress")
     unreadable.on = False
@@ -87,7 +91,8 @@ async def test_one_that_can_never_be_read_is_given_up_once_the_log_has_dropped_i
     # The least retention is a minute: here an event counts as dropped as soon as it came in.
     monkeypatch.setattr(expiry, "LONGEST_WAIT", float("inf"))
     unreadable = _Unreadable(monkeypatch)
-    sent = await _waiting(client, receiver, max_age="1s")
+    sent = await _waiting(client, receiver)
+    await _change(client, **EXPIRES)
     letter = await _dead_letter(client, sent)
     assert letter["reason"] == "EventLost"
     assert "data" not in letter["event"]
@@ -97,7 +102,7 @@ async def test_one_that_can_never_be_read_is_given_up_once_the_log_has_dropped_i
 async def test_one_that_is_gone_for_good_is_lost(client: Client, receiver: Receiver) -> None:
     sent = await _waiting(client, receiver)
     await client.nats.jetstream().purge_stream("GATEWAY_EVENTS")
-    await client.http.patch("/v1/webhooks/w", json={"enabled": True})
+    await _change(client, enabled=True)
     letter = await _dead_letter(client, sent)
     assert letter["reason"] == "EventLost"
     assert "data_base64" not in letter["event"]
@@ -105,21 +110,21 @@ async def test_one_that_is_gone_for_good_is_lost(client: Client, receiver: Recei
 
 
 @pytest.mark.parametrize(
-    ("error", "max_age"), [(InvalidEvent("invalid", "not any more"), None), (KeyError("x"), "1s")]
+    ("error", "change"),
+    [(InvalidEvent("invalid", "not any more"), {"enabled": True}), (KeyError("x"), EXPIRES)],
 )
 async def test_one_that_is_no_event_any_more_is_lost_with_its_bytes(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
-    error: Exception, max_age: str | None,
+    error: Exception, change: dict[str, Any],
 ) -> None:  # fmt: skip
     """What no version can decode is lost at once; a fault of the decoder has time to be mended."""
-    sent = await _waiting(client, receiver, max_age)
+    sent = await _waiting(client, receiver)
 
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(event_log, "from_message", fail)
-    if max_age is None:
-        await client.http.patch("/v1/webhooks/w", json={"enabled": True})
+    await _change(client, **change)
     letter = await _dead_letter(client, sent)
     assert letter["reason"] == "EventLost"
     assert letter["event"]["datacontenttype"] == "application/octet-stream"

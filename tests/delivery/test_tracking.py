@@ -268,8 +268,10 @@ async def test_deliveries_of_ordered_webhooks_are_listed(
     client: Client, receiver: Receiver
 ) -> None:
     """Deliveries of ordered webhooks are not in the queue."""
-    receiver.delays["/w"] = [2.0]
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], ordered=True)
+    receiver.delays["/w"] = [3600.0]
+    await client.webhook(
+        id="w", url=f"{receiver.url}/w", events=["a"], ordered=True, timeout="60s"
+    )  # fmt: skip
     (first,) = await _sent(client)
     await receiver.until(1)
     async with asyncio.timeout(PATIENCE):

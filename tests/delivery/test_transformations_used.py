@@ -159,7 +159,7 @@ async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver
 async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: Path) -> None:
     """Each event of a batch is transformed by a call of its own, and some calls fail."""
     await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
-                      batch={"max_events": 40, "max_wait": "2s"},
+                      batch={"max_events": 40, "max_wait": "5s"},
                       transformation="counting")  # fmt: skip
     trace = tmp_path / "trace"
     data = {"trace": str(trace)}
@@ -281,8 +281,8 @@ async def test_a_reload_changes_all_transformations_or_none(
         async with connected(at["http"], at["nats"], at["key"]) as client:
             for name in ("mine", "kept"):
                 await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
-                                     transformation=name,
-                                     retry_policy={"initial_delay": "3s"})  # fmt: skip
+                                     transformation=name, timeout="5m",
+                                     retry_policy={"initial_delay": "100ms"})  # fmt: skip
 
             async def sent() -> dict[str, Any]:
                 before = len(receiver.requests)
@@ -296,10 +296,12 @@ async def test_a_reload_changes_all_transformations_or_none(
             assert (await sent())["mine"] == {"v": 1}
             # A retry uses the transformation that is configured at that time.
             receiver.answers["/mine"] = [500, 200]
+            receiver.holds["/mine"] = reloaded = asyncio.Event()
             await client.send(event("user.b"))
             await receiver.until(4)
             changed = _config(receiver, mine={"template": {"v": 2}}, kept={"template": "{{ id }}"})
             await program.reload(changed, "configuration reloaded")
+            reloaded.set()
             await receiver.until(5)
             assert receiver.requests[-1].json == {"v": 2}
             assert (await sent())["mine"] == {"v": 2}

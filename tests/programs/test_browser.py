@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from event_gateway.cli.process.serve import Running
 from support.browser import page
 from support.client import Client, connected, event
 from support.fixtures import Start
-from support.patience import PATIENCE
+from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program
 from support.tcp_server import pass_on, tcp_connection, tcp_server
 
@@ -226,18 +227,20 @@ async def test_an_event_source_gives_up_where_that_is_right(
         await shown.until(CLOSED)
         assert await shown.value("[opened, ended].join()") == "1,closed_by_operator"
         # The stream is deleted.
+        began = time.monotonic()
         await shown.value(LISTEN.replace("work", "gone") % token)
         await shown.until("opened === 1")
+        lifetime = allowance(2, time.monotonic() - began, 10)
         assert (await client.http.delete("/v1/streams/gone")).status_code == 204
         await shown.until(CLOSED)
         assert await shown.value("[opened, ended].join()") == "1,stream_deleted"
         # The token has expired when it connects again.
         answer = await client.http.post(
-            "/v1/tokens", json={"streams": ["work"], "expires_in": "2s"}
+            "/v1/tokens", json={"streams": ["work"], "expires_in": f"{lifetime}s"}
         )
         await shown.value(LISTEN % answer.json()["token"])
         await shown.until("opened === 1")
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(lifetime + 0.1)
         wire.cut()
         wire.whole = True
         await shown.until(CLOSED)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from event_gateway.cli.process.serve import Running
 from support.client import STRUCTURED, Client, connected, event
-from support.patience import PATIENCE
+from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 
@@ -205,14 +206,19 @@ async def _until_ready(client: Any, status: str = "ok") -> None:
 
 async def test_retries_after_a_restart_are_enriched(tmp_path: Path, receiver: Receiver) -> None:
     """All events are read from the log at once, since no process has them in memory."""
-    policy = {"initial_delay": "3s"}
-    webhook = {"url": f"{receiver.url}/one", "events": ["load.*"], "retry_policy": policy,
-               "circuit_breaker": {"failure_threshold": 1000}}  # fmt: skip
-    program = Program(tmp_path, LOOPBACK | {"webhooks": {"one": webhook}})
+    program = Program(tmp_path, LOOPBACK)
     receiver.answers["/one"] = [500] * 300 + [200]
     try:
+        began = time.monotonic()
         at = await program.start()
+        # Most retries are due after the program has ended.
+        delay = allowance(3, time.monotonic() - began, 1)
         async with connected(at["http"], at["nats"], at["key"]) as client:
+            await client.webhook(
+                id="one", url=f"{receiver.url}/one", events=["load.*"],
+                retry_policy={"initial_delay": f"{delay}s"},
+                circuit_breaker={"failure_threshold": 1000},
+            )  # fmt: skip
             sent = [event("load.made", {"n": n}) for n in range(300)]
             await client.send(sent)
             await receiver.until(300)

@@ -55,8 +55,8 @@ async def test_the_answer_to_a_change_waits_for_a_slow_process(
     for name, pause in (("soon", 0.5), ("late", PATIENCE)):
         os.kill(behind, signal.SIGSTOP)
         try:
-            asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
             began = time.monotonic()
+            asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
             await first.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"])
             result[name] = time.monotonic() - began
         finally:
@@ -170,12 +170,12 @@ async def test_a_process_that_has_just_started_knows_the_others(
     program = Program(late, LOOPBACK | own)
     peers.programs.append(program)
     at = await program.start()
-    os.kill(behind, signal.SIGSTOP)
-    try:
-        asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)
-        async with connected(at["http"], peers.servers[0], at["key"]) as client:
+    async with connected(at["http"], peers.servers[0], at["key"]) as client:
+        os.kill(behind, signal.SIGSTOP)
+        try:
             began = time.monotonic()
+            asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)
             await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
             assert time.monotonic() - began > 0.5
-    finally:
-        os.kill(behind, signal.SIGCONT)
+        finally:
+            os.kill(behind, signal.SIGCONT)

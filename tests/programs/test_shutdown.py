@@ -22,7 +22,7 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.cli.process.signals import Ending
 from support.client import connected, event
 from support.fixtures import Start
-from support.patience import PATIENCE
+from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 from support.redis_values import hget
@@ -83,8 +83,15 @@ async def test_an_attempt_that_is_cut_off_is_not_a_failure(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     receiver.delays["/slow"] = [60.0, 0.0]
-    program = Program(tmp_path, _config(receiver, drain_timeout="500ms"))
+    config = _config(receiver, drain_timeout="500ms")
+    program = Program(tmp_path, config)
+    began = time.monotonic()
     at = await program.start()
+    # The attempt is cut off before its timeout, and the next start ends before its lease.
+    timeout = allowance(3, time.monotonic() - began, 2)
+    config["webhooks"]["slow"]["timeout"] = f"{timeout}s"
+    config["webhooks"]["quick"]["timeout"] = "1m"
+    await program.reload(config, "configuration reloaded")
     sent = event("load.made")
     events: list[str] = []
     try:
@@ -100,7 +107,7 @@ async def test_an_attempt_that_is_cut_off_is_not_a_failure(
             record = await client.delivery("slow", sent["id"])
             assert (record["status"], record["attempts"]) == ("in_progress", [])
             # Its lease ends 10 s after the attempt's timeout; then the delivery is retried.
-            record = await client.until("slow", sent["id"], "succeeded")
+            record = await client.until("slow", sent["id"], "succeeded", timeout=timeout + PATIENCE)
             assert [attempt["number"] for attempt in record["attempts"]] == [1]
         assert await program.stop() == 0
     finally:

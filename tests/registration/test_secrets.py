@@ -193,8 +193,8 @@ async def test_a_signing_key_is_rotated_with_an_overlap(client: Client, receiver
     first = request.headers["webhook-signature"].split()[0]
     standardwebhooks.Webhook(SECOND).verify(request.body, dict(request.headers, **{
         "webhook-signature": first}))  # fmt: skip
-    # An overlap that ends, and an overlap of 0.
-    rotate = {"value": THIRD, "overlap": "1s"}
+    # A second overlap, and an overlap of 0.
+    rotate = {"value": THIRD, "overlap": "10m"}
     assert (await client.http.post("/v1/secrets/signing/rotate", json=rotate)).status_code == 200
     assert _signed_with(await _deliver_one(client, receiver)) == [FIRST, SECOND, THIRD]
     now = {"value": THIRD, "overlap": "0s"}

@@ -91,11 +91,11 @@ async def test_deliveries_of_a_webhook_that_cannot_be_read_wait(
     client: Client = await connect(gateway)
     await _store(client, "webhook.w", b"no JSON")
     async with Redis.from_url(gateway.redis_url) as store:
+        began = time.monotonic()
         await store.zadd("queue:w", {"e-1": 1})
         await store.zadd("due", {"w": 1})
         await store.zadd("queue:unknown", {"e-1": 1})
         await store.zadd("due", {"unknown": 1})
-        began = time.monotonic()
         async with asyncio.timeout(PATIENCE):
             while await store.exists("queue:unknown"):  # the due loop has looked at both
                 await asyncio.sleep(0.02)
