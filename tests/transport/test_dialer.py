@@ -1,6 +1,7 @@
 """Dialing: many connections do not delay others, and local faults are not the receiver's."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -23,6 +24,7 @@ from support.certificates import Authority
 from support.patience import PATIENCE
 from support.scripted_server import OK, ScriptedServer
 from support.sending import post
+from support.tcp_server import tcp_server
 
 LOOPBACK = EgressGuard(["127.0.0.0/8"])
 
@@ -227,6 +229,37 @@ async def test_idle_connections_are_limited_and_the_oldest_close_first() -> None
         assert [server.connections for server in servers] == [2, 1, 1]
         await sender.close()
     assert sender.open_connections == 0
+
+
+@pytest.mark.parametrize(("max_idle", "kept"), [(400, 200), (100, 50)])
+async def test_half_of_the_idle_connections_may_be_to_one_origin(max_idle: int, kept: int) -> None:
+    """As many as its requests at once have needed: another burst opens none."""
+    burst = 200
+    arrived = opened = 0
+    all_here = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived, opened
+        opened += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\nbody")
+                arrived += 1
+                if arrived % burst == 0:
+                    all_here.set()
+                await all_here.wait()
+                writer.write(OK)
+        writer.close()
+
+    sender = HttpClient(LOOPBACK, max_idle=max_idle)
+    async with tcp_server(handler) as port:
+        url = f"http://127.0.0.1:{port}/"
+        for opened_so_far in (burst, 2 * burst - kept):
+            all_here.clear()
+            results = await asyncio.gather(*(post(sender, url, PATIENCE) for _ in range(burst)))
+            assert all(isinstance(result, Response) for result in results)
+            assert (opened, sender.open_connections) == (opened_so_far, kept)
+        await sender.close()
 
 
 def test_the_limit_of_open_files_is_raised_and_respected() -> None:

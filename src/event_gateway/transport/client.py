@@ -26,8 +26,9 @@ __all__ = ["Failure", "HttpClient", "JudgedAddresses", "Response", "Target", "pa
 SWEEP = 0.05  # seconds between two checks for requests past their deadline, at the least
 EXPIRED_PER_TURN = 4  # requests ended in one turn of the event loop, which must not be blocked
 BODY_LIMIT = 16 * 1024
-MAX_IDLE = 1024  # open connections without a request; beyond it the oldest are closed
-MAX_IDLE_PER_ORIGIN = 64
+# Open connections without a request; beyond it the oldest are closed. Half of them may be to one
+# origin: many webhooks may have the same one, and each of them many requests at once.
+MAX_IDLE = 1024
 IDLE_TIMEOUT = 30.0
 # Seconds after which a connection takes no other request: a receiver that moved to another address
 # gets its requests there, however steady they are.
@@ -44,7 +45,6 @@ class HttpClient:
         body_limit: int = BODY_LIMIT,
         body_timeout: float = math.inf,
         max_idle: int = MAX_IDLE,
-        max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
         idle_timeout: float = IDLE_TIMEOUT,
         max_age: float = MAX_AGE,
         ssl_context: ssl.SSLContext | None = None,
@@ -56,7 +56,7 @@ class HttpClient:
         whose body exceeds them is complete without the rest."""
         self._trust = trust or Trust()
         self._max_idle = max_idle
-        self._max_idle_per_origin = max_idle_per_origin
+        self._max_idle_per_origin = (max_idle + 1) // 2
         self._idle_timeout = idle_timeout
         self._max_age = max_age
         context = ssl_context or ssl.create_default_context()
