@@ -5,6 +5,7 @@ only their result is written.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import islice, takewhile
 from operator import itemgetter
 
 import msgspec
@@ -239,7 +240,9 @@ class PendingChanges:
         """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
         as many of lanes."""
         self._end_holding()
-        taken = {key: self._changes.pop(key) for key in list(self._changes)[:limit]}
+        # Not a list of all: thousands may wait, of which it would be made for each batch.
+        first = list(islice(self._changes, limit))
+        taken = {key: self._changes.pop(key) for key in first}
         keys = sorted(taken, key=_webhook)  # the changes of each webhook stay in their order
         return Batch(
             keys,
@@ -266,12 +269,14 @@ class PendingChanges:
 
     def _end_holding(self) -> None:
         """Of the attempts that have run for a while, the start is to be written now."""
-        held, now = self._held, self._clock()
-        while held:
-            key, change = next(iter(held.items()))
-            if change.due_at > now + TIMER_STEP:
-                break
-            del held[key]
+        if not self._held:
+            return
+        now = self._clock() + TIMER_STEP
+        # First all of them: to find the first entry of a dict takes the longer the more were
+        # deleted before it.
+        ended = list(takewhile(lambda change: change.due_at <= now, self._held.values()))
+        for change in ended:
+            del self._held[change.key]
             self._write_soon(change)
 
     def _write_soon(self, change: PendingChange) -> None:
