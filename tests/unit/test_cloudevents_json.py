@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +104,18 @@ def test_data_that_other_decoders_would_change() -> None:
         assert event.data == raw
         assert to_structured(event).endswith(b'"data":' + raw + b"}")
         assert to_binary(event)[1] == raw
+
+
+@given(generated=events())
+@settings(max_examples=examples(200))
+def test_the_usual_event_is_written_as_one_with_extensions_is(generated: GeneratedEvent) -> None:
+    """Both have a way of their own."""
+    event = from_structured(structured(generated))
+    bare = msgspec.structs.replace(event, extensions={})
+    more = msgspec.structs.replace(event, extensions={"x": 1})
+    members = msgspec.json.decode(to_structured(more), type=dict[str, msgspec.Raw])
+    del members["x"]
+    assert to_structured(bare) == msgspec.json.encode(members)
 
 
 HALVES = [b'"\\ud800"', b'"\\udc00"', b'{"\\ud800x":1}', b'"\\ud800\\ud800\\udc00"',

@@ -35,6 +35,8 @@ class Backlogs:
         self._waiting: dict[Lane, None] = {}  # lanes whose backlog is not empty
         self._timers: dict[Lane, asyncio.TimerHandle] = {}  # of requests that wait for more events
         self._stopping = False
+        # Kept, as to ask for it costs a system call in Python 3.11.
+        self._loop = asyncio.get_running_loop()
 
     @property
     def full(self) -> bool:
@@ -48,7 +50,7 @@ class Backlogs:
 
     def add(self, lane: Lane, job: Job) -> None:
         """Puts a delivery into the lane's backlog."""
-        job.waiting_since = asyncio.get_running_loop().time()
+        job.waiting_since = self._loop.time()
         lane.push(job)
         if lane.failing:
             self._pacing.wait(lane)
@@ -89,7 +91,7 @@ class Backlogs:
         """Starts as many requests of the lane as may start, at most ``most``."""
         if not lane.backlog and not lane.has_queued:
             return
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         incomplete = False
         while most != 0 and lane.backlog and self._attempts.can_start(lane):
             incomplete = batching.seconds_to_wait(lane, now) > 0
@@ -118,12 +120,11 @@ class Backlogs:
         sent at the latest."""
         if lane.batch is None or not lane.backlog:
             return
-        loop = asyncio.get_running_loop()
-        left = batching.seconds_to_wait(lane, loop.time())
+        left = batching.seconds_to_wait(lane, self._loop.time())
         if left <= 0:
             self.drain(lane)
         elif lane not in self._timers:
-            self._timers[lane] = loop.call_later(left, self._gathered, lane)
+            self._timers[lane] = self._loop.call_later(left, self._gathered, lane)
 
     def drain_all(self) -> None:
         """Starts what may start now, in all lanes that are not paced."""

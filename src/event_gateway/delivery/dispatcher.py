@@ -171,8 +171,8 @@ class Dispatcher:
             self._attempts.start(lane, [job])
         elif not in_queue and lane.accepts and lane.backlog_slots and self.backlogs.have_room:
             lease = BACKLOG_LEASE + LEASE_MARGIN
-            delivery.leased_until = asyncio.get_running_loop().time() + lease
             self.backlogs.add(lane, job)
+            delivery.leased_until = job.waiting_since + lease
             self._outcomes.record(job, Status.PENDING, lease)
             self.backlogs.gather(lane)
         else:

@@ -66,7 +66,7 @@ class PendingChange(msgspec.Struct, gc=False):
         webhook_id, member, source = self.key
         return (
             webhook_id, member, source, source_hash(source),
-            delivery.stream, delivery.seq, delivery.run, self.token, self.status.value,
+            delivery.stream, delivery.seq, delivery.run, self.token, self.status,
             len(self.attempts), self.last_error, log_of(self.attempts),
             None if self.status in FINAL or wait is None else max(0, round(wait * 1000)),
             self.fresh, self.tried, self.succeeded, round(delivery.event_at * 1000),

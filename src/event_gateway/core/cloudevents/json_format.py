@@ -73,6 +73,13 @@ def from_batch(body: bytes) -> list[tuple[Event | InvalidEvent, bytes]]:
 
 def to_structured(event: Event) -> bytes:
     """The event in the JSON format."""
+    if event.kind is DataKind.JSON and not event.extensions:
+        return _encode(
+            _CommonEvent(
+                "1.0", event.id, event.source, event.type, event.subject, event.time,
+                event.datacontenttype, event.dataschema, data=msgspec.Raw(event.data),
+            )
+        )  # fmt: skip
     out: dict[str, object] = {
         "specversion": "1.0", "id": event.id, "source": event.source, "type": event.type,
     }  # fmt: skip
@@ -95,8 +102,9 @@ def to_structured(event: Event) -> bytes:
     return _encode(out)
 
 
-class _CommonEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """The members of nearly all events. Decoding them at once takes a third of the time."""
+class _CommonEvent(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The members of nearly all events, in the order in which they are written. Decoding them at
+    once takes a third of the time, and encoding them half of that of a dictionary."""
 
     specversion: Literal["1.0"]
     id: str
