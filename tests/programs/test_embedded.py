@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from event_gateway.embedded import servers
 from event_gateway.embedded.process import ServerProcess
 from event_gateway.state.connection import connect
 from support.client import connected, event
-from support.patience import PATIENCE
+from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
@@ -297,7 +298,9 @@ async def test_a_server_may_take_long_to_load_its_data(
 ) -> None:
     """While Valkey reports that it loads data, the gateway waits without a limit."""
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
+    began = time.monotonic()
     _, url = await embedded.start()
+    timeout = allowance(3, time.monotonic() - began, 10)  # half of the time that loading takes
     try:
         async with redis.asyncio.from_url(str(url)) as client:
             for number in range(40):
@@ -311,18 +314,18 @@ async def test_a_server_may_take_long_to_load_its_data(
 
     def slow(*args: Any) -> str:
         return f"{normal(*args)}" + (
-            "key-load-delay 150000\nloading-process-events-interval-bytes 1024\n"
+            f"key-load-delay {timeout * 50_000}\nloading-process-events-interval-bytes 1024\n"
         )
 
     normal = servers._valkey_config
     monkeypatch.setattr(servers, "_valkey_config", slow)
     embedded = servers.EmbeddedServers(tmp_path, nats=False)
-    starting = asyncio.create_task(embedded.start(timeout=3))
+    starting = asyncio.create_task(embedded.start(timeout=timeout))
     try:
         async with asyncio.timeout(PATIENCE):
             while not _loading(tmp_path):
                 await asyncio.sleep(0.02)
-        connecting = asyncio.create_task(connect(_url(tmp_path), timeout=3))
+        connecting = asyncio.create_task(connect(_url(tmp_path), timeout=timeout))
         _, url = await starting
         client = await connecting
         assert await client.dbsize() == 40

@@ -1,5 +1,6 @@
 """Sources of the file follow a reload, in all processes of a program."""
 
+import asyncio
 import hmac
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,13 @@ async def test_sources_follow_the_file(tmp_path: Path) -> None:
                 "would reload: 1 to create, 1 to change, 1 to delete",
             ], planned.out + planned.err  # fmt: skip
             await program.reload(_config(tmp_path, gh=changed, added=added), "reloaded")
-            names = [item["name"] for item in
-                     (await client.http.get("/v1/sources")).json()["items"]]  # fmt: skip
-            assert names == ["added", "gh"]
-            answer = await sender.post("/v1/sources/gone", content=BODY)
-            assert answer.status_code == 404
+            names: list[str] = []
+            async with asyncio.timeout(PATIENCE):  # until the process of each connection has it
+                while names != ["added", "gh"]:
+                    listed = (await client.http.get("/v1/sources")).json()["items"]
+                    names = [item["name"] for item in listed]
+                while (await sender.post("/v1/sources/gone", content=BODY)).status_code != 404:
+                    await asyncio.sleep(0.02)
             answer = await sender.post(
                 "/v1/sources/gh", content=BODY, headers=_headers("new", "d9")
             )
