@@ -20,10 +20,10 @@ PYTHON = [sys.executable, "-m"]
 class Popen(subprocess.Popen[Any]):
     """Starts a program, or forks one that is a module of Python and writes to a file."""
 
-    def __new__(cls, command: list[str], **settings: Any) -> Any:
-        if command[:2] != PYTHON or not hasattr(settings.get("stdout"), "fileno"):
+    def __new__(cls, args: list[str], **settings: Any) -> Any:
+        if args[:2] != PYTHON or not hasattr(settings.get("stdout"), "fileno"):
             return super().__new__(cls)
-        module, *words = command[2:]
+        module, *words = args[2:]
         with Path(os.devnull).open() as nothing:
             streams = (
                 nothing.fileno(), settings["stdout"].fileno(), settings["stderr"].fileno()
