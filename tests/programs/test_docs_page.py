@@ -8,7 +8,7 @@ from support.browser import page
 from support.client import Client
 from support.patience import PATIENCE
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # on a busy machine
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]  # on a busy machine
 # The text of a part without the spaces at which long words may break. Not that of the whole page:
 # it takes the layout of all operations, each time.
 TEXT = "document.{part}?.textContent.replaceAll('\\u200b', '')"
@@ -32,7 +32,7 @@ async def test_the_page_asks_for_a_key_and_shows_the_document(
             await tab.value(f"document.getElementById('key').value = {key!r}")
             await tab.value("document.getElementById('login').requestSubmit()")
             # Drawing the page once takes seconds of CPU, and minutes on a busy machine.
-            await tab.until(f"{TEXT.format(part=part)}.includes({shown!r})", timeout=4 * PATIENCE)
+            await tab.until(f"{TEXT.format(part=part)}.includes({shown!r})", timeout=8 * PATIENCE)
         # A strict policy stops what is not of this gateway, and none of it was needed.
         assert await tab.value(
             "performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin)"
