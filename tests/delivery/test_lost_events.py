@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from event_gateway.broker import event_log
+from event_gateway.broker import log_reader
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.delivery import expiry
@@ -123,7 +123,7 @@ async def test_one_that_is_no_event_any_more_is_lost_with_its_bytes(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(event_log, "from_message", fail)
+    monkeypatch.setattr(log_reader, "from_message", fail)
     await _change(client, **change)
     letter = await _dead_letter(client, sent)
     assert letter["reason"] == "EventLost"

@@ -8,10 +8,11 @@ import pytest
 from nats.aio.msg import Msg
 
 from event_gateway.broker import batched_get
-from event_gateway.broker import event_log as log_module
+from event_gateway.broker import log_reader as log_module
 from event_gateway.broker.batched_get import MAX_BYTES, get_batch, ranges
 from event_gateway.broker.connection import Broker, connect
-from event_gateway.broker.event_log import EventLog, LogUnavailable
+from event_gateway.broker.failures import LogUnavailable
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.streams.definition import EVENTS
 from support.client import connected, event
@@ -45,7 +46,7 @@ async def test_each_event_has_its_sequence(servers: tuple[str, str]) -> None:
     for gone in (10, 11, 60):
         await broker.js.delete_msg(EVENTS, gone)
     await _filled(broker, 1, 2)
-    log = EventLog(broker, ())
+    log = LogReader(broker)
     expected = [1, 9, 10, 12, 40, 59, 60, 99]
     read = await log.read_many(EVENTS, expected)
     assert _ids(read) == [ids[0], ids[8], None, ids[11], ids[39], ids[58], None, None]
@@ -92,7 +93,7 @@ async def test_events_beyond_one_response_are_read_too(servers: tuple[str, str])
     assert ended
     assert 0 < len(result) < 12
     assert sum(len(item.data) for item in result.values()) <= MAX_BYTES + 1_000_000
-    assert _ids(await EventLog(broker, ()).read_many(EVENTS, seqs)) == ids
+    assert _ids(await LogReader(broker).read_many(EVENTS, seqs)) == ids
     await broker.close()
 
 
@@ -103,7 +104,7 @@ async def test_an_older_server_is_asked_one_by_one(
     await broker.js.add_stream(name=EVENTS, subjects=[EVENTS], allow_direct=True)
     ids = await _filled(broker, 3)
     monkeypatch.setattr(log_module, "supports_batches", lambda broker: False)
-    assert _ids(await EventLog(broker, ()).read_many(EVENTS, [3, 1])) == [ids[2], ids[0]]
+    assert _ids(await LogReader(broker).read_many(EVENTS, [3, 1])) == [ids[2], ids[0]]
     await broker.close()
 
 
@@ -123,7 +124,7 @@ async def test_a_server_that_does_not_end_its_answer_is_waited_for_once(
         await broker.nc.publish(message.reply, body, headers=headers)
 
     await broker.nc.subscribe("$JS.API.DIRECT.GET.OLD", cb=older)
-    log = EventLog(broker, ())
+    log = LogReader(broker)
     for _ in range(2):
         read = await log.read_many("OLD", [4, 5, 9])
         assert [item.payload()["n"] for item in read if isinstance(item, Received)] == [4, 5, 9]
@@ -144,7 +145,7 @@ async def test_a_silent_server_is_not_waited_for_twice(
 
     await broker.nc.subscribe("$JS.API.DIRECT.GET.HUNG", cb=silent)
     subscriptions = len(broker.nc._subs)
-    read = await EventLog(broker, ()).read_many("HUNG", [1, 2])
+    read = await LogReader(broker).read_many("HUNG", [1, 2])
     assert [type(item) for item in read] == [LogUnavailable, LogUnavailable]
     assert len(request) == 1
     assert len(broker.nc._subs) == subscriptions, "nothing is left behind"
@@ -154,7 +155,7 @@ async def test_a_silent_server_is_not_waited_for_twice(
 async def test_without_nats_an_error_is_raised(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0])
     await broker.close()
-    [read] = await EventLog(broker, ()).read_many(EVENTS, [1])
+    [read] = await LogReader(broker).read_many(EVENTS, [1])
     assert isinstance(read, LogUnavailable)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from redis.asyncio import Redis
 
-from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup import deliveries, merged_deliveries
@@ -110,7 +110,7 @@ async def test_all_pages_have_what_the_plain_answer_has(
     monkeypatch.setattr(merged_deliveries, "FEWEST", 2)
     written = _Written(seed)
     await written.write(redis, most=60)
-    listing = DeliveryList(Tracking(redis), cast(EventLog, None))
+    listing = DeliveryList(Tracking(redis), cast(LogReader, None))
     of_time = DeliveryQuery(since=(written.start + 10) / 1000, until=(written.start + 30) / 1000)
     for wanted in (DeliveryQuery(), of_time, *(DeliveryQuery(status) for status in Status)):
         for names in (list(NAMES), ["b"], ["long"]):
@@ -134,7 +134,7 @@ async def test_more_deliveries_at_one_time_than_are_read_in_a_call(redis: Redis)
             pipeline.zadd(f"queue:{name}", {f"m{n}": written.start})
             written.records[name, f"m{n}"] = Status.PENDING, written.start, None, written.start
     await pipeline.execute()
-    listing = DeliveryList(Tracking(redis), cast(EventLog, None))
+    listing = DeliveryList(Tracking(redis), cast(LogReader, None))
     for names in (["a"], ["a", "b"]):
         webhooks = {name: written.webhooks[name] for name in names}
         for status in (None, Status.PENDING):
@@ -145,7 +145,7 @@ async def test_more_deliveries_at_one_time_than_are_read_in_a_call(redis: Redis)
 async def test_a_total_counts_what_pages_have(redis: Redis) -> None:
     written = _Written(5)
     await written.write(redis, most=80)
-    listing = DeliveryList(Tracking(redis), cast(EventLog, None))
+    listing = DeliveryList(Tracking(redis), cast(LogReader, None))
     for name, webhook in written.webhooks.items():
         for wanted in (
             DeliveryQuery(),
@@ -160,7 +160,7 @@ async def test_expired_records_leave_the_list(redis: Redis) -> None:
     written = _Written(0)
     await redis.zadd("recent:a", {"gone": written.start, "there": written.start + 1})
     await redis.hset("delivery:a:there", mapping=_record(Status.SUCCEEDED, written.start + 1))
-    listing = DeliveryList(Tracking(redis), cast(EventLog, None))
+    listing = DeliveryList(Tracking(redis), cast(LogReader, None))
     webhooks = {"a": written.webhooks["a"]}
     assert await _walked(listing, webhooks, DeliveryQuery(), 10) == [("a", "there")]
     assert await redis.zrange("recent:a", 0, -1) == [b"there"]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.config.yaml_faults import BadYaml
+from event_gateway.config.yaml_source import read_plain
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.schema.asyncapi import messages, reading
 from event_gateway.core.schema.asyncapi.gateway_channels import Surroundings

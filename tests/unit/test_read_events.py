@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from event_gateway.broker.event_log import EventLog, LogUnavailable, Undecodable
+from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.broker.log_reader import LogReader, Undecodable
 from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.lookup.read_events import read_events
 
@@ -23,7 +24,7 @@ class Answers:
 
 
 async def _read(*results: Any) -> list[Any]:
-    return await read_events(cast(EventLog, Answers(*results)), "GATEWAY_EVENTS", [1, 2, 3])
+    return await read_events(cast(LogReader, Answers(*results)), "GATEWAY_EVENTS", [1, 2, 3])
 
 
 async def test_what_is_gone_or_no_event_is_left_out() -> None:

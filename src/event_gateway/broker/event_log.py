@@ -1,18 +1,19 @@
-"""The events log: the JetStream streams that store every accepted event."""
+"""The events log: the JetStream streams that store every accepted event.
+
+This module appends to it; :mod:`event_gateway.broker.log_reader` reads it.
+"""
 
 import asyncio
 import functools
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError
 
-from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
-from event_gateway.broker.connection import MAX_PENDING, REQUEST_TIMEOUT, Broker, BrokerError
+from event_gateway.broker.connection import MAX_PENDING, REQUEST_TIMEOUT, Broker
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.failures import (
     LogFull,
@@ -23,16 +24,13 @@ from event_gateway.broker.failures import (
 )
 from event_gateway.broker.provision import ProvisionError, capture
 from event_gateway.broker.publisher import Appended
-from event_gateway.broker.single_get import get_message
-from event_gateway.core.cloudevents.event import HTTP, Received
+from event_gateway.core.cloudevents.event import HTTP
 from event_gateway.core.cloudevents.media_types import STRUCTURED
 from event_gateway.core.cloudevents.nats_message import (
     FORMAT_HEADER,
     LOG_FORMAT,
     ORIGIN_HEADER,
-    from_message,
 )
-from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.streams.log_subjects import capturable, subject_for
 
@@ -53,25 +51,10 @@ __all__ = [
 MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
 MAX_SUBJECTS = 4096  # that are remembered, of types of at most so many characters
 MAX_REMEMBERED_TYPE = 256
-# Seconds without batched reads from a stream after its server did not end a batched response.
-SINGLE_READS = 300.0
 
 
 class TooLarge(Exception):
     """The event is larger than the largest message of NATS. The text names both sizes."""
-
-
-class Undecodable(Exception):
-    """The log holds a message, and no event can be made of it; ``data`` are its bytes.
-
-    ``refused``: for this version it is no event. Else the decoder has a fault, which another
-    version may not have.
-    """
-
-    def __init__(self, data: bytes, error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {error}")
-        self.data = data
-        self.refused = isinstance(error, InvalidEvent)
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +74,7 @@ def message_id(source: str, event_id: str) -> str:
 
 
 class EventLog:
-    """Appends to the ingest stream; reads from it and from external streams.
+    """Appends to the ingest stream, and knows what it and the external streams capture.
 
     ``captured`` are the NATS subjects that the ingest stream captures. ``captures_new_roots``:
     whether :meth:`capture_for` may add subjects.
@@ -109,9 +92,6 @@ class EventLog:
         self.set_captured(captured)
         self.external = external
         self.captures_new_roots = captures_new_roots
-        # By stream: the time (monotonic clock) until which it is read message by message.
-        self._single_reads_until: dict[str, float] = {}
-        self._indirect = {stream.name for stream in external if not stream.direct}
 
     def set_captured(self, captured: tuple[str, ...]) -> None:
         """Sets the subjects that the ingest stream captures."""
@@ -230,82 +210,6 @@ class EventLog:
         info = await self._broker.js.stream_info(stream)
         return info.state.last_seq
 
-    async def message(self, stream: str, seq: int) -> StoredMessage | None:
-        """The message at a sequence, as it came in; None if there is none, or no longer. Raises
-        LogUnavailable."""
-        return await self._message(stream, seq)
-
-    async def read(self, stream: str, seq: int) -> Received | None:
-        """The event at a sequence; None if the stream has no event there, or no longer.
-
-        Raises LogUnavailable, and Undecodable where the decoder has a fault.
-        """
-        message = await self._message(stream, seq)
-        if message is None:
-            return None
-        event = _event(message, stream, seq)
-        if isinstance(event, Received):
-            return event
-        if not event.refused:
-            raise event
-        return None
-
-    async def read_many(
-        self, stream: str, seqs: Sequence[int]
-    ) -> list[Received | Exception | None]:
-        """The events at these sequences (a few hundred at most), in their order.
-
-        None where the stream has no message, or no longer; Undecodable where the message is not an
-        event; LogUnavailable, or another exception, where the message cannot be read now.
-        """
-        messages: dict[int, StoredMessage] = {}
-        now = time.monotonic()
-        if (
-            stream not in self._indirect
-            and now >= self._single_reads_until.get(stream, 0.0)
-            and self._broker.connected
-            and supports_batches(self._broker)
-        ):
-            try:
-                messages, ended = await get_batch(self._broker, stream, seqs)
-                if not ended:
-                    self._single_reads_until[stream] = now + SINGLE_READS
-                    # The caller also waits for events of other streams, so this method does not
-                    # wait for a second timeout.
-                    if not messages:
-                        return [LogUnavailable(f"{stream} does not respond") for _ in seqs]
-            except BrokerError as error:
-                log.debug("a batched read failed, reading message by message", stream=stream,
-                          error=str(error))  # fmt: skip
-
-        async def read_alone(seq: int) -> Received | Exception | None:
-            try:
-                message = await self._message(stream, seq)
-            except Exception as error:  # of one event, which is no reason to fail the others
-                return error
-            return None if message is None else _event(message, stream, seq)
-
-        # A task for each would cost more than to decode the message.
-        missing = [seq for seq in seqs if seq not in messages]
-        alone = dict(zip(missing, await asyncio.gather(*map(read_alone, missing)), strict=True))
-        return [
-            _event(messages[seq], stream, seq) if seq in messages else alone[seq] for seq in seqs
-        ]
-
-    async def _message(self, stream: str, seq: int) -> StoredMessage | None:
-        try:
-            message = await get_message(
-                self._broker, stream, seq, direct=stream not in self._indirect
-            )
-        except NotFoundError:
-            return None
-        except (*BrokerError, APIError) as error:
-            raise failure(self._broker, error) from None
-        return StoredMessage(
-            message.subject or "", message.headers or {}, message.data or b"",
-            message.time.timestamp() if message.time else 0.0,
-        )  # fmt: skip
-
 
 @functools.lru_cache(maxsize=64)
 def _common_lines(origin: str) -> bytes:
@@ -319,13 +223,3 @@ def _header_lines(event: NewEvent, common: bytes) -> bytes:
     for name, value in event.headers.items():
         lines += f"{name}: {value}\r\n".encode()
     return lines
-
-
-def _event(message: StoredMessage, stream: str, seq: int) -> Received | Undecodable:
-    try:
-        return from_message(
-            message.headers, message.data, subject=message.subject, stream=stream,
-            seq=seq, time=message.time,
-        )  # fmt: skip
-    except Exception as error:
-        return Undecodable(message.data, error)

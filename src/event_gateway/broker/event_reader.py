@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from event_gateway.broker.dead_letters import DeadLetterLog
-from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.cloudevents.event import Received
 
@@ -19,7 +19,7 @@ class EventReader:
     Raises LogUnavailable if an event is not in the cache and NATS is away.
     """
 
-    def __init__(self, log: EventLog, dead_letters: DeadLetterLog) -> None:
+    def __init__(self, log: LogReader, dead_letters: DeadLetterLog) -> None:
         self._log = log
         self._dead_letters = dead_letters
         self._cached: OrderedDict[tuple[str, int], Received] = OrderedDict()

@@ -27,7 +27,8 @@ from event_gateway.config.problems import (
 from event_gateway.config.repaired import repaired
 from event_gateway.config.source_model import SourceModel
 from event_gateway.config.webhook_model import WebhookModel
-from event_gateway.config.yaml_source import BadYaml, read, read_value
+from event_gateway.config.yaml_faults import BadYaml
+from event_gateway.config.yaml_source import read, read_value
 from event_gateway.config.yaml_versions import Differences
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.sources.rules import source_problems

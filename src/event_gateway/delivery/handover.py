@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from event_gateway.broker.event_log import LogUnavailable, Undecodable
+from event_gateway.broker.event_log import LogUnavailable
+from event_gateway.broker.log_reader import Undecodable
 from event_gateway.broker.provision import DEAD_LETTERS
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import Delivery

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
@@ -64,7 +64,7 @@ class DeliveryPage(msgspec.Struct, frozen=True):
 class DeliveryList:
     """Lists deliveries."""
 
-    def __init__(self, tracking: Tracking, log: EventLog) -> None:
+    def __init__(self, tracking: Tracking, log: LogReader) -> None:
         self._tracking = tracking
         self._log = log
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 import msgspec
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.failures import LogUnavailable, failure
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.log_search import UNREADABLE, filters_for, read_back
 from event_gateway.broker.pull import Pulled
 from event_gateway.core.cloudevents.event import Received
@@ -62,7 +62,9 @@ class Searched(msgspec.Struct, frozen=True):
 class Finder:
     """Finds events by id."""
 
-    def __init__(self, broker: Broker, log: EventLog, index: EventIndex, states: LogStates) -> None:
+    def __init__(
+        self, broker: Broker, log: LogReader, index: EventIndex, states: LogStates
+    ) -> None:
         self._broker = broker
         self._log = log
         self._index = index

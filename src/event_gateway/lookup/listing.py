@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.failures import failure
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.log_search import UNREADABLE
 from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
@@ -54,7 +54,9 @@ class ListedEvents(msgspec.Struct, frozen=True):
 class EventList:
     """Lists events."""
 
-    def __init__(self, broker: Broker, log: EventLog, index: EventIndex, states: LogStates) -> None:
+    def __init__(
+        self, broker: Broker, log: LogReader, index: EventIndex, states: LogStates
+    ) -> None:
         self._broker = broker
         self._log = log
         self._index = index

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from event_gateway.broker.event_log import EventLog, Undecodable
+from event_gateway.broker.log_reader import LogReader, Undecodable
 from event_gateway.core.cloudevents.event import Received
 
 
-async def read_events(log: EventLog, stream: str, seqs: Sequence[int]) -> list[Received]:
+async def read_events(log: LogReader, stream: str, seqs: Sequence[int]) -> list[Received]:
     """The events at these sequences (a few hundred at most), in their order, without those that the
     log has no longer and messages that are no events.
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.text.times import rfc3339
 from event_gateway.lookup.finder import MaySee
@@ -34,7 +34,7 @@ class Related(msgspec.Struct, frozen=True):
 class Relations:
     """Reads causes and effects. Methods raise LogUnavailable, and the exceptions in StateError."""
 
-    def __init__(self, log: EventLog, index: EventIndex) -> None:
+    def __init__(self, log: LogReader, index: EventIndex) -> None:
         self._log = log
         self._index = index
 

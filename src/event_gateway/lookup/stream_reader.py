@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 import msgspec
 
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.log_search import count_from, filters_for
 from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
@@ -64,7 +64,7 @@ class StreamReader:
     def __init__(
         self,
         broker: Broker,
-        log: EventLog,
+        log: LogReader,
         index: EventIndex,
         state: LogState,
         *,

@@ -21,9 +21,10 @@ from event_gateway.state.condition import condition_of
 from event_gateway.state.connection import StateError
 from event_gateway.state.delivery_records import read_record, read_records_of
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
-from event_gateway.state.keys import CHECKPOINT, HIGH
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
+from event_gateway.state.keys import HIGH
 from event_gateway.state.pending_changes import Batch, PendingChanges
+from event_gateway.state.recorded_sequences import highest_sequences
 from event_gateway.state.records import (
     FORMAT,
     RESTORING,
@@ -325,22 +326,3 @@ class Ledger:
                 webhook for webhook in lanes.webhooks if not self._pending.changes_breaker(webhook)
             ]
             self._report(settled, frozenset(lanes.not_closed), lanes.failing, lanes.throttled)
-
-
-async def highest_sequences(client: Redis) -> dict[str, int]:
-    """The highest recorded sequence of each stream. Raises what StateError names."""
-    return await _sequences(client, HIGH.key())
-
-
-async def reached_sequences(client: Redis) -> dict[str, int]:
-    """The highest sequence of each stream that Redis knows of, also of events that no webhook
-    matched. Raises what StateError names."""
-    reached = await _sequences(client, CHECKPOINT.key())
-    for stream, seq in (await highest_sequences(client)).items():
-        reached[stream] = max(seq, reached.get(stream, 0))
-    return reached
-
-
-async def _sequences(client: Redis, key: str) -> dict[str, int]:
-    known = cast(dict[bytes, bytes], await client.hgetall(key))
-    return {stream.decode(): int(seq) for stream, seq in known.items()}

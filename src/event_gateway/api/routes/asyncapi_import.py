@@ -5,7 +5,8 @@ from typing import Any
 
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem
-from event_gateway.config.yaml_source import BadYaml, read_plain
+from event_gateway.config.yaml_faults import BadYaml
+from event_gateway.config.yaml_source import read_plain
 from event_gateway.core.schema.asyncapi.document import MAX_DEPTH
 from event_gateway.core.schema.asyncapi.reading import Skipped
 from event_gateway.core.text.json_text import MalformedJson, read_json

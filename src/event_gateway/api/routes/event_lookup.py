@@ -18,6 +18,7 @@ from event_gateway.api.server.pages import cursor_of, read_cursor, registered
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_log import EventLog
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.rejected import RejectedInput
 from event_gateway.core.access.narrowing import is_narrowed, may_read
@@ -57,7 +58,8 @@ class EventParts:
 
     broker: Broker
     registry: Registry
-    log: EventLog
+    event_log: EventLog
+    log: LogReader
     dead_letters: DeadLetterLog
     rejected: RejectedInput
     finder: Finder
@@ -125,7 +127,13 @@ async def show_event(
         lost = await _lost(parts, found, records, caller)
         if lost is None:
             raise await not_found(
-                caller, parts.log, parts.rejected, found, event_id, source=source, event_type=type
+                caller,
+                parts.event_log,
+                parts.rejected,
+                found,
+                event_id=event_id,
+                source=source,
+                event_type=type,
             )
         found = lost
     answer = await _place(parts, caller, found)

@@ -21,8 +21,8 @@ async def not_found(
     log: EventLog,
     rejected: RejectedInput,
     searched: Searched,
-    event_id: str,
     *,
+    event_id: str,
     source: str | None,
     event_type: str | None,
 ) -> Problem:

@@ -116,8 +116,8 @@ async def _from_dead_letters(
     )
     if not stored:
         raise await not_found(
-            caller, events.log, events.rejected, searched, event_id, source=given.source,
-            event_type=None,
+            caller, events.event_log, events.rejected, searched,
+            event_id=event_id, source=given.source, event_type=None,
         )  # fmt: skip
     _check_sources({each.event.source for each in stored.values()})
     if given.webhooks is not None and (

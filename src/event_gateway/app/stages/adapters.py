@@ -18,6 +18,7 @@ from event_gateway.broker.event_log import EventLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.external_streams import ExternalStream, open_streams
 from event_gateway.broker.leaders import wait_for_leaders
+from event_gateway.broker.log_reader import LogReader
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import OWN, capture, provision
 from event_gateway.broker.registry import Registry
@@ -38,8 +39,9 @@ from event_gateway.state.condition import RedisSettings
 from event_gateway.state.connection import close as close_redis
 from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.ledger import Ledger, reached_sequences
+from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
+from event_gateway.state.recorded_sequences import reached_sequences
 from event_gateway.state.runs import Runs
 from event_gateway.tasks import Supervisor
 
@@ -78,6 +80,7 @@ class Adapters:
     peers: Peers
     registry: Registry
     events: EventLog
+    log_reader: LogReader
     dead_letters: DeadLetterLog
     reader: EventReader
     rejected: RejectedInput
@@ -158,6 +161,7 @@ async def open_adapters(
         broker.known_sequences.note(stream, seq)
     captured = await _provision(broker, config, external, storage.limit)
     events = EventLog(broker, captured, external, captures_new_roots=config.ingest.subjects is None)
+    log_reader = LogReader(broker, external)
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
     closing.push_async_callback(peers.stop)
@@ -175,8 +179,9 @@ async def open_adapters(
         peers=peers,
         registry=registry,
         events=events,
+        log_reader=log_reader,
         dead_letters=dead_letters,
-        reader=EventReader(events, dead_letters),
+        reader=EventReader(log_reader, dead_letters),
         rejected=RejectedInput(broker),
         audit_log=audit_log,
         audit=AuditTrail(audit_log, peers.process),

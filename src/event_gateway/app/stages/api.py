@@ -172,7 +172,7 @@ def build_api(config: Config, admin_key: AdminKeyFile, max_connections: int, sta
         events=EventsEndpoint(
             intake=stages.ingest.intake,
             admit=stages.ingest.admission.check,
-            read=stages.adapters.events.read,
+            read=stages.adapters.log_reader.read,
             authenticator=access.authenticator,
             state=state,
         ),

@@ -37,10 +37,10 @@ class Lookup:
 
 def build_lookup(adapters: Adapters) -> Lookup:
     """Needs the log, the index of events and the ledger."""
-    broker, log, index = adapters.broker, adapters.events, adapters.event_index
+    broker, log, index = adapters.broker, adapters.log_reader, adapters.event_index
 
     def streams() -> tuple[str, ...]:
-        return (EVENTS, *(stream.name for stream in log.external))
+        return (EVENTS, *(stream.name for stream in adapters.events.external))
 
     states = LogStates(broker, index, streams)
     return Lookup(

@@ -264,7 +264,8 @@ def _lookup_groups(stages: Stages) -> list[RouteGroup]:
     event_parts = event_lookup.EventParts(
         broker=adapters.broker,
         registry=adapters.registry,
-        log=adapters.events,
+        event_log=adapters.events,
+        log=adapters.log_reader,
         dead_letters=adapters.dead_letters,
         rejected=adapters.rejected,
         finder=lookup.finder,

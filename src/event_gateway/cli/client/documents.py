@@ -13,7 +13,8 @@ MAX_DEPTH = 64  # of its mappings and lists
 def read_document(file: Path, max_depth: int = MAX_DEPTH) -> Any:
     """The document in a file, or in the standard input for ``-``. Ends the command, with the line
     of the mistake, if it cannot be read."""
-    from event_gateway.config.yaml_source import BadYaml, read_plain
+    from event_gateway.config.yaml_faults import BadYaml
+    from event_gateway.config.yaml_source import read_plain
     from event_gateway.core.errors import InvalidDefinition
     from event_gateway.core.text.json_text import MalformedJson, read_json
 
