@@ -1,4 +1,7 @@
-"""Each background task crashes in a running gateway: the work continues, or the process ends."""
+"""Each background task crashes in a running gateway: the work continues, or the process ends.
+
+The tasks are those of docs/reference/background-tasks.md, which a unit test compares with the code.
+"""
 
 import asyncio
 import contextlib
@@ -6,24 +9,46 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from redis.asyncio import Redis
 
+from event_gateway.embedded.servers import usable_port
 from event_gateway.tasks import Policy
+from support.certificates import IssuedFiles
 from support.client import STRUCTURED, Client, Socket, connected, event
 from support.gateway_process import GatewayProcess
 from support.patience import PATIENCE
 from support.program import LOOPBACK, children, worker_pids
 from support.receiver import Receiver
+from support.secured_servers import valkey
+from support.valkey_servers import until
 
 TESTS = Path(__file__).parents[1]
 RETRY = {"initial_delay": "100ms", "max_attempts": 5}
+PAGE = (TESTS.parent / "docs" / "reference" / "background-tasks.md").read_text()
+# Tasks of gateways with --workers, and of those with a configuration that the fixture has not.
+WORKERS = {"fork-server", "metrics", "parent-watch", "sign-of-life", "workers"}
+ELSEWHERE = {"redis-primary", "tls-files"}
+
+
+def _documented(policy: Policy) -> set[str]:
+    """The tasks of the page with this policy."""
+    rows = re.findall(r"^\| (`.+?) \|.+\| (.+) \|$", PAGE, re.M)
+    ends = policy is Policy.END_PROCESS
+    return {
+        name
+        for names, what in rows
+        if (what == "the process ends") == ends
+        for name in re.findall(r"`([^`]+)`", names)
+    }
 
 
 @dataclass
@@ -32,15 +57,20 @@ class Gateway:
 
     directory: Path
     words: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator[GatewayProcess]:
         """Runs the process; it is terminated at the end."""
         paths = [TESTS / "support" / "crashing", TESTS]
-        environ = os.environ | {
-            "CRASH_DIRECTORY": str(self.directory),
-            "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        }
+        environ = (
+            os.environ
+            | self.environ
+            | {
+                "CRASH_DIRECTORY": str(self.directory),
+                "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            }
+        )
         words = ["serve", "-c", str(self.directory / "gateway.yaml"), "--port", "0",
                  "--data-dir", str(self.data), *self.words]  # fmt: skip
         self.endpoints.unlink(missing_ok=True)
@@ -91,6 +121,15 @@ class Gateway:
 
 
 @pytest.fixture
+def service_manager(tmp_path: Path) -> Iterator[str]:
+    """The socket of a service manager that reads nothing of it."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        yield str(path)
+
+
+@pytest.fixture
 def gateway(tmp_path: Path, receiver: Receiver) -> Gateway:
     webhook = {"events": ["user.*"], "retry_policy": RETRY}
     config = LOOPBACK | {
@@ -98,8 +137,15 @@ def gateway(tmp_path: Path, receiver: Receiver) -> Gateway:
             "w": webhook | {"url": f"{receiver.url}/w"},
             "o": webhook | {"url": f"{receiver.url}/o", "ordered": True},
         },
-        "streams": {"live": {"subjects": ["user.*"]}},
-    }
+        "streams": {
+            "live": {"subjects": ["user.*"]},
+            "sealed": {
+                "subjects": ["user.*"], "retention": "2y", "compliance": True,
+                "sealed_by": "source",
+            },
+        },
+        "server": {"admin": {"port": 0}},
+    }  # fmt: skip
     (tmp_path / "gateway.yaml").write_text(yaml.safe_dump(config))
     return Gateway(tmp_path)
 
@@ -145,14 +191,18 @@ async def _crashes(client: Client) -> dict[str, float]:
 
 
 async def test_the_work_continues_after_the_crash_of_each_task(
-    gateway: Gateway, receiver: Receiver
+    gateway: Gateway, receiver: Receiver, service_manager: str
 ) -> None:
+    gateway.words = ("--watch",)
+    gateway.environ = {"NOTIFY_SOCKET": service_manager}
+    expected = _documented(Policy.RESTART) - WORKERS - ELSEWHERE
     async with gateway.run(), gateway.clients() as client, client.websocket() as socket:
         assert (await socket.request(action="subscribe", stream="live"))["type"] == "subscribed"
         await _works(client, receiver, socket)
+        async with asyncio.timeout(PATIENCE):  # the leader starts some of them
+            while (tasks := gateway.tasks(Policy.RESTART)) != expected:
+                await asyncio.sleep(0.05)
         assert (await _readiness(client))["status"] == "ok"
-        tasks = gateway.tasks(Policy.RESTART)
-        assert {"due-loop", "router", "ordered", "feed", "registry", "reload"} <= tasks
         for count, task in enumerate(sorted(tasks), 1):
             await gateway.crash(task)
             async with asyncio.timeout(PATIENCE):
@@ -175,7 +225,7 @@ async def test_the_crash_of_a_required_task_ends_the_process(
     gateway.words = ("--no-console",)  # its task is restarted
     async with gateway.run():
         tasks = gateway.tasks(Policy.END_PROCESS)
-    assert {"http", "ledger"} <= tasks
+    assert tasks == _documented(Policy.END_PROCESS) - WORKERS
     for task in sorted(tasks):
         async with gateway.run() as process, gateway.clients() as client:
             await _works(client, receiver)
@@ -192,11 +242,13 @@ async def test_a_worker_process_that_ends_is_restarted(
     gateway.words = ("--workers", "2", "--no-console")
     async with gateway.run() as process, gateway.clients() as client:
         await _works(client, receiver)
-        required = sorted(gateway.tasks(Policy.END_PROCESS) - {"fork-server"})
-        for task in ("workers", "parent-watch", *required):
+        required = gateway.tasks(Policy.END_PROCESS) - {"fork-server"}
+        restarted = WORKERS - {"fork-server"}
+        assert restarted <= gateway.tasks(Policy.RESTART)
+        for task in sorted(required | restarted):
             before = worker_pids(process.pid)
             await gateway.crash(task)
-            if task not in ("workers", "parent-watch"):
+            if task in required:
                 async with asyncio.timeout(PATIENCE):
                     while len(new := worker_pids(process.pid)) < len(before) or new == before:
                         await asyncio.sleep(0.02)
@@ -207,3 +259,44 @@ async def test_a_worker_process_that_ends_is_restarted(
         os.kill(fork_server, signal.SIGKILL)
         assert await asyncio.to_thread(process.wait, PATIENCE) == 1
     assert "event-gateway: the task fork-server crashed: " in gateway.output
+
+
+async def test_tasks_of_other_configurations_are_restarted(
+    gateway: Gateway, receiver: Receiver, issued: IssuedFiles
+) -> None:
+    """Those of TLS, and of several Redis servers."""
+    file = gateway.directory / "gateway.yaml"
+    settings = ("--cluster-enabled", "yes", "--appendonly", "yes", "--cluster-port")
+    async with (
+        valkey(gateway.directory, *settings, str(usable_port())) as port,
+        Redis(port=port) as node,
+        httpx.AsyncClient(verify=issued.client(), timeout=PATIENCE) as http,
+    ):
+        ask: Any = node.execute_command
+        await ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+
+        async def is_up() -> bool:
+            return b"cluster_state:ok" in await ask("CLUSTER", "INFO")
+
+        await until(is_up, "the cluster does not come up")
+        config = yaml.safe_load(file.read_text()) | {
+            "redis": {"cluster": {"servers": [f"127.0.0.1:{port}"]}},
+            "secrets": {"dir": str(issued.directory)},
+            "server": {"tls": {"cert": "server.pem", "key": "server.key"}},
+        }
+        file.write_text(yaml.safe_dump(config))
+        gateway.words = ("--no-console",)
+        async with gateway.run():
+            url = json.loads(gateway.endpoints.read_text())["http"]
+            assert gateway.tasks(Policy.RESTART) >= ELSEWHERE
+            for task in sorted(ELSEWHERE):
+                await gateway.crash(task)
+                async with asyncio.timeout(PATIENCE):
+                    while f"task {task} " not in (await http.get(f"{url}/readyz")).text:
+                        await asyncio.sleep(0.02)
+            headers = STRUCTURED | {"X-API-Key": (gateway.data / "admin.key").read_text().strip()}
+            sent = json.dumps(event("user.created"))
+            answer = await http.post(f"{url}/v1/events", content=sent, headers=headers)
+            assert answer.status_code == 202, answer.text
+            await receiver.until(2)
+    assert gateway.output.count("MadeToCrash: ") == len(ELSEWHERE)
