@@ -32,12 +32,12 @@ STANDING_STILL_AT_THE_START = """
 import pathlib, time
 from event_gateway.cli.process import worker, workers
 worker.BEAT, workers.SILENCE, workers.TRACEBACK = 0.1, 3.0, 5.0
-working = worker.working
+run = worker.running_gateway
 def stand_still(*args, **options):
     while pathlib.Path("{file}").exists():
         time.sleep(0.02)
-    return working(*args, **options)
-worker.working = stand_still
+    return run(*args, **options)
+worker.running_gateway = stand_still
 """
 
 # The first process starts; all others stand still before they are ready.
@@ -45,14 +45,14 @@ ALL_BUT_ONE_STANDING_STILL = """
 import pathlib, time
 from event_gateway.cli.process import worker, workers
 worker.BEAT, workers.SILENCE, workers.TRACEBACK = 0.1, 3.0, 1.0
-working = worker.working
+run = worker.running_gateway
 def stand_still(*args, **options):
     try:
         pathlib.Path("{file}").touch(exist_ok=False)
     except FileExistsError:
         time.sleep(3600)
-    return working(*args, **options)
-worker.working = stand_still
+    return run(*args, **options)
+worker.running_gateway = stand_still
 """
 
 

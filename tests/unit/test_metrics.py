@@ -16,7 +16,7 @@ from event_gateway.observability.metrics import (
     MAX_STREAMS,
     MAX_TYPES,
     MAX_WEBHOOKS,
-    Exchange,
+    FigureFiles,
     Metrics,
     SharedFolder,
     exposition,
@@ -24,9 +24,9 @@ from event_gateway.observability.metrics import (
     figures,
     metrics,
 )
-from event_gateway.observability.metrics.exchange import MANY_WEBHOOKS
 from event_gateway.observability.metrics.families import FAMILIES
 from event_gateway.observability.metrics.family import Combine, Kind
+from event_gateway.observability.metrics.figure_files import MANY_WEBHOOKS
 from event_gateway.observability.metrics.figures import WebhookMetrics
 from event_gateway.observability.metrics.reference import reference
 from event_gateway.observability.metrics.snapshot import Snapshot, decode, encode
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> SharedFolder:
 
 
 def process(folder: SharedFolder, name: str) -> Metrics:
-    return Metrics(Exchange(folder.path, name))
+    return Metrics(FigureFiles(folder.path, name))
 
 
 def test_the_page_of_the_metrics_is_up_to_date() -> None:

@@ -17,7 +17,7 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.text.times import rfc3339
 from event_gateway.state.condition import refuses_one_command
 from event_gateway.state.connection import StateError
-from event_gateway.state.event_cache import Context, EventCache, takes_enrichment
+from event_gateway.state.event_cache import EventCache, EventContext, takes_enrichment
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Enricher:
     async def enrich_now(self, batch: Sequence[Received]) -> None:
         """As :meth:`enrich`, for events that are routed, without waiting: raises the exceptions in
         StateError while Redis is away."""
-        contexts: Sequence[Context | None]
+        contexts: Sequence[EventContext | None]
         try:
             contexts = await self._cache.remember(batch)
         except StateError as error:
@@ -92,7 +92,7 @@ class Enricher:
         """Enriches a batch for live subscribers as :meth:`enrich` does, but waits for Redis at most
         LIVE_WAIT seconds, then leaves Redis alone for LIVE_PAUSE seconds; meanwhile the enrichments
         are incomplete."""
-        contexts: Sequence[Context | None] = [None] * len(batch)
+        contexts: Sequence[EventContext | None] = [None] * len(batch)
         if time.monotonic() >= self._skip_until:
             try:
                 async with asyncio.timeout(LIVE_WAIT):
@@ -102,7 +102,7 @@ class Enricher:
                 self._skip_until = time.monotonic() + LIVE_PAUSE
         self._set_enriched(batch, contexts)
 
-    async def _after_the_router(self, batch: Sequence[Received]) -> Sequence[Context]:
+    async def _after_the_router(self, batch: Sequence[Received]) -> Sequence[EventContext]:
         """The contexts of a batch, for somebody who reads events of some kinds only. The router
         reads all, and so knows those that are related: it is the first, if it is not behind."""
         if batch[-1].time > time.time() - FRESH:
@@ -136,7 +136,9 @@ class Enricher:
                 log.debug("a preview is not enriched", error=str(error))
         self._set_enriched([received], [context])
 
-    def _set_enriched(self, batch: Sequence[Received], contexts: Sequence[Context | None]) -> None:
+    def _set_enriched(
+        self, batch: Sequence[Received], contexts: Sequence[EventContext | None]
+    ) -> None:
         for received, context in zip(batch, contexts, strict=True):
             if context is None:
                 if takes_enrichment(received.event):

@@ -39,7 +39,7 @@ class _Item(msgspec.Struct, gc=False):
     time: str | None
 
 
-class Context(msgspec.Struct, gc=False):
+class EventContext(msgspec.Struct, gc=False):
     """What the cache knows of an event.
 
     ``enrichment``: a JSON object; empty where the event takes none or is unwanted, or where
@@ -65,7 +65,9 @@ class EventCache:
         self._version = version
         self._copies = frozenset(copies)
 
-    async def remember(self, events: Sequence[Received], *, routes: bool = False) -> list[Context]:
+    async def remember(
+        self, events: Sequence[Received], *, routes: bool = False
+    ) -> list[EventContext]:
         """Remembers a batch of events, makes the enrichment of those that have none, and returns
         the context of each, in one round trip. Events that are older than :data:`KEPT` and are not
         in the cache get an incomplete enrichment, which is not kept.
@@ -85,19 +87,19 @@ class EventCache:
             ]
         return await self._contexts(events, readings, routes=routes)
 
-    async def peek(self, events: Sequence[Received]) -> list[Context]:
+    async def peek(self, events: Sequence[Received]) -> list[EventContext]:
         """The contexts of events as far as there are any; changes nothing. Raises the exceptions in
         StateError."""
         return await self._contexts(events, [Reading.PEEK] * len(events))
 
-    async def preview(self, event: Received) -> Context:
+    async def preview(self, event: Received) -> EventContext:
         """The context of an event, whether the log holds it or not; keeps nothing. Raises the
         exceptions in StateError."""
         return (await self._contexts([event], [Reading.PREVIEW]))[0]
 
     async def _contexts(
         self, events: Sequence[Received], readings: Sequence[Reading], *, routes: bool = False
-    ) -> list[Context]:
+    ) -> list[EventContext]:
         request = []
         for received, reading in zip(events, readings, strict=True):
             event = received.event
@@ -126,7 +128,7 @@ class EventCache:
             round(DUPLICATE_WINDOW * 1000), self._version, round(time.time() * 1000),
             *(self._index.arguments(events) if routes else ()),
         )  # fmt: skip
-        contexts = [Context(text) for text in texts]
+        contexts = [EventContext(text) for text in texts]
         for i in range(0, len(duplicates), 3):
             number, stream, seq = duplicates[i : i + 3]
             contexts[number - 1].duplicate_of = (stream.decode(), seq)

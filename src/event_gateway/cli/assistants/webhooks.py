@@ -44,7 +44,7 @@ class FailingWebhooks(BaseModel):
 
 
 class WebhookDetails(BaseModel):
-    """How a webhook is defined and how its deliveries stand, without secrets."""
+    """How a webhook is defined, and the state of its deliveries, without secrets."""
 
     webhook: Text
     description: Text | None
@@ -114,7 +114,7 @@ class WebhookTools:
         )
 
     async def show_webhook(self, webhook: WebhookId) -> WebhookDetails:
-        """Shows how a webhook is defined and how its deliveries stand, without secrets."""
+        """Shows how a webhook is defined, and the state of its deliveries, without secrets."""
         shown: Mapping[str, Any] = await self._gateway.show_webhook(webhook)
         stats = await self._gateway.show_webhook_stats(webhook)
         return _details(shown, dict(stats))

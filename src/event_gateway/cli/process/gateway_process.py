@@ -31,7 +31,7 @@ from event_gateway.tasks import Policy, Supervisor, end
 
 HTTP_TIMEOUT = 5  # seconds for the responses that are left after the drain
 ADMIN_TIMEOUT = 1  # the same, of the admin port
-# Seconds in which :func:`working` ends beyond ``server.drain_timeout``.
+# Seconds in which :func:`running_gateway` ends beyond ``server.drain_timeout``.
 END_MARGIN = DRAIN_MARGIN + HTTP_TIMEOUT + ADMIN_TIMEOUT + STOP_MARGIN
 
 
@@ -69,7 +69,7 @@ def _refused(error: InvalidDefinition, source: Source | None) -> StartFailed:
 
 
 @contextlib.asynccontextmanager
-async def working(
+async def running_gateway(
     config: Config,
     hosted: Hosted,
     environ: Mapping[str, str],

@@ -18,7 +18,7 @@ from event_gateway.cli.process import worker
 from event_gateway.cli.process.configuration import read_config, warnings
 from event_gateway.cli.process.console import CONSOLE_MARGIN, console_running, console_settings
 from event_gateway.cli.process.forks import ForkServer
-from event_gateway.cli.process.gateway_process import END_MARGIN, working
+from event_gateway.cli.process.gateway_process import END_MARGIN, running_gateway
 from event_gateway.cli.process.host import HOST_MARGIN, Hosted, StartFailed, announced, hosting
 from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.service_manager import ServiceManager, informing
@@ -32,7 +32,7 @@ from event_gateway.config.problems import ConfigError, Source
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
 from event_gateway.observability.logs import configure_logs, log_uncaught
-from event_gateway.observability.metrics import Exchange, Metrics, SharedFolder
+from event_gateway.observability.metrics import FigureFiles, Metrics, SharedFolder
 from event_gateway.tasks import Supervisor, TaskCrashed, end
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ async def running(
     async with (
         supervising(metrics.task_crashed) as supervisor,
         hosting(config, data_dir, supervisor, host=host, port=port, console=console) as hosted,
-        working(config, hosted, environ, supervisor=supervisor, metrics=metrics) as gateway,
+        running_gateway(config, hosted, environ, supervisor=supervisor, metrics=metrics) as gateway,
         announcing(config, hosted, data_dir, supervisor),
     ):
         yield Running(
@@ -145,7 +145,7 @@ async def _serve(
     ending = Ending(config.server.drain_timeout, margin=margin)
     signals = hangups()
     figures = SharedFolder((data_dir / "metrics").absolute())
-    metrics = Metrics(None if forks is None else Exchange(figures.path, "serve"))
+    metrics = Metrics(None if forks is None else FigureFiles(figures.path, "serve"))
     try:
         async with (
             supervising(metrics.task_crashed) as supervisor,
@@ -156,7 +156,7 @@ async def _serve(
             ) as hosted,
         ):  # fmt: skip
             if forks is None:
-                async with working(
+                async with running_gateway(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, source=source, force=force,
                 ) as gateway:  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 from event_gateway.app.telemetry import log_settings
 from event_gateway.beats import beat
 from event_gateway.cli.process.configuration import read_config
-from event_gateway.cli.process.gateway_process import END_MARGIN, working
+from event_gateway.cli.process.gateway_process import END_MARGIN, running_gateway
 from event_gateway.cli.process.host import Hosted, StartFailed
 from event_gateway.cli.process.reload import Reloading, hangups
 from event_gateway.cli.process.signals import Ending
@@ -25,7 +25,7 @@ from event_gateway.config.model import Config
 from event_gateway.config.problems import ConfigError, Source
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs, log_uncaught
-from event_gateway.observability.metrics import Exchange, Metrics
+from event_gateway.observability.metrics import FigureFiles, Metrics
 from event_gateway.registration.admin_key import AdminKeyFile, NoAdminKey
 from event_gateway.tasks import Supervisor, TaskCrashed, end
 
@@ -68,7 +68,7 @@ async def _work(
     config: Config, source: Source, settings: dict[str, Any], pipe: int, listeners: Sequence[int]
 ) -> int:
     ending = Ending(config.server.drain_timeout, margin=END_MARGIN)
-    metrics = Metrics(Exchange(Path(settings["metrics"]), settings["name"]))
+    metrics = Metrics(FigureFiles(Path(settings["metrics"]), settings["name"]))
     signals = hangups()
     path = None if settings["config"] is None else Path(settings["config"])
     sealing_key = None if settings["sealing_key"] is None else Path(settings["sealing_key"])
@@ -94,7 +94,7 @@ async def _work(
             async with (
                 supervising(metrics.task_crashed) as supervisor,
                 _showing_life(pipe, supervisor),
-                working(
+                running_gateway(
                     config, hosted, os.environ,
                     supervisor=supervisor, metrics=metrics, source=source,
                     force=settings["force"],

@@ -5,8 +5,8 @@ Only this module is imported from outside, apart from the declarations.
 
 from event_gateway.observability.metrics import families
 from event_gateway.observability.metrics.attempt_counts import AttemptCounts, UnlabelledMetrics
-from event_gateway.observability.metrics.exchange import Exchange, SharedFolder
 from event_gateway.observability.metrics.exposition import CONTENT_TYPE
+from event_gateway.observability.metrics.figure_files import FigureFiles, SharedFolder
 from event_gateway.observability.metrics.figures import WebhookMetrics
 from event_gateway.observability.metrics.http import HttpMetrics
 from event_gateway.observability.metrics.metrics import (
@@ -27,7 +27,7 @@ __all__ = [
     "MAX_WEBHOOKS",
     "OTHER",
     "AttemptCounts",
-    "Exchange",
+    "FigureFiles",
     "HttpMetrics",
     "Metrics",
     "SharedFolder",

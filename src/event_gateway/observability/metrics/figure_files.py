@@ -34,7 +34,7 @@ KEPT_NAMES = 100  # ended processes that the file of the ended ones names
 MANY_WEBHOOKS = 1000  # from which on the ended ones lose those that no live process knows
 
 
-class Exchange:
+class FigureFiles:
     """The files in ``folder``; ``name`` is that of this process, which no other has had."""
 
     def __init__(self, folder: Path, name: str) -> None:

@@ -13,7 +13,6 @@ from event_gateway.observability.metrics.attempt_counts import (
     Changed,
     UnlabelledMetrics,
 )
-from event_gateway.observability.metrics.exchange import Exchange
 from event_gateway.observability.metrics.exposition import (
     CONTENT_TYPE,
     OPEN_METRICS,
@@ -21,6 +20,7 @@ from event_gateway.observability.metrics.exposition import (
     wants_open_metrics,
 )
 from event_gateway.observability.metrics.family import Kind
+from event_gateway.observability.metrics.figure_files import FigureFiles
 from event_gateway.observability.metrics.figures import BoundedLabel, Figures, WebhookMetrics
 from event_gateway.observability.metrics.http import HttpMetrics
 from event_gateway.observability.metrics.process import ProcessFigures
@@ -42,15 +42,15 @@ OTHER = "other"
 class Metrics:
     """All metrics of this process.
 
-    ``exchange``: where it finds those of the other processes of the same ``serve``; None where
+    ``files``: where it finds those of the other processes of the same ``serve``; None where
     there are none.
     """
 
-    def __init__(self, exchange: Exchange | None = None) -> None:
+    def __init__(self, files: FigureFiles | None = None) -> None:
         self.figures = Figures()
         self.streams = StreamMetrics(self.figures)
         self.http = HttpMetrics(self.figures)
-        self._exchange = exchange
+        self._files = files
         self._gauges: list[Callable[[], None]] = []
         self._process = ProcessFigures()
         self._webhooks: dict[str, WebhookMetrics] = {}
@@ -202,7 +202,7 @@ class Metrics:
 
     async def write_changes(self) -> None:
         """Writes for the other processes, if something has changed since the last time."""
-        if self._exchange is None:
+        if self._files is None:
             return
         cpu = time.process_time()
         noticed = encode(self._snapshot())
@@ -210,7 +210,7 @@ class Metrics:
             async with self._reading:
                 data = self._encoded()
                 self._noticed, self._noticed_cpu = encode(self._snapshot()), cpu
-                await asyncio.to_thread(self._exchange.write, data)
+                await asyncio.to_thread(self._files.write, data)
 
     def copied(self) -> Snapshot:
         """The figures of this process alone as they are now, in a copy."""
@@ -234,10 +234,10 @@ class Metrics:
     def _combined_text(self, data: bytes, accept: str) -> tuple[bytes, str]:
         shown = decode(data)
         assert shown is not None
-        if self._exchange is not None:
+        if self._files is not None:
             # First: what is shown must be in the file, if this process is killed right after.
-            self._exchange.write(data)
-            shown = combined([shown, *self._exchange.others()])
+            self._files.write(data)
+            shown = combined([shown, *self._files.others()])
         open_metrics = wants_open_metrics(accept)
         content_type = OPEN_METRICS if open_metrics else CONTENT_TYPE
         return text_of(shown, open_metrics=open_metrics), content_type
