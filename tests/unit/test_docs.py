@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def test_names_in_the_code_exist(page: Path) -> None:
     assert not missing
 
 
+def test_the_rows_of_packages_are_those_of_the_import_contract() -> None:
+    page = (ROOT / "docs/development/architecture.md").read_text()
+    rows: dict[int, set[str]] = {}
+    for number, names in re.findall(r"^\| (\d+) \| (`.+?`) \|", page, re.MULTILINE):
+        found = {name.rstrip("/").removesuffix(".py") for name in re.findall(r"`(.+?)`", names)}
+        rows.setdefault(int(number), set()).update(found)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (
+        contract["layers"]
+        for contract in contracts["contracts"]
+        if contract.get("containers") == ["event_gateway"]
+    )
+    expected = [set(layer.split(" | ")) for layer in layers]
+    assert [rows[number] for number in sorted(rows)] == expected
+
+
 def test_each_feature_names_a_test() -> None:
     rows = re.findall(
         r"^\| (?!the gateway|---)(.+) \| (.+) \|$", NAMING[1].read_text(), re.MULTILINE
@@ -81,6 +98,11 @@ def test_the_page_of_background_tasks_has_all_of_them() -> None:
     names = {name for _, module in modules_with("start(") for name in _tasks(module)}
     names |= {"embedded-nats", "embedded-valkey"}  # whose names are put together
     assert listed == names
+
+
+def test_the_glossary_defines_a_word_once() -> None:
+    words = re.findall(r"^\| ([^|`]+) \|", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert {word for word in words if words.count(word) > 1} <= {"word", "---"}
 
 
 def test_the_page_of_reloads_names_what_needs_a_restart() -> None:
