@@ -6,7 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from event_gateway.api.answers.webhooks import WebhookAnswer
 from event_gateway.api.live.requests import read_query, read_subscribe
+from event_gateway.cli.assistants import webhooks as assistants
+from event_gateway.cli.commands import webhooks as commands
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.request_bodies import webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
@@ -74,6 +77,11 @@ def test_each_field_reaches_every_form(name: str) -> None:
 
     shown = webhook_to_json(webhook)
     assert shown[name] == example, "lists, and not tuples: a change merges into this"
+    assert name in WebhookAnswer.__annotations__, "the OpenAPI document"
+    assert name in (*commands.SELECTION, "expression"), "what the command webhooks show prints"
+    state = {"state": "active", "disabled": None}
+    details = assistants._details(shown | state, {})
+    assert len(details.conditions) == (len(example) if isinstance(example[0], dict) else 1), name
     registered = webhook_from_json(shown, TRANSFORMATIONS, 1e6, lambda url: None)
     assert getattr(registered, name) == value
 

@@ -7,7 +7,8 @@ in the index, and those that ``/v1/webhooks/match`` explains.
 
 To add a field, declare it in :class:`Selection`, with a default and a :class:`SelectionField`. A
 field without one is refused when this module is loaded; ``tests/unit/test_selection.py`` then asks
-for an example of it, and ``docs/reference/configuration.md`` is to be written again.
+for an example of it, and fails where something that shows webhooks (the OpenAPI document, a
+command, the tools for assistants) leaves the field out. ``make docs`` writes the reference again.
 """
 
 from collections.abc import Callable, Iterator
