@@ -111,7 +111,7 @@ class Gateway:
         """Reads the registry and the ledger, writes the file's definitions, and starts to work.
 
         ``force``: the file's streams may drop events that they hold, and webhooks that it does not
-        name any more are deleted with what waits for them. Raises ProvisionError,
+        name any more are deleted with their waiting deliveries. Raises ProvisionError,
         ServerRefused, InvalidDefinition, NewerFormat, or the exceptions in BrokerError and
         StateError.
         """

@@ -94,7 +94,7 @@ class RegistryChanges:
         if webhook.waits_for:
             self.successors[webhook.waits_for] = webhook.id
         if webhook.is_leaving or self._has_no_place_yet(webhook):
-            # Its lane stays, without attempts: what is in flight ends, what waits stays queued.
+            # Its lane stays without new attempts: those in flight end, and the queue stays.
             self.index.remove(webhook.id)
             self.lifecycle.remove(webhook.id)
             self.ordered.remove(webhook.id)

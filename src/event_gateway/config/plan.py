@@ -34,9 +34,9 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """What a step of the plan would lose: so many ``deliveries`` that wait, ``events`` that an
-    ordered webhook has not come to yet, or ``messages`` of a stream; None: it is not known how
-    many. ``reason`` says why, as text for people."""
+    """What a step of the plan would lose: ``deliveries`` that wait, ``events`` that the gateway has
+    not delivered to an ordered webhook yet, or ``messages`` of a stream. ``count``: how many; None
+    if that is not known. ``reason`` says why, as text for people."""
 
     what: Literal["deliveries", "events", "messages"]
     count: int | None
@@ -133,8 +133,8 @@ def with_losses(plan: Plan, losses: Mapping[tuple[Kind, str], Loss]) -> Plan:
 
 
 def deleted_webhook_loss(waiting: int, *, ordered: bool) -> Loss | None:
-    """What the deletion of a webhook would lose, for which so many deliveries wait, or, if it is
-    ordered, so many events of the log have not been looked at."""
+    """What the deletion of a webhook would lose. ``waiting``: how many deliveries wait for it, or,
+    if it is ordered, how many events of the log it has not read yet."""
     if not waiting:
         return None
     if ordered:

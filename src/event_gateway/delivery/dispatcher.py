@@ -144,7 +144,7 @@ class Dispatcher:
                 self._outcomes.apply(None, job, Cancelled("webhook deleted"))
 
     def set_share(self, index: int, processes: int) -> None:
-        """This process is the one with this index of so many that share each concurrency limit."""
+        """Sets how many processes share each concurrency limit, and which of them this one is."""
         if self._share != (index, processes):
             self._share = (index, processes)
             for lane in self.lanes.values():

@@ -26,7 +26,7 @@ class DueSignal:
         self._timer: asyncio.TimerHandle | None = None
 
     def due_in(self, seconds: float) -> None:
-        """A delivery becomes due in so many seconds."""
+        """A delivery becomes due in ``seconds``."""
         at = asyncio.get_running_loop().time() + seconds
         if at < self.due_at:
             self.due_at = at

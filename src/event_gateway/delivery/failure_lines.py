@@ -57,7 +57,7 @@ def log_dead_letter(job: Job, reason: str, seq: int) -> None:
 
 
 def log_no_attempt(job: Job, reason: str, seconds: float) -> None:
-    """No attempt can be made of a delivery now; the gateway looks again in so many seconds."""
+    """No attempt can be made of a delivery now; the gateway looks again in ``seconds``."""
     log.warning("attempt not possible", **_about(job), reason=reason, seconds=seconds)
 
 

@@ -16,8 +16,8 @@ from event_gateway.observability.alerts.tally import AttemptTallies, AttemptTall
 from event_gateway.observability.metrics import AttemptCounts, Metrics
 from event_gateway.request.builder import RequestBuilder, RequestBuilders
 
-# For each attempt that may run, so many deliveries wait in memory under a lease, and one where the
-# lane is failing; more wait in the queue in Redis.
+# Deliveries that wait in memory under a lease, for each attempt that may run; one where the lane is
+# failing. The others wait in the queue in Redis.
 BACKLOG_PER_SLOT = 64
 FAILING_AFTER = 2  # failures in a row, of a receiver that has succeeded before
 # The backlog of lanes that have never had one, which are most of many: an empty one takes as much

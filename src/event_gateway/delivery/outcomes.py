@@ -191,7 +191,7 @@ class Outcomes:
                 )  # fmt: skip
 
     def postpone(self, job: Job, seconds: float, last_error: str) -> None:
-        """No attempt was made of a delivery: it is due again in so many seconds."""
+        """No attempt was made of a delivery: it is due again in ``seconds``."""
         log_no_attempt(job, last_error, seconds)
         self._postpone(job, Status.PENDING, Retry(seconds), last_error)
 

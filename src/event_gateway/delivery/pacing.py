@@ -10,9 +10,9 @@ from collections.abc import Callable
 from event_gateway.delivery.lane import Lane
 
 PER_SECOND = 400.0  # attempts for failing lanes that start in this process
-AT_ONCE = 16.0
-PAUSE_MS = 40  # until as many more may start
-LANE_AT_ONCE = 2  # of them at most are of one lane
+AT_ONCE = 16.0  # of them that start in one turn
+PAUSE_MS = 40  # between two turns
+LANE_AT_ONCE = 2  # attempts of one lane in a turn
 FULL_WAIT = 0.25  # seconds until the next look for a free slot, where the process has none
 
 

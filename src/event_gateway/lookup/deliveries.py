@@ -44,9 +44,9 @@ class DeliveryQuery(msgspec.Struct, frozen=True):
 
 
 class DeliveryPosition(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ends: in the list of what waits or of what changed last, and after which
-    delivery; without a member, before all of its webhook with that score; without a score, at the
-    begin."""
+    """Where a page ends: in the list of waiting deliveries or in that of those that changed last,
+    and after which delivery; without a member, before all of its webhook with that score; without a
+    score, at the beginning."""
 
     waits: bool
     score: Annotated[str, msgspec.Meta(pattern=_SCORE)] = ""
@@ -153,8 +153,8 @@ class DeliveryList:
 def _lists_of(
     status: Status | None, webhooks: Mapping[str, Webhook]
 ) -> list[tuple[bool, list[str]]]:
-    """Which lists a status is in, what changed last before what waits, each with the webhooks that
-    are read. Deliveries of ordered webhooks are not queued."""
+    """Which lists a status is in, those that changed last before those that wait, each with the
+    webhooks that are read. Deliveries of ordered webhooks are not queued."""
     every = list(webhooks)
     queued = [name for name, webhook in webhooks.items() if not webhook.ordered]
     if status is None:

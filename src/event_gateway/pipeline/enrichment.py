@@ -103,8 +103,8 @@ class Enricher:
         self._set_enriched(batch, contexts)
 
     async def _after_the_router(self, batch: Sequence[Received]) -> Sequence[EventContext]:
-        """The contexts of a batch, for somebody who reads events of some kinds only. The router
-        reads all, and so knows those that are related: it is the first, if it is not behind."""
+        """The contexts of a batch, for a reader of some events only. The router reads all events,
+        and so knows the related ones: this waits a moment for it to come first."""
         if batch[-1].time > time.time() - FRESH:
             for pause in HEAD_START:
                 contexts = await self._cache.peek(batch)

@@ -20,7 +20,7 @@ DEAD_AFTER = 5.0  # seconds after which another process resumes an unfinished de
 
 
 class WebhookDeletions:
-    """Marks webhooks as deleted, cancels what waits for them, and then frees their ids."""
+    """Marks webhooks as deleted, cancels their waiting deliveries, and then frees their ids."""
 
     def __init__(self, registry: Registry, queues: Queues, lifecycle: Lifecycle) -> None:
         self._registry = registry

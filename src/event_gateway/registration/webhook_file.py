@@ -115,7 +115,7 @@ class FileWebhooks:
             await self._deletions.delete(webhook.id)
 
     async def _orphan(self, webhook: Webhook, waiting: int) -> None:
-        """Has a webhook get no new events and no attempts, and keeps what waits for it."""
+        """Has a webhook get no new events and no attempts, and keeps its waiting deliveries."""
         orphaned = replace(webhook, orphaned_at=time.time())
         async with self._audit.change(
             self._audit.file, "webhooks.orphan", f"webhook/{webhook.id}"

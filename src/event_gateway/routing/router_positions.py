@@ -1,4 +1,4 @@
-"""Where the routers are in their streams, as often as it is wanted, and asked for once."""
+"""The positions of the routers in their streams: callers at the same time share one request."""
 
 import time
 

@@ -63,7 +63,7 @@ class Unsettled:
         return MAX_UNSETTLED - len(self._events)
 
     def add(self, pulled: Pulled, seq: int, deliveries: int) -> Settlement:
-        """Holds an event until so many deliveries are recorded."""
+        """Holds an event until all of its ``deliveries`` are recorded."""
         settlement = self._events[seq] = Settlement(
             self._settle, seq, deliveries, pulled.reply, len(pulled.data), time.monotonic()
         )

@@ -97,7 +97,7 @@ async def _queued(client: Redis, queue: bytes) -> AsyncIterator[list[bytes]]:
 
 
 class _Size:
-    """How large something is, by what was read last."""
+    """The mean size of keys or fields, by those that were read last."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -105,11 +105,11 @@ class _Size:
 
     @property
     def count(self) -> int:
-        """How many of it come to PIECE bytes, at most so many as one call reads."""
+        """How many of them have PIECE bytes together, within the most that one call reads."""
         return max(1, min(self._most, int(PIECE / self._mean)))
 
     def seen(self, count: int, size: int) -> None:
-        """So many were read, and came to so many bytes."""
+        """``count`` of them were read, which had ``size`` bytes."""
         if count:
             self._mean = max(size / count, 1.0)
 

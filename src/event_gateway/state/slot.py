@@ -161,7 +161,7 @@ def _owners(answers: Sequence["_View | BaseException"]) -> Counter[Address | Non
 
 
 class _View(NamedTuple):
-    """What a node says: who has the slot, and all nodes that it knows."""
+    """The answer of a node: which node has the slot, and all nodes that it knows."""
 
     owner: Address | None
     nodes: tuple[Address, ...]

@@ -1,4 +1,4 @@
-"""Finds out who calls, by the methods that are configured."""
+"""Authenticates callers, by the methods that are configured."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol

@@ -52,7 +52,7 @@ Parts = Annotated[OverviewParts, Depends(provided(OverviewParts))]
 
 @router.get("", responses=answers(OverviewAnswer))
 async def show_overview(parts: Parts, caller: ReadsWebhooks) -> dict[str, Any]:
-    """What the gateway holds and what waits, over all processes.
+    """What the gateway has registered, and its waiting deliveries, over all processes.
 
     A narrowed caller gets what concerns its own webhooks, and the health of the whole.
     """

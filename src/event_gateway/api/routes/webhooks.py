@@ -68,7 +68,9 @@ async def list_webhooks(
     filters: Filter,
     limit: Limit = 100,
     cursor: str | None = None,
-    queues: bool = Query(False, description="Whether each also has `queue`: what waits for it."),
+    queues: bool = Query(
+        False, description="Whether each also has `queue`: its waiting deliveries."
+    ),
 ) -> Response:
     """All webhooks, by id; with parameters those for which all of them hold."""
     webhooks = webhooks_of(caller, parts.registry)

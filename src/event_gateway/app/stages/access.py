@@ -1,4 +1,4 @@
-"""Builds what finds out who calls: the methods by which callers prove themselves."""
+"""Builds the authentication of callers: the methods by which they prove themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ class Registrations:
 
     async def load_file(self, config: Config, *, force: bool) -> None:
         """Writes the file's streams, webhooks and sources into the registry. ``force``: the streams
-        may drop events that they hold, and webhooks are deleted with what waits for them.
+        may drop events that they hold, and webhooks are deleted with their deliveries.
 
         Raises ProvisionError, ServerRefused, InvalidDefinition, or the exceptions in BrokerError
         and StateError.

@@ -30,7 +30,7 @@ class HealthOperations(Caller):
         return cast("str", self._call("GET", "/metrics"))
 
     def show_overview(self) -> OverviewAnswer:
-        """What the gateway holds and what waits, over all processes."""
+        """What the gateway has registered, and its waiting deliveries, over all processes."""
         return cast("OverviewAnswer", self._call("GET", "/v1/overview"))
 
     def show_readiness(self) -> Readiness:
@@ -55,7 +55,7 @@ class AsyncHealthOperations(AsyncCaller):
         return cast("str", await self._call("GET", "/metrics"))
 
     async def show_overview(self) -> OverviewAnswer:
-        """What the gateway holds and what waits, over all processes."""
+        """What the gateway has registered, and its waiting deliveries, over all processes."""
         return cast("OverviewAnswer", await self._call("GET", "/v1/overview"))
 
     async def show_readiness(self) -> Readiness:

@@ -43,7 +43,7 @@ def taking_over(webhook: Webhook, former: Webhook) -> Webhook:
 
 
 def joining(webhook: Webhook, former: Webhook) -> Webhook:
-    """A registered webhook as it takes over what waits for ``former``."""
+    """A registered webhook that takes over the waiting deliveries of ``former``."""
     since_in = {
         stream: min(seq, former.since_in.get(stream, seq))
         for stream, seq in webhook.since_in.items()
