@@ -3,10 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from fuzz.api import CONFIG, make_document, run
 from support.program import Program, running
 
 
+@pytest.mark.timeout(1200)  # on a busy machine; half a minute on an idle one
 async def test_what_the_gateway_answers_is_described(tmp_path: Path) -> None:
     program = Program(tmp_path, CONFIG)
     async with running(program) as client:

@@ -13,6 +13,7 @@ import pytest
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import usable_port
 from support.environment import outer_environment
+from support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +81,7 @@ def test_the_journey(tmp_path: Path) -> None:
                 lines += read
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            process.wait(PATIENCE)
     assert '"accepted":1' in lines
     assert '"type":"orders.placed"' in lines, "the receiver printed no event"
     assert '"status":"succeeded"' in lines

@@ -122,9 +122,9 @@ async def test_an_attempt_that_is_cut_off_is_not_a_failure(
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) -> None:
-    receiver.delays["/slow"] = [60.0]
-    config = _config(receiver)
-    config["webhooks"]["slow"]["timeout"] = "1m"
+    receiver.delays["/slow"] = [10 * PATIENCE]
+    config = _config(receiver, drain_timeout="10m")
+    config["webhooks"]["slow"]["timeout"] = "5m"
     program = Program(tmp_path, config)
     at = await program.start()
     try:
@@ -133,10 +133,8 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) 
             await receiver.until(2)
             os.kill(program.pid, signal.SIGTERM)
             await _until_draining(client.http)
-            began = time.monotonic()
             os.kill(program.pid, signal.SIGTERM)
-            assert await program.ended() == 130
-            assert time.monotonic() - began < 45, "it waited for the attempt"
+            assert await program.ended() == 130  # it does not wait for the attempt
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
@@ -163,9 +161,7 @@ async def test_the_gateway_ends_while_both_servers_are_down(
                 pid = int((tmp_path / "servers" / f"{name}.pid").read_text())
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
         assert await program.stop() == 0, program.output
-        assert time.monotonic() - began < 60
     finally:
         await program.stop()
     assert "Traceback" not in program.output, program.output
