@@ -39,7 +39,10 @@ async def test_a_subscriber_that_falls_behind_while_its_reader_closes_gets_anoth
     hub = Hub(nothing, nothing, nothing, tracing=nothing, supervisor=nothing)
     readers = _Readers()
     hub._catching_up = cast(Any, readers)
-    feed = Feed("S", 0, holes=False)
+    feed = Feed(
+        "S", 0, holes=False, broker=nothing, batches=nothing, counters=nothing, tracing=nothing,
+        on_behind=hub._on_behind,
+    )  # fmt: skip
     subscriber = cast(Subscriber, _Lagging())
     hub._subscribers[subscriber.id] = subscriber
     hub._on_behind(feed, subscriber)

@@ -43,6 +43,15 @@ class KeyRing:
         self._set_admin()
         registry.notify(key=self._changed)
 
+    def take_uses(self) -> dict[str, float]:
+        """Removes and returns ``used``, to be stored."""
+        used, self.used = self.used, {}
+        return used
+
+    def put_back(self, used: dict[str, float]) -> None:
+        """Takes uses back that could not be stored."""
+        self.used = used | self.used
+
     def holder(self, value: str) -> Principal:
         """The holder of a key. Raises InvalidKey.
 

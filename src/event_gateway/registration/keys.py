@@ -77,7 +77,7 @@ class Keys:
         """Stores again and again when keys were used. It never returns."""
         while True:
             await beat(WRITE_INTERVAL)
-            used, self.ring.used = self.ring.used, {}
+            used = self.ring.take_uses()
             ids = self.ids()
             known = {key_id: used_at for key_id, used_at in used.items() if key_id in ids}
             try:
@@ -85,7 +85,7 @@ class Keys:
                     await self._uses.write(known)
             except StateError as error:
                 log.debug("the uses of keys were not stored", error=str(error))
-                self.ring.used = used | self.ring.used
+                self.ring.put_back(used)
 
     async def create(self, **values: Any) -> tuple[ApiKey, str]:
         """Creates a key with these values; returns it with its value. Raises Conflict."""

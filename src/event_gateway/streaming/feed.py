@@ -15,6 +15,7 @@ from event_gateway.streaming.feed_spans import record_streaming
 from event_gateway.streaming.recent_messages import RecentMessages
 from event_gateway.streaming.stream_message import StreamMessage
 from event_gateway.streaming.subscriber import Subscriber
+from event_gateway.tasks import Supervisor
 
 AT_ONCE = 512  # subscribers that are written to in one turn of the event loop: some 5 ms
 MAX_SUBJECTS = 4096  # of which the feed caches whether a subscriber is interested
@@ -35,10 +36,27 @@ class Feed:
 
     ``position``: the last sequence sent to the subscribers in ``live``. ``subscribers`` has those
     that catch up, too. ``opening`` counts the subscribers that are about to join. ``holes``: the
-    stream's sequences may have holes that are no loss.
+    stream's sequences may have holes that are no loss. Calls ``on_behind`` for each live subscriber
+    that falls behind.
     """
 
-    def __init__(self, source: str, position: int, *, holes: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        position: int,
+        *,
+        holes: bool,
+        broker: Broker,
+        batches: MessageBatches,
+        counters: StreamCounters,
+        tracing: Tracing,
+        on_behind: Callable[["Feed", Subscriber], None],
+    ) -> None:
+        self._broker = broker
+        self._batches = batches
+        self._counters = counters
+        self._tracing = tracing
+        self._on_behind = on_behind
         self.source = source
         self.position = position
         self.holes = holes
@@ -49,6 +67,10 @@ class Feed:
         self.task: asyncio.Task[None] | None = None
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._interest: dict[str, bool] = {}
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Starts to send the stream's messages to the live subscribers."""
+        self.task = supervisor.start("feed", self.run, about=self.source)
 
     def enter(self, subscriber: Subscriber, patterns: tuple[str, ...] | None) -> None:
         """Adds a subscriber, which is not live yet. ``patterns``: the only subjects that it is
@@ -92,40 +114,29 @@ class Feed:
             )
         return known
 
-    async def run(
-        self,
-        broker: Broker,
-        batches: MessageBatches,
-        counters: StreamCounters,
-        tracing: Tracing,
-        on_behind: Callable[["Feed", Subscriber], None],
-    ) -> None:
-        """Sends messages to all live subscribers, without an end; calls ``on_behind`` for each that
-        falls behind."""
+    async def run(self) -> None:
+        """Sends messages to all live subscribers. It never returns."""
         # A former run may have crashed before all live subscribers got its last messages.
         for subscriber in list(self.live.values()):
             if subscriber.position < self.position:
                 del self.live[subscriber.id]
-                on_behind(self, subscriber)
-        async for batch in follow_stream(broker, self.source, from_seq=self.position + 1):
+                self._on_behind(self, subscriber)
+        async for batch in follow_stream(self._broker, self.source, from_seq=self.position + 1):
             if not batch:
                 continue
             start = time.time()
             expected = None if self.holes else self.position + 1
-            messages = await batches.read(self.source, batch, expected, self.has_interest)
+            messages = await self._batches.read(self.source, batch, expected, self.has_interest)
             self.position = messages[-1].seq
             self.recent.add(messages)
             subscribers = len(self.live)
-            await self._send(messages, counters, on_behind)
-            if tracing.tracer is not None and subscribers:
-                record_streaming(tracing.tracer, self.source, messages, subscribers, start)
+            await self._send(messages)
+            tracer = self._tracing.tracer
+            if tracer is not None and subscribers:
+                record_streaming(tracer, self.source, messages, subscribers, start)
 
-    async def _send(
-        self,
-        messages: list[StreamMessage],
-        counters: StreamCounters,
-        on_behind: Callable[["Feed", Subscriber], None],
-    ) -> None:
+    async def _send(self, messages: list[StreamMessage]) -> None:
+        counters = self._counters
         alone = messages[0] if len(messages) == 1 else None
         sent: defaultdict[str | None, int] = defaultdict(int)
         live = list(self.live.values())
@@ -141,7 +152,7 @@ class Feed:
                 ):
                     del self.live[subscriber.id]
                     counters.slow()
-                    on_behind(self, subscriber)
+                    self._on_behind(self, subscriber)
                 sent[subscriber.stream] += subscriber.sent - before
         for name, count in sent.items():
             if count:

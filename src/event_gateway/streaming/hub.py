@@ -166,16 +166,11 @@ class Hub:
             feed = self._feeds.get(source)
             if feed is None:
                 last = (await bounds(self._broker, source)).last
-                feed = self._feeds[source] = Feed(source, last, holes=holes)
-                run = functools.partial(
-                    feed.run,
-                    self._broker,
-                    self.batches,
-                    self._counters,
-                    self._tracing,
-                    self._on_behind,
-                )
-                feed.task = self._supervisor.start("feed", run, about=source)
+                feed = self._feeds[source] = Feed(
+                    source, last, holes=holes, broker=self._broker, batches=self.batches,
+                    counters=self._counters, tracing=self._tracing, on_behind=self._on_behind,
+                )  # fmt: skip
+                feed.start(self._supervisor)
             feed.opening += 1
             return feed
 
