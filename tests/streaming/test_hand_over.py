@@ -66,7 +66,6 @@ async def _suffix(socket: Socket, last: int) -> list[int]:
     return out
 
 
-@pytest.mark.timeout(240)
 async def test_a_subscriber_that_joins_at_any_moment_gets_every_event_once_and_in_order(
     client: Client, gateway: Running
 ) -> None:

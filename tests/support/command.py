@@ -122,7 +122,7 @@ class Terminal:
         async with asyncio.timeout(PATIENCE):
             while await self._read():
                 pass
-        return await asyncio.to_thread(self._process.wait, 20)
+        return await asyncio.to_thread(self._process.wait, PATIENCE)
 
     async def _read(self) -> bool:
         try:
