@@ -59,7 +59,9 @@ async def test_a_second_attempt_that_takes_long_is_in_progress(
     client: Client, receiver: Receiver
 ) -> None:
     receiver.answers["/slow"] = [500, 200]
-    await client.webhook(id="slow", url=f"{receiver.url}/slow", events=["user.*"])
+    await client.webhook(
+        id="slow", url=f"{receiver.url}/slow", events=["user.*"], timeout="2m"
+    )  # fmt: skip
     sent = event("user.a")
     await client.send(sent)
     await receiver.until(1)
