@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from event_gateway.cli.process.serve import Running
-from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.observability.logs import LogSettings, configure_logs
 from support.assertions import first_alone
 from support.certificates import IssuedFiles
@@ -29,12 +28,13 @@ from support.command import CommandResult, access, command
 from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.gateway_process import offer_interpreter
-from support.in_process import gateway_in_process
+from support.in_process import gateway_in_process, servers_at
 from support.leftovers import Leftovers
 from support.optional import check_required, leave_out, left_out
 from support.order import folder_of, mark_and_order
 from support.peers import Peers
 from support.receiver import Receiver, receiving
+from support.sharing import empty, empty_servers, test_directory
 from support.warm_workers import fork_workers
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
@@ -159,9 +159,33 @@ async def connect() -> AsyncIterator[Start]:
 
 
 @pytest.fixture
-async def gateway(start: Start) -> Running:
-    """A gateway without webhooks and streams, which may deliver to the loopback interface."""
+def gateway(request: pytest.FixtureRequest) -> Running:
+    """A gateway without webhooks and streams, which may deliver to the loopback interface.
+
+    It is the test's own, or that of all tests of the module that are marked ``shared``: what they
+    leave of other kinds, such as events and dead letters, is there.
+    """
+    shared = request.node.get_closest_marker("shared")
+    return request.getfixturevalue("emptied_gateway" if shared else "own_gateway")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def own_gateway(start: Start) -> Running:
     return await start()  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+async def shared_gateway() -> AsyncIterator[Running]:
+    with test_directory() as directory:
+        async with gateway_in_process(directory) as gateway:
+            yield gateway
+
+
+@pytest.fixture
+async def emptied_gateway(shared_gateway: Running) -> AsyncIterator[Running]:
+    """``shared_gateway``, whose webhooks and streams are deleted after the test."""
+    yield shared_gateway
+    await empty(shared_gateway)
 
 
 @pytest.fixture
@@ -181,14 +205,33 @@ def run(gateway: Running) -> Command:
 
 
 @pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
-    """The URLs of a NATS and a Valkey that no gateway has started."""
-    embedded = EmbeddedServers(tmp_path / "servers")
-    nats_url, redis_url = await embedded.start()
-    assert nats_url
-    assert redis_url
-    yield nats_url, redis_url
-    await embedded.stop()
+def servers(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The URLs of a NATS and a Valkey that no gateway has started, and that hold nothing.
+
+    They are the test's own, or those of all tests of the module that are marked ``shared``.
+    """
+    shared = request.node.get_closest_marker("shared")
+    return request.getfixturevalue("emptied_servers" if shared else "own_servers")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def own_servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
+    async with servers_at(tmp_path / "servers") as urls:
+        yield urls
+
+
+@pytest.fixture(scope="module")
+async def shared_servers() -> AsyncIterator[tuple[str, str]]:
+    with test_directory() as directory:
+        async with servers_at(directory) as urls:
+            yield urls
+
+
+@pytest.fixture
+async def emptied_servers(shared_servers: tuple[str, str]) -> AsyncIterator[tuple[str, str]]:
+    """``shared_servers``, which are emptied after the test."""
+    yield shared_servers
+    await empty_servers(*shared_servers)
 
 
 @pytest.fixture

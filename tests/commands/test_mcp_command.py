@@ -303,6 +303,13 @@ async def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path
     absent = tmp_path / "mcp"
     absent.mkdir()
     (absent / "__init__.py").write_text("raise ModuleNotFoundError('no mcp', name='mcp')")
+    # The interpreter from which the command is forked has imported it already.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "for name in [*sys.modules]:\n"
+        "    if name.startswith(('mcp', 'event_gateway.cli.assistants')):\n"
+        "        del sys.modules[name]\n"
+    )
     result = await command("mcp", PYTHONPATH=str(tmp_path))
     result.assert_refused(2, "pip install 'event-gateway[mcp]'")
 

@@ -27,6 +27,8 @@ from event_gateway.tasks import Supervisor
 from support.answer_loss import AnswerLoss, losing_answers
 from support.patience import PATIENCE
 
+pytestmark = pytest.mark.shared
+
 REQUEST = LeaseRequest("w", 5, 10_000, 20_000)
 WEBHOOK = Webhook("w", "http://x", ("a.*",))
 
@@ -312,8 +314,11 @@ async def test_cancelling_a_queue_in_chunks(ledger: Ledger, queues: Queues, redi
 
 async def test_a_server_that_evicts_is_refused(redis: Redis, servers: tuple[str, str]) -> None:
     await redis.config_set("maxmemory-policy", "allkeys-lru")
-    with pytest.raises(ServerRefused, match="noeviction"):
-        await connect(servers[1])
+    try:
+        with pytest.raises(ServerRefused, match="noeviction"):
+            await connect(servers[1])
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
 
 
 async def test_a_new_lease_is_not_overwritten_by_the_previous_process(

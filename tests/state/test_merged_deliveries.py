@@ -17,6 +17,8 @@ from event_gateway.state.connection import connect
 from event_gateway.state.records import FORMAT
 from event_gateway.state.tracking import Tracking
 
+pytestmark = pytest.mark.shared
+
 NAMES = ("a", "B", "b", "c-1", "c_1", "long", "none")
 LEASED = 160_000  # ms: the end of a lease is in the future
 FEW = 40  # different times, so that many deliveries have the same one

@@ -23,6 +23,8 @@ from support.answer_loss import losing_answers
 from support.patience import PATIENCE
 from support.relay import Relay
 
+pytestmark = pytest.mark.shared
+
 
 class Patience:
     """For how many seconds calls wait, the first one perhaps for others."""

@@ -16,6 +16,7 @@ import websockets
 from nats.aio.client import Client as Nats
 
 from support.bus import connect_bus
+from support.http_transport import PlainTransport
 from support.patience import PATIENCE
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -152,8 +153,9 @@ class Socket:
 async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Client]:
     """Clients of a gateway; ``lifecycle`` collects the lifecycle events that it publishes."""
     async with httpx.AsyncClient(
-        base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
-    ) as http:
+        base_url=http_url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE,
+        transport=PlainTransport(),
+    ) as http:  # fmt: skip
         bus = await connect_bus(
             nats_url,
             max_reconnect_attempts=-1,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from event_gateway.cli.main import app
 from event_gateway.cli.process.serve import Running, running
 from event_gateway.config.load import load
+from event_gateway.embedded.servers import EmbeddedServers
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
 from support.command import CommandResult
@@ -31,6 +32,17 @@ async def gateway_in_process(
     loaded = load(path, {}, transformation_rule=compile_definition, url_rule=url_rule)
     async with running(loaded, directory / "data", port=0) as gateway:
         yield gateway
+
+
+@contextlib.asynccontextmanager
+async def servers_at(directory: Path) -> AsyncIterator[tuple[str, str]]:
+    """A NATS and a Valkey with their data in ``directory``; yields their URLs."""
+    embedded = EmbeddedServers(directory)
+    nats_url, redis_url = await embedded.start()
+    assert nats_url
+    assert redis_url
+    yield nats_url, redis_url
+    await embedded.stop()
 
 
 def run_here(*words: str) -> CommandResult:

@@ -34,7 +34,9 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 # What commands import only when they are called.
-IMPORTED_LATE = ("client.gateway_client", "client.live_events", "process.serve")
+IMPORTED_LATE = (
+    "client.gateway_client", "client.live_events", "process.serve", "assistants.server",
+)  # fmt: skip
 
 
 def become(request: dict[str, Any], streams: list[int]) -> list[str]:

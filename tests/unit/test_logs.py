@@ -155,7 +155,7 @@ def test_a_line_has_a_limit(output: Output) -> None:
 
     values = {f"k{number}": "v" * 10_000 for number in range(1000)}
     log.warning("m" * 10_000, text="x" * 10_000_000, list=list(range(10_000)), map=values,
-                deep=[[[["x" * 10_000] * 100] * 100] * 100], odd=Silent())  # fmt: skip
+                deep=[[[["x" * 100] * 100] * 100] * 100], odd=Silent())  # fmt: skip
     try:
         _deep(500)
     except ValueError as error:

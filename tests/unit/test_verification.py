@@ -45,6 +45,23 @@ def export(seed: int = 1, **options: Any) -> list[bytes]:
     return lines_of([message(seq, rng) for seq in range(1, COUNT + 1)], **options)
 
 
+class Exports:
+    """Random exports: to make one takes longer than to verify it, so each of a few is used for many
+    changes."""
+
+    def __init__(self, rng: random.Random, **options: Any) -> None:
+        self._made = [
+            export(
+                seed=rng.randrange(10**6), size=rng.randrange(1, 12),
+                **{name: rng.randrange(*between) for name, between in options.items()},
+            )
+            for _ in range(49)  # not a multiple of 2, 3 or 5: each gets all kinds of changes
+        ]  # fmt: skip
+
+    def __getitem__(self, number: int) -> list[bytes]:
+        return list(self._made[number % len(self._made)])
+
+
 def anchors_of(lines: list[bytes]) -> list[Anchor]:
     return [each for line in lines if isinstance(each := decode_line(line), Anchor)]
 
@@ -133,9 +150,9 @@ def test_an_end_that_was_cut_off_is_found_by_an_anchor_kept_outside() -> None:
 
 def test_500_random_changes_are_all_found() -> None:
     rng = random.Random(2026)
+    exports = Exports(rng, anchor_each=(1, 4))
     for number in range(500):
-        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12),
-                       anchor_each=rng.randrange(1, 4))  # fmt: skip
+        lines = exports[number]
         change = (_alter, _swap_lines, _swap_contents, _remove, _insert, _alter_chain)[number % 6]
         changed = change(lines, rng)
         assert changed != lines
@@ -161,8 +178,9 @@ def test_500_random_bytes_are_all_found() -> None:
 
 def test_messages_that_changed_places_are_the_only_ones_that_are_told() -> None:
     rng = random.Random(20)
-    for _ in range(300):
-        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12))
+    exports = Exports(rng)
+    for number in range(300):
+        lines = exports[number]
         places = positions(lines, "message")
         first, other = sorted(rng.sample(range(COUNT), 2))
         changed = list(lines)
@@ -215,8 +233,9 @@ def test_what_is_kept_of_moved_messages_is_bounded(monkeypatch: pytest.MonkeyPat
 
 def test_the_compact_form_of_an_export_is_verified_as_its_lines_are() -> None:
     rng = random.Random(91)
+    exports = Exports(rng)
     for number in range(500):
-        lines = export(seed=rng.randrange(10**6), size=rng.randrange(1, 12))
+        lines = exports[number]
         if number % 6:
             change = (_alter, _swap_lines, _swap_contents, _remove, _insert)[number % 5]
             lines = change(lines, rng)
