@@ -34,7 +34,7 @@ from support.optional import check_required, leave_out, left_out
 from support.order import folder_of, mark_and_order
 from support.peers import Peers
 from support.receiver import Receiver, receiving
-from support.sharing import empty, empty_servers, test_directory
+from support.sharing import empty, empty_servers, shares, test_directory
 from support.warm_workers import fork_workers
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
@@ -165,8 +165,8 @@ def gateway(request: pytest.FixtureRequest) -> Running:
     It is the test's own, or that of all tests of the module that are marked ``shared``: what they
     leave of other kinds, such as events and dead letters, is there.
     """
-    shared = request.node.get_closest_marker("shared")
-    return request.getfixturevalue("emptied_gateway" if shared else "own_gateway")  # type: ignore[no-any-return]
+    name = "emptied_gateway" if shares(request.node) else "own_gateway"
+    return request.getfixturevalue(name)  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -210,8 +210,8 @@ def servers(request: pytest.FixtureRequest) -> tuple[str, str]:
 
     They are the test's own, or those of all tests of the module that are marked ``shared``.
     """
-    shared = request.node.get_closest_marker("shared")
-    return request.getfixturevalue("emptied_servers" if shared else "own_servers")  # type: ignore[no-any-return]
+    name = "emptied_servers" if shares(request.node) else "own_servers"
+    return request.getfixturevalue(name)  # type: ignore[no-any-return]
 
 
 @pytest.fixture

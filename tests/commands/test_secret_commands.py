@@ -13,6 +13,8 @@ from support.command import access, at_a_terminal, command
 from support.fixtures import Command
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 SIGNED = {"auth_type": "hmac_signature", "secret_name": "signing"}
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
@@ -126,6 +128,7 @@ async def test_webhooks_are_listed_and_shown(
     assert (shown["id"], shown["stats"]["queue_depth"]) == ("w", 0)
 
 
+@pytest.mark.alone
 async def test_commands_find_the_gateway_of_a_data_directory(
     gateway: Running, tmp_path: Path
 ) -> None:

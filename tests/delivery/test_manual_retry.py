@@ -14,6 +14,8 @@ from support.patience import PATIENCE, allowance
 from support.receiver import Receiver
 from support.redis_values import hget
 
+pytestmark = pytest.mark.shared
+
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
 
 
@@ -105,6 +107,7 @@ async def test_a_retry_without_the_event_is_refused(
     assert (await client.delivery("w", sent["id"]))["status"] == "succeeded"
 
 
+@pytest.mark.alone
 async def test_a_pending_delivery_is_cancelled(client: Client, receiver: Receiver) -> None:
     receiver.answers["/w"] = [500]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"], retry_policy=LATER)

@@ -19,6 +19,8 @@ from support.receiver import Receiver
 from support.scripted_server import ScriptedServer
 from support.token_server import TokenServer, running_token_server
 
+pytestmark = pytest.mark.shared
+
 SEED = bytes(range(32))
 PUBLIC = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
 FIRST, SECOND = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -67,6 +69,7 @@ async def tokens() -> AsyncIterator[TokenServer]:
          "Basic dGVzdDoxMjPCow=="),  # UTF-8, likewise
     ],
 )  # fmt: skip
+@pytest.mark.alone
 async def test_static_credentials(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
     security: dict[str, str], secret: str, header: str, value: str,
@@ -153,6 +156,7 @@ def _v1(key: str, request: Any) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
+@pytest.mark.alone
 async def test_each_key_makes_a_signature(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +173,7 @@ async def test_each_key_makes_a_signature(
 
 
 @pytest.mark.parametrize("key", [SEED, SEED + PUBLIC])
+@pytest.mark.alone
 async def test_asymmetric_signatures_and_their_public_key(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, key: bytes
 ) -> None:
@@ -210,6 +215,7 @@ async def test_asymmetric_signatures_and_their_public_key(
         ("basic", "no colon", "user:password"),
     ],
 )  # fmt: skip
+@pytest.mark.alone
 async def test_an_unusable_secret_is_reported(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
     auth_type: str, secret: str, words: str,
@@ -332,6 +338,7 @@ async def test_a_refused_token_is_replaced_once(
     assert len(receiver.requests) - before == 8
 
 
+@pytest.mark.alone
 async def test_without_a_token_the_attempt_fails_with_the_reason(
     client: Client, receiver: Receiver, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 # A retry is never early, and late at most by this: the gathering of writes, the look into the
 # queue, and what else runs on the machine.
 LATE = 0.5  # seconds within which the gateway plans the next attempt, once one has ended
@@ -155,6 +157,7 @@ async def test_every_other_status_is_retried(
     assert [attempt.get("error_type") for attempt in record["attempts"]] == [error, None]
 
 
+@pytest.mark.alone
 async def test_a_dead_receiver_does_not_delay_others(client: Client, receiver: Receiver) -> None:
     receiver.answers["/dead"] = [500]
     await client.webhook(id="dead", url=f"{receiver.url}/dead", events=["user.*"],
@@ -191,6 +194,7 @@ async def test_a_delivery_with_a_missing_secret_is_retried(
     assert not receiver.requests
 
 
+@pytest.mark.alone
 async def test_no_attempt_is_made_after_max_age(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="first", url=f"{receiver.url}/first", events=["first.*"])
     began = time.monotonic()
@@ -281,6 +285,7 @@ async def test_the_delays_between_attempts(
         assert _at(after["time"]) >= _at(before["next_attempt_at"]) - 0.01
 
 
+@pytest.mark.alone
 async def test_only_what_retry_on_names_is_retried(client: Client, receiver: Receiver) -> None:
     policy = {"initial_delay": "50ms"}
     receiver.answers |= {"/refused": [404], "/flaky": [503, 200], "/batch": [413, 404]}

@@ -16,6 +16,8 @@ from support.patience import PATIENCE
 from support.receiver import Receiver
 from support.redis_values import hget
 
+pytestmark = pytest.mark.shared
+
 FAST = {"backoff": "fixed", "initial_delay": "100ms", "max_attempts": 3}
 
 

@@ -18,6 +18,8 @@ from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 SCHEMA = {
     "type": "object",
     "required": ["namespace"],
@@ -138,6 +140,7 @@ async def test_lists_have_pages_and_filter_by_owner(client: Client) -> None:
     assert [item for item in seen if item[:6] == "large."] == [f"large.t{n:02}" for n in range(20)]
 
 
+@pytest.mark.alone
 async def test_over_http_a_violation_is_refused_with_its_path(
     client: Client, receiver: Receiver
 ) -> None:
@@ -189,6 +192,7 @@ async def test_data_is_checked_in_its_json_form(client: Client, data: str) -> No
     assert (answer["reason"], answer["path"]) == ("schema", "")
 
 
+@pytest.mark.alone
 async def test_from_nats_a_violation_is_rejected_and_can_be_retried(
     client: Client, receiver: Receiver
 ) -> None:

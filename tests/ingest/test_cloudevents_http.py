@@ -12,6 +12,8 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 FOUR = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.a"}
 
 

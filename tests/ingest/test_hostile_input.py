@@ -21,6 +21,8 @@ from support.client import BATCH, STRUCTURED, Client, event
 from support.examples import examples
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 HEAD = b'{"specversion":"1.0","id":"1","source":"s","type":"user.x","data":'
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "user.x"}
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -190,6 +192,7 @@ NONSENSE = {
 }
 
 
+@pytest.mark.alone
 async def test_large_invalid_input_does_not_delay_others(
     client: Client, receiver: Receiver
 ) -> None:
@@ -209,6 +212,7 @@ async def test_large_invalid_input_does_not_delay_others(
         assert answer.status_code in (400, 422), answer.text
 
 
+@pytest.mark.alone
 async def test_what_surrounds_a_message_of_nats_stops_no_other(
     client: Client, receiver: Receiver
 ) -> None:

@@ -20,6 +20,8 @@ from support.client import Client
 from support.fixtures import Start
 from support.patience import PATIENCE
 
+pytestmark = pytest.mark.shared
+
 KEY = {"name": "k", "scopes": ["events:publish"]}
 
 
@@ -87,6 +89,7 @@ async def test_a_repeated_create_gets_the_answer_of_the_first(
         assert (await http.post("/v1/keys", json=KEY, headers=once)).content == first.content
 
 
+@pytest.mark.alone
 async def test_a_request_keeps_its_own_marker_and_no_other(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

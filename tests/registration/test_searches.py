@@ -9,6 +9,8 @@ from event_gateway.broker import rejected as rejected_input
 from support.client import Client
 from support.patience import PATIENCE
 
+pytestmark = pytest.mark.shared
+
 KEY = {"name": "Billing service", "scopes": ["events:publish"], "namespaces": ["customer"]}
 
 

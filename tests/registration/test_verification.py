@@ -23,6 +23,8 @@ from support.peers import Peers, until_acquainted
 from support.program import LOOPBACK, Program
 from support.receiver import OptionsAnswer, Receiver, allows
 
+pytestmark = pytest.mark.shared
+
 ORIGIN = "event-gateway"
 EVER = 0.6  # seconds after which a request counts as not sent
 SHORT = "1s"  # the timeout where nothing answers: enough to connect, also on a busy machine
@@ -231,6 +233,7 @@ async def test_the_allowed_rate_is_respected(
     await receiver.until(24, "/w")
 
 
+@pytest.mark.alone
 async def test_another_url_must_be_verified(client: Client, receiver: Receiver) -> None:
     receiver.options_answers["/w"] = [allows()]
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
@@ -270,6 +273,7 @@ async def test_another_url_must_be_verified(client: Client, receiver: Receiver) 
     assert not receiver.requests_to("/other")
 
 
+@pytest.mark.alone
 async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], verify=True)
     await client.send(event("user.a"))
@@ -293,6 +297,7 @@ async def test_verify_turned_off_and_on(client: Client, receiver: Receiver) -> N
     assert on.json()["state"] == "unverified"
 
 
+@pytest.mark.alone
 async def test_paused_and_disabled_webhooks_get_no_handshake(
     client: Client, receiver: Receiver
 ) -> None:
@@ -311,6 +316,7 @@ async def test_paused_and_disabled_webhooks_get_no_handshake(
     assert shown["verification"]["verified_at"] is not None
 
 
+@pytest.mark.alone
 async def test_a_refusal_ends_a_verification_and_silence_does_not(
     client: Client, receiver: Receiver
 ) -> None:
@@ -338,6 +344,7 @@ async def test_a_refusal_ends_a_verification_and_silence_does_not(
     await receiver.until(1, "/w")
 
 
+@pytest.mark.alone
 async def test_a_delivery_that_waits_too_long_for_verification_is_a_dead_letter(
     client: Client, receiver: Receiver
 ) -> None:
@@ -349,6 +356,7 @@ async def test_a_delivery_that_waits_too_long_for_verification_is_a_dead_letter(
     assert (record["last_error"], record["attempts"]) == ("Expired", [])
 
 
+@pytest.mark.alone
 async def test_ordered_webhooks_wait_too_and_respect_the_rate(
     client: Client, receiver: Receiver
 ) -> None:

@@ -12,6 +12,8 @@ from support.client import Client, event
 from support.fixtures import Start
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 
 async def test_create_list_show_replace_delete(
     client: Client, receiver: Receiver, gateway: Running

@@ -25,6 +25,8 @@ from support.in_process import run_here
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 LATER = {"max_attempts": 5, "backoff": "fixed", "initial_delay": "1h"}
 
 
@@ -203,6 +205,7 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
     assert refused.status_code == 409, refused.text
 
 
+@pytest.mark.alone
 async def test_lists(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_reader, "PASSAGE", 10)
     monkeypatch.setattr(stream_reader, "LEAST", 2)
@@ -338,6 +341,7 @@ async def test_the_index_is_not_asked_for_what_the_router_has_not_settled(
     assert await ids(client, source="rare") == ["n5"]
 
 
+@pytest.mark.alone
 async def test_nats_does_not_know_yet_where_a_type_is(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +407,7 @@ async def test_events_that_the_index_does_not_have(
     assert len(await ids(client, subject="x")) == 50
 
 
+@pytest.mark.alone
 async def test_commands(client: Client, receiver: Receiver, run: Command) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     await client.webhook(id="v", url=f"{receiver.url}/v", events=["other"])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.sharing import shares
+
 TESTS = Path(__file__).parents[1]
 # The modules that have tests of ten seconds or more, the longest test first: a worker that began
 # such a test last would still run when the others have ended.
@@ -60,7 +62,7 @@ def _groups(items: list[pytest.Item]) -> list[list[pytest.Item]]:
     groups: list[list[pytest.Item]] = []
     sharing: dict[Path, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("shared") is None:
+        if not shares(item):
             groups.append([item])
         elif item.path in sharing:
             sharing[item.path].append(item)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.state.connection import close as close_redis
@@ -18,6 +19,12 @@ from support.http_transport import PlainTransport
 from support.patience import PATIENCE
 
 _LISTS = {"webhooks": "id", "streams": "name", "secrets": "name", "sources": "name"}
+
+
+def shares(test: pytest.Item) -> bool:
+    """Whether a test uses what other tests of its module use too."""
+    marked = [mark.name for mark in test.iter_markers() if mark.name in ("shared", "alone")]
+    return "shared" in marked and "alone" not in marked
 
 
 @contextlib.contextmanager

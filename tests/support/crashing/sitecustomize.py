@@ -12,7 +12,7 @@ from pathlib import Path
 from event_gateway.tasks import Policy, Supervisor, Work, end
 
 DIRECTORY = Path(os.environ["CRASH_DIRECTORY"])
-INTERVAL = 0.02  # seconds between two checks for a file
+INTERVAL = 0.1  # seconds between two checks for a file, by each of some fifty tasks
 
 _start = Supervisor.start
 
