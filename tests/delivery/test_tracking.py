@@ -307,6 +307,7 @@ async def test_in_flight_counts_the_attempts_that_run(client: Client, receiver: 
         assert answer.status_code == 409, answer.text
 
 
+@pytest.mark.alone
 async def test_in_flight_of_an_ordered_webhook(client: Client, receiver: Receiver) -> None:
     receiver.delays["/w"] = [3600.0]
     await client.webhook(

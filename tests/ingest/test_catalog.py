@@ -299,6 +299,7 @@ async def test_a_rejected_event_reaches_no_subscriber_or_webhook(
     assert bad["id"] not in {request.json["id"] for request in receiver.requests}
 
 
+@pytest.mark.alone
 async def test_a_rule_does_not_apply_to_earlier_events(
     tmp_path: Path, receiver: Receiver, servers: tuple[str, str]
 ) -> None:
