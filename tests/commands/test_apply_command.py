@@ -64,7 +64,7 @@ async def test_a_file_is_applied(
     await client.until("old", sent["id"], "retrying")
     async with asyncio.timeout(PATIENCE):
         while not (await client.http.get("/v1/streams/shop")).json()["state"]["messages"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     less: dict[str, Any] = {"webhooks": {"new": new}}
     assert "old" not in (await apply(less)).out
     for options in (["--prune", "--dry-run"], ["--prune"]):

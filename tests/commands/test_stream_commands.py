@@ -37,7 +37,7 @@ async def _listening(client: Client, count: int = 1) -> None:
 async def _held(client: Client, count: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/streams/work")).json()["state"]["messages"] < count:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_list_and_show(client: Client, run: Command) -> None:

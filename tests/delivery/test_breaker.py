@@ -36,7 +36,7 @@ async def _until(client: Client, webhook: str, timeout: float = PATIENCE, **expe
             flat = stats | {"breaker": stats["breaker"]["state"]}
             if all(flat[key] == value for key, value in expected.items()):
                 return stats
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_breaker_opens_lets_one_probe_through_and_closes(

@@ -124,7 +124,7 @@ async def publish(url: str, first: int, count: int) -> None:
     await bus.flush()
     js = bus.jetstream()
     while (await js.stream_info("GATEWAY_EVENTS")).state.messages < first + count:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     await bus.close()
 
 

@@ -55,7 +55,7 @@ async def test_a_rate_limit_over_a_long_period_allows_a_burst(
             stats = (await client.http.get("/v1/webhooks/w/stats")).json()
             if (stats["queue_depth"], stats["in_flight"]) == (3, 0):
                 break
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
     assert len(receiver.requests) == 5
 

@@ -229,7 +229,7 @@ async def _dead_letters(client: Client, webhook: str, count: int) -> list[dict[s
             answer = await client.http.get("/v1/dead-letters", params={"webhook": webhook})
             if len(items := answer.json()["items"]) >= count:
                 return list(items)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def _replayed(client: Client, path: str, body: dict[str, Any]) -> None:
@@ -238,4 +238,4 @@ async def _replayed(client: Client, path: str, body: dict[str, Any]) -> None:
     replay = answer.json()["id"]
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get(f"/v1/replays/{replay}")).json()["state"] != "done":
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)

@@ -59,7 +59,7 @@ async def test_a_finished_delivery_gets_a_new_run(
         while (again := await client.delivery("w", sent["id"]))["run"] == 1 or (
             again["status"] != "succeeded"
         ):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert (again["run"], again["repeats"]) == (2, "retry")
     assert len(again["attempts"]) == 1, "a new run starts with its first attempt"
     first, second = receiver.requests_to("/w")

@@ -52,7 +52,7 @@ async def test_a_retry_does_not_overtake_on_an_ordered_webhook(
     async with asyncio.timeout(PATIENCE):
         path = f"/v1/deliveries/w/{sent[0]['id']}"
         while not (await client.http.get(path)).json().get("attempts"):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     replay = await _replay(client, webhook="w", from_seq=1)
     assert (replay["matched"], replay["queued"], replay["skipped"]) == (4, 0, 4)
     second.set()

@@ -35,7 +35,7 @@ async def _shown(
     """Waits until the series of a metric fit."""
     async with asyncio.timeout(PATIENCE):
         while not fits(series := await _series(client, name)):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return series
 
 
@@ -45,7 +45,7 @@ async def _becomes(client: Client, name: str, expected: dict[tuple[str, ...], fl
     try:
         async with asyncio.timeout(PATIENCE):
             while (series := await _series(client, name)) != expected:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     except TimeoutError:
         assert series == expected
 

@@ -27,7 +27,7 @@ async def _registered(client: Client, **definition: Any) -> None:
         while (
             answer := await client.http.post("/v1/webhooks", json=definition)
         ).status_code == 409:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert answer.status_code == 201, answer.text
 
 

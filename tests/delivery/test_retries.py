@@ -174,7 +174,7 @@ async def test_a_dead_receiver_does_not_delay_others(client: Client, receiver: R
     async with asyncio.timeout(PATIENCE):
         js = client.nats.jetstream()
         while (await js.stream_info("GATEWAY_DEAD_LETTERS")).state.messages < 120:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     letters = await client.stream_messages("GATEWAY_DEAD_LETTERS")
     assert {json.loads(letter.data)["event"]["id"] for letter in letters} == {
         item["id"] for item in sent

@@ -30,7 +30,7 @@ async def _throttled(client: Client, webhook: str) -> float:
     """Until when the webhook is throttled, as soon as it is. Seconds since the epoch."""
     async with asyncio.timeout(PATIENCE):
         while (ends := (await _stats(client, webhook))["throttled_until"]) is None:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return datetime.fromisoformat(ends).timestamp()
 
 

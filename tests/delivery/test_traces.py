@@ -119,7 +119,7 @@ async def test_one_trace_from_the_publication_to_each_attempt(
                 'telemetry_spans_total{result="exported"}'
                 not in (await client.http.get("/metrics")).text
             ):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         # An exemplar names the trace.
         accept = {"accept": "application/openmetrics-text"}
         shown = (await client.http.get("/metrics", headers=accept)).text

@@ -144,7 +144,7 @@ async def test_pending_deliveries_are_listed_in_order(client: Client, receiver: 
     await client.http.post("/v1/webhooks/w/enable")
     async with asyncio.timeout(PATIENCE):
         while not (listed := await _listed(client, status="in_progress")):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert {item["event_id"] for item in listed} <= set(ids)
     assert listed[0]["attempts"] == 0
 
@@ -238,7 +238,7 @@ async def test_counts_of_a_webhook(client: Client, receiver: Receiver) -> None:
     await _sent(client, 2)
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/webhooks/w/stats")).json()["queue_depth"] < 2:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await client.http.post("/v1/webhooks/w/enable", params={"discard": "true"})
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert (stats["cancelled"], stats["last_24h"]["cancelled"]) == (2, 2)
@@ -294,7 +294,7 @@ async def test_in_flight_counts_the_attempts_that_run(client: Client, receiver: 
     await client.http.post("/v1/webhooks/w/enable")
     async with asyncio.timeout(PATIENCE):
         while len(await _listed(client, status="in_progress")) < 3:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     stats = (await client.http.get("/v1/webhooks/w/stats")).json()
     assert (stats["in_flight"], stats["queue_depth"], stats["waiting"]) == (3, 100, 97)
     waiting = await _listed(client, status="pending")

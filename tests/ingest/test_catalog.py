@@ -49,7 +49,7 @@ async def rejected(client: Client, count: int) -> list[dict[str, Any]]:
             items = (await client.http.get("/v1/rejected")).json()["items"]
             if len(items) >= count:
                 return list(items)[::-1]
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def violations(client: Client) -> dict[tuple[str, str], float]:

@@ -167,7 +167,7 @@ async def test_a_named_stream_of_an_existing_stream_changes_its_subjects(
         await client.nats.jetstream().publish(subject, body)
         async with asyncio.timeout(PATIENCE):
             while len(await client.stream_messages("GATEWAY_STREAM_s")) < len(expected):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     try:
         async with connected(at["http"], servers[0], at["key"]) as client:

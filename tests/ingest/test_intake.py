@@ -206,7 +206,7 @@ async def test_rejected_input_is_listed_and_retried(client: Client, receiver: Re
         await client.nats.publish("user.x", b"[%d]" % number)
     async with asyncio.timeout(PATIENCE):
         while len((await client.http.get("/v1/rejected")).json()["items"]) < 4:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     page = (await client.http.get("/v1/rejected", params={"limit": 2})).json()
     assert ([item["data"] for item in page["items"]], page["total"]) == (["[2]", "[1]"], 4)
     rest = (await client.http.get("/v1/rejected", params={"cursor": page["next"]})).json()

@@ -115,7 +115,7 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
     os.kill(server_pids(tmp_path / "data")["nats"], signal.SIGKILL)
     async with asyncio.timeout(PATIENCE):
         while (await http.get("/readyz")).status_code != 503:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     shown, _ = await _until(client, url, "degraded", _types("degraded"))
     # Nothing repeats the announcement, although the bucket that remembers it is deleted.
     async with asyncio.timeout(PATIENCE):
@@ -141,7 +141,7 @@ async def test_an_episode(start: Start, connect: Start, tmp_path: Path) -> None:
             # Between the last reason and the recovery it says so, and what the reasons were.
             assert shown["recovering"] is not bool(shown["reasons"]), shown
             assert shown["recovering"] is bool(shown["last_reasons"]), shown
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     shown, (began, last) = await _until(client, url, "ok", _types("degraded", "recovered"))
     assert shown["reasons"] == []
     assert shown["since"] == last["time"] == last["data"]["recovered_at"]

@@ -85,7 +85,7 @@ async def _load(program: Program) -> set[str]:
                 published = event("a", {"n": number})
                 await _until_taken(client.http, published)
                 sent.add(published["id"])
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
             await killing
         finally:
             killing.cancel()

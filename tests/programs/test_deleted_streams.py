@@ -64,7 +64,7 @@ async def _confirm_loss(client: Client, last_seq: int) -> None:
     )
     async with asyncio.timeout(PATIENCE):
         while reason not in (await client.http.get("/readyz")).json()["reasons"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     answer = await client.http.post("/v1/repair/loss")
     assert (answer.status_code, answer.json()) == (200, {"streams": ["GATEWAY_EVENTS"]})
 
@@ -105,7 +105,7 @@ async def test_a_deleted_stream_is_created_again(
                 reason = f"the stream {stream} was deleted, the gateway creates it again"
                 async with asyncio.timeout(PATIENCE):
                     while reason not in (await client.http.get("/readyz")).json()["reasons"]:
-                        await asyncio.sleep(0.02)
+                        await asyncio.sleep(0.05)
                 if stream == "GATEWAY_EVENTS":
                     await _confirm_loss(client, before)
                 async with asyncio.timeout(PATIENCE):
@@ -202,7 +202,7 @@ async def test_positions_of_a_stream_that_was_deleted_over_the_api(tmp_path: Pat
                         state = (await client.http.get("/v1/streams/s")).json()["state"]
                         if state["messages"] == 3:
                             break
-                        await asyncio.sleep(0.02)
+                        await asyncio.sleep(0.05)
                 if not again:
                     assert (state["first_seq"], state["last_seq"]) == (1, 3)
                     assert (await client.http.delete("/v1/streams/s")).status_code == 204
@@ -239,7 +239,7 @@ async def test_subscribers_of_a_new_stream_stay(tmp_path: Path) -> None:
                 registry = await js.key_value("GATEWAY_REGISTRY")
                 async with asyncio.timeout(PATIENCE):
                     while not await _has(registry, "log.GATEWAY_STREAM_fresh"):
-                        await asyncio.sleep(0.02)  # until the gateway has looked at it
+                        await asyncio.sleep(0.05)  # until the gateway has looked at it
                 await client.send([event("user.a") for _ in range(2)])
                 assert [each.id for each in await events.take(2)] == ["1", "2"]
             assert (await js.stream_info("GATEWAY_STREAM_fresh")).created == created

@@ -63,7 +63,7 @@ async def test_the_sum_of_all_processes_does_not_fall(tmp_path: Path, receiver: 
                 shown.update(_counters(now))
                 if now.get(key) == value:
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     succeeded = "event_gateway_deliveries_total[('outcome', 'succeeded'), ('webhook', 'w')]"
     try:

@@ -132,7 +132,7 @@ async def test_another_process_completes_a_deletion(
     await bucket.update("webhook.w", json.dumps(marked).encode(), last=entry.revision)
     async with asyncio.timeout(PATIENCE):
         while (await other.http.get("/v1/webhooks")).json()["items"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await other.until("w", sent["id"], "cancelled")
     await first.lifecycle_events(1, "webhook.deleted")
     await other.webhook(id="w", url=f"{receiver.url}/again", events=["user.*"])

@@ -143,7 +143,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path, receiver: Receiver) 
 async def _until_draining(http: httpx.AsyncClient) -> None:
     async with asyncio.timeout(PATIENCE):
         while (await http.get("/readyz")).status_code != 503:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_the_gateway_ends_while_both_servers_are_down(

@@ -60,7 +60,7 @@ async def test_sources_follow_the_file(tmp_path: Path) -> None:
                     listed = (await client.http.get("/v1/sources")).json()["items"]
                     names = [item["name"] for item in listed]
                 while (await sender.post("/v1/sources/gone", content=BODY)).status_code != 404:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.05)
             answer = await sender.post(
                 "/v1/sources/gh", content=BODY, headers=_headers("new", "d9")
             )

@@ -207,7 +207,7 @@ async def test_the_work_continues_after_the_crash_of_each_task(
             await gateway.crash(task)
             async with asyncio.timeout(PATIENCE):
                 while task not in await _crashes(client):
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.05)
             await _works(client, receiver, socket)
             readiness = await _readiness(client)
             assert readiness["code"] == 200
@@ -293,7 +293,7 @@ async def test_tasks_of_other_configurations_are_restarted(
                 await gateway.crash(task)
                 async with asyncio.timeout(PATIENCE):
                     while f"task {task} " not in (await http.get(f"{url}/readyz")).text:
-                        await asyncio.sleep(0.02)
+                        await asyncio.sleep(0.05)
             headers = STRUCTURED | {"X-API-Key": (gateway.data / "admin.key").read_text().strip()}
             sent = json.dumps(event("user.created"))
             answer = await http.post(f"{url}/v1/events", content=sent, headers=headers)

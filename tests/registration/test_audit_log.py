@@ -105,7 +105,7 @@ async def test_changes_are_recorded_with_who_what_and_when(
 
     async with asyncio.timeout(PATIENCE):  # refusals are written after their answer
         while len(calls := await _calls(client)) < 9:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     shown = [
         (call["operation"], call["resource"], call["outcome"], call["status"])
         for call in reversed(calls)
@@ -187,7 +187,7 @@ async def test_a_deleted_log_is_created_again_and_says_so(gateway: Running, clie
             answer = await client.http.get("/v1/audit-log")
             if answer.status_code == 200 and answer.json()["items"]:
                 break
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     (call,) = answer.json()["items"]
     assert (call["operation"], call["principal"]["method"]) == ("audit-log.recreated", "gateway")
     assert call["number"] == 3  # the numbers go on, and show that two are lost
@@ -234,7 +234,7 @@ async def test_changes_of_the_file_and_of_the_gateway_are_recorded(
         while not (
             disabled := await _calls(client, operation="webhooks.disable", outcome="succeeded")
         ):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert disabled[0]["principal"]["method"] == "gateway"
     assert disabled[0]["after"]["disabled"]["reason"]
     by_file = {
@@ -260,7 +260,7 @@ async def test_a_flood_of_refused_calls_does_not_fill_the_log(start: Start, conn
     await client.http.delete("/v1/webhooks/none")
     async with asyncio.timeout(PATIENCE):  # strangers do not hide what known callers are refused
         while len(forbidden := await _calls(client, outcome="403")) < 3:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert {call["principal"]["id"] for call in forbidden} == {key["id"]}
     (last, *_) = calls = await _calls(client, limit=1000)
     refused = [call for call in calls if call["status"] == 401]

@@ -60,7 +60,7 @@ async def until(condition: Any, expected: Any) -> None:
     """Waits until an awaited value is this one."""
     async with asyncio.timeout(PATIENCE):
         while (await condition()) != expected:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

@@ -91,7 +91,7 @@ async def test_lists_of_what_is_logged_say_how_much_there_is(
     messages = "/v1/streams/lists/messages"
     async with asyncio.timeout(PATIENCE):
         while len((await _page(client, messages))["items"]) < len(sent):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert await _total(client, messages, limit=2) == (6, True)
     assert await _total(client, messages, limit=2, from_seq=3) == (4, True)
     assert await _total(client, messages, from_seq=3) == (4, False)

@@ -69,7 +69,7 @@ async def test_rejected_input_is_found_by_reason_subject_header_and_data(
         await client.nats.publish(f"events.odd.n{n}", body, headers={"X-From": f"sender-{n}"})
     async with asyncio.timeout(PATIENCE):
         while await _count(client) < len(bodies):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
     async def walked(search: str) -> list[str]:
         subjects, cursor = [], None

@@ -344,7 +344,7 @@ async def test_a_secret_moved_to_another_name_cannot_be_opened(
     await bucket.put("secret.two", entry.value or b"")
     async with asyncio.timeout(PATIENCE):
         while "two" not in (listed := await _listed(client)):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert listed["one"]["sealed"]["readable"]
     assert not listed["two"]["sealed"]["readable"]
 

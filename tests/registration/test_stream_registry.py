@@ -37,7 +37,7 @@ async def _ids(client: Client, name: str, count: int) -> list[str]:
     """Waits for a number of events in a stream, and returns their ids."""
     async with asyncio.timeout(PATIENCE):
         while (await _state(client, name))["messages"] < count:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await asyncio.sleep(0.2)  # for events that should not arrive
     return [
         json.loads(message.data)["id"]
@@ -384,7 +384,7 @@ async def test_an_older_definition_that_was_applied_last_is_replaced(
     try:
         async with asyncio.timeout(PATIENCE):
             while (await js.stream_info("GATEWAY_STREAM_s")).config.max_msgs != -1:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     finally:
         resumed.cancel()
         await asyncio.wait([resumed])

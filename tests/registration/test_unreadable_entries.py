@@ -29,14 +29,14 @@ async def _store(client: Client, key: str, value: bytes) -> None:
     await bucket.put(key, value)
     async with asyncio.timeout(PATIENCE):
         while key not in str(await _reasons(client)):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def _well(client: Client) -> None:
     """Waits until nothing is wrong: what is new may look gone to a check that has just begun."""
     async with asyncio.timeout(PATIENCE):
         while await _reasons(client):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def _reasons(client: Client) -> list[str]:
@@ -98,7 +98,7 @@ async def test_deliveries_of_a_webhook_that_cannot_be_read_wait(
         await store.zadd("due", {"unknown": 1})
         async with asyncio.timeout(PATIENCE):
             while await store.exists("queue:unknown"):  # the due loop has looked at both
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         assert time.monotonic() - began >= 1.0
         assert await store.exists("queue:w")
         assert (await client.http.delete("/v1/webhooks/w")).status_code == 204
@@ -127,8 +127,8 @@ async def test_a_watch_that_has_stalled_is_seen_and_started_again(
         reason = "the registry cannot be followed: changes are not applied"
         async with asyncio.timeout(PATIENCE):
             while reason not in await _reasons(client):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     async with asyncio.timeout(PATIENCE):
         while reason in await _reasons(client):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert (await client.http.get("/v1/webhooks/w")).status_code == 200

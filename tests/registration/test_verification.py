@@ -39,7 +39,7 @@ async def _shown(client: Client, webhook: str = "w") -> dict[str, Any]:
 async def _until(client: Client, state: str, webhook: str = "w") -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while (shown := await _shown(client, webhook))["state"] != state:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return shown
 
 
@@ -47,7 +47,7 @@ async def _until_tried(client: Client, webhook: str = "w") -> dict[str, Any]:
     """Waits for a failed handshake, and returns the webhook's verification."""
     async with asyncio.timeout(PATIENCE):
         while not (known := (await _shown(client, webhook))["verification"])["last_error"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return dict(known)
 
 

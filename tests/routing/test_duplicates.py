@@ -36,7 +36,7 @@ async def _duplicates(client: Client) -> int:
 async def _recognised(client: Client, count: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while await _duplicates(client) < count:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_published_twice_on_nats(client: Client, receiver: Receiver) -> None:

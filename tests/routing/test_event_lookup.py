@@ -40,14 +40,14 @@ async def until_copied(client: Client, event_id: str) -> dict[str, Any]:
     """The answer once a named stream has the event, which NATS copies into it after its receipt."""
     async with asyncio.timeout(PATIENCE):
         while not any(each["sequence"] for each in (await get(client, f"/{event_id}"))["streams"]):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return await until_routed(client, event_id)
 
 
 async def until_routed(client: Client, event_id: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while not (answer := await get(client, f"/{event_id}"))["routed"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return answer
 
 
@@ -148,7 +148,7 @@ async def check_resend(client: Client, receiver: Receiver, sent: dict[str, Any])
     assert (await resend(webhooks=["fine", "late"]))["queued"] == 2
     async with asyncio.timeout(PATIENCE):
         while (again := await client.delivery("fine", sent["id"]))["run"] < 2:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert again["repeats"] == "resend"
     await receiver.until(1, "/late")
     records = (await client.http.get("/v1/audit-log?operation=events.resend")).json()["items"]
@@ -185,7 +185,7 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
         await client.nats.publish("user.a", json.dumps(again).encode())
     async with asyncio.timeout(PATIENCE):
         while not (await get(client, "", type="user.a", limit=1))["items"][0]["sequence"] >= 6:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     twice = await until_routed(client, "twice")
     assert (twice["sequence"], twice["origin"]) == (5, "nats")
     assert [each["sequence"] for each in twice["repeats"]] == [6]
@@ -197,7 +197,7 @@ async def test_what_is_not_there_is_answered_with_what_was_searched(
     await client.nats.publish("user.strict", json.dumps(bad).encode())
     async with asyncio.timeout(PATIENCE):
         while (await client.http.get("/v1/rejected")).json()["items"][0]["reason"] != "schema":
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     aside = await get(client, "/bad")
     assert (aside["routed"], aside["webhooks"]) == (False, [])
     assert "sets the event aside (schema)" in aside["unknown"][-1]["why"]
@@ -393,7 +393,7 @@ async def test_events_that_the_index_does_not_have(
         gateway.gateway.stages.lookup.backfill._leads = lambda: True
         async with asyncio.timeout(PATIENCE):
             while await redis.hget("indexed_from", "GATEWAY_EVENTS") != b"1":
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         # Entries stay for as long as the log keeps their events.
         index = gateway.gateway.stages.adapters.event_index
         key = await anext(redis.scan_iter("*found:*"))
@@ -401,7 +401,7 @@ async def test_events_that_the_index_does_not_have(
         index.set_retention(retention + 86400)
         async with asyncio.timeout(PATIENCE):
             while await redis.pexpiretime(key) != ends + 86_400_000:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         index.set_retention(retention)
     assert (await get(client, f"/{sent[0]['id']}"))["sequence"] == 1
     assert len(await ids(client, subject="x")) == 50

@@ -117,7 +117,7 @@ async def test_deliveries_that_wait_in_memory(
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         async with asyncio.timeout(PATIENCE):
             while await store.zcard("queue:w") < 20:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         seconds, micros = await store.time()
         leased = await store.zcount("queue:w", seconds * 1000 + micros // 1000 + 1, "+inf")
     assert 2 <= leased <= 4  # the attempt, and what is held

@@ -268,7 +268,7 @@ async def test_a_restart_repeats_nothing(tmp_path: Path, receiver: Receiver) -> 
             for name in HOOKS:  # until all are recorded; the checkpoint may not cover them yet
                 async with asyncio.timeout(PATIENCE):
                     while (await _stats(client, name))["succeeded"] < len(sent):
-                        await asyncio.sleep(0.02)
+                        await asyncio.sleep(0.05)
         program.kill()
         at = await program.start()
         async with connected(at["http"], at["nats"], at["key"]) as client:

@@ -76,7 +76,7 @@ async def test_no_headers_of_a_message_put_it_in_the_place_of_another(
     )
     async with asyncio.timeout(PATIENCE):  # NATS answers a flush before it has stored the message
         while (await broker.js.stream_info(EVENTS)).state.messages < 2:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     stored, ended = await get_batch(broker, EVENTS, [1, 2])
     assert ended
     assert (stored[1].subject, json.loads(stored[1].data)["id"]) == (EVENTS, id_)

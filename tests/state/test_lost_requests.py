@@ -40,5 +40,5 @@ async def _next_request(puller: Puller, requests: Subscription) -> Msg:
     async with asyncio.timeout(PATIENCE):
         while not requests.pending_msgs:
             await puller.request(10)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return await requests.next_msg(PATIENCE)

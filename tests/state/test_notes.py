@@ -64,10 +64,10 @@ async def test_a_key_that_holds_something_else_has_no_other_counted_twice(
             for key in ("list", "a"):
                 notes.add(key, Count(1, tries))
             while await client.get("a") != b"1":
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
             notes.add("b", Count(1, tries))  # the next write
             while await client.get("b") != b"1":
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     writing.cancel()
     assert (tries, await client.get("a")) == (["list", "a", "b"], b"1")
     (line,) = [each for each in logged if "refused notes" in each["event"]]

@@ -66,7 +66,7 @@ async def test_a_connection_that_the_server_has_closed_is_opened_again(
     assert await other.client_kill_filter(_id=str(closed)) == 1
     async with asyncio.timeout(PATIENCE):
         while not await _answers(client):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     assert await client.client_id() != closed
     await other.aclose()
 

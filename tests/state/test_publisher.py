@@ -125,6 +125,6 @@ async def test_a_copy_is_found_among_those_of_other_streams(servers: tuple[str, 
                 count += 1
                 async with asyncio.timeout(PATIENCE):
                     while (await broker.js.stream_info(stream_name("both"))).state.messages < count:
-                        await asyncio.sleep(0.01)
+                        await asyncio.sleep(0.05)
         found = [(await copy_of(broker, "both", "A", seq))[0] for seq in range(1, 10)]
         assert found == [1, 7, 13, 19, 25, 31, 37, 43, None]

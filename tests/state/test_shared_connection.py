@@ -147,7 +147,7 @@ async def test_a_lost_connection_fails_what_waits_and_is_opened_again(
     waiting = asyncio.ensure_future(shared.call("BLPOP", "nothing", 0))
     async with asyncio.timeout(PATIENCE):
         while "blpop" not in [each["cmd"] for each in await other.client_list()]:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     await other.client_kill_filter(_id=str(own))
     with pytest.raises(RedisConnectionError):
         await waiting

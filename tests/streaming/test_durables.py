@@ -126,7 +126,7 @@ async def test_a_position_in_a_former_stream_is_told(client: Client) -> None:
         await client.send([event("user.a") for _ in range(3)])
         async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/v1/streams/s")).json()["state"]["messages"] < 3:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         if again:
             # It is told until a position in the present stream is stored, and gets all of it.
             async with client.websocket() as socket:
@@ -154,7 +154,7 @@ async def test_events_that_are_left_out_move_the_position(
     async def stored(position: str) -> None:
         async with asyncio.timeout(PATIENCE):
             while await state.hget("durable:work:reader", "position") != position:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     only = WORK | {"expression": "event.data.n == 7"}
     async with client.websocket() as socket:
@@ -187,7 +187,7 @@ async def _reached(client: Client, position: int) -> None:
             listed = (await client.http.get("/v1/subscriptions")).json()["items"]
             if [item["position"] for item in listed] == [position]:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_durable_names_while_redis_is_down(start: Start) -> None:

@@ -35,7 +35,7 @@ async def _held(client: Client, stream: str, last: int) -> None:
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.last_seq < last:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def _readers(client: Client, stream: str) -> int:
@@ -62,7 +62,7 @@ async def test_a_stream_has_one_reader_while_it_has_subscribers(client: Client) 
         assert await _readers(client, "work") == 1
     async with asyncio.timeout(PATIENCE):
         while await _readers(client, "work"):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_late_subscriber_learns_which_events_are_gone(client: Client) -> None:

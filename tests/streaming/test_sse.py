@@ -41,7 +41,7 @@ async def _held(client: Client, last: int, name: str = "work") -> None:
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{name}")).state.last_seq < last:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

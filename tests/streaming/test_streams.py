@@ -52,7 +52,7 @@ async def _holds(client: Client, stream: str, count: int) -> None:
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.messages < count:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def test_new_first_sequence_and_time(client: Client) -> None:
@@ -269,7 +269,7 @@ async def test_a_list_of_many_streams_says_what_each_holds(
     await client.send([event("held.t1") for _ in range(3)])
     async with asyncio.timeout(PATIENCE):
         while {(await _states(client))[name]["messages"] for name in names[1::3]} != {3}:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     listed = await _states(client)
     assert set(names) <= set(listed)
     for name, state in listed.items():

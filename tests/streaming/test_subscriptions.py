@@ -325,7 +325,7 @@ async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:
     js = client.nats.jetstream()
     async with asyncio.timeout(PATIENCE):
         while (await js.stream_info("GATEWAY_STREAM_s")).state.last_seq < 20:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     opened = await token(client, streams=["s"])
     async with stranger(client, f"token={opened}&stream=s&from=3", "cloudevents.json") as socket:
         assert await ended_with(socket) == (4408, "missed 3-15")

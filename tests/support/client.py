@@ -63,7 +63,7 @@ class Client:
         assert answer.status_code == 204, answer.text
         async with asyncio.timeout(PATIENCE):
             while (await self.http.get(path)).status_code != 404:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     async def delivery(self, webhook: str, event_id: str, **query: str) -> dict[str, Any]:
         """The delivery of an event to a webhook."""
@@ -81,7 +81,7 @@ class Client:
                 answer = await self.http.get(path, params=query)
                 if answer.status_code == 200 and answer.json()["status"] in statuses:
                     return dict(answer.json())
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     async def lifecycle_events(
         self, count: int, *types: str, timeout: float = PATIENCE

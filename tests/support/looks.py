@@ -24,7 +24,7 @@ async def until_stored(client: Client, stream: str, messages: int) -> None:
             shown = (await client.http.get(f"/v1/streams/{stream}")).json()
             if shown["state"]["messages"] == messages:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def until_copied(client: Client, webhook_id: str, seq: int) -> None:

@@ -49,7 +49,7 @@ async def empty(gateway: Running) -> None:
             while items := (await http.get(f"/v1/{path}")).json()["items"]:
                 for item in items:
                     await http.delete(f"/v1/{path}/{item[name]}")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
 
 
 async def empty_servers(nats_url: str, redis_url: str) -> None:

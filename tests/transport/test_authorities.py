@@ -145,7 +145,7 @@ async def test_replaced_authorities_are_used_and_the_system_stays_trusted(tmp_pa
         file.write_bytes(pem(other))
         async with asyncio.timeout(PATIENCE):
             while not isinstance(result := await post(sender, url), Failure):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         assert result.error_type == "TlsError"
         file.write_bytes(b"half")
         await asyncio.sleep(0.1)
@@ -155,7 +155,7 @@ async def test_replaced_authorities_are_used_and_the_system_stays_trusted(tmp_pa
         file.write_bytes(pem(other, authority))
         async with asyncio.timeout(PATIENCE):
             while not isinstance(await post(sender, url), Response):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     await sender.close()
     trust.use(None)
     assert trust.identity() is None

@@ -185,7 +185,7 @@ async def test_nothing_wakes_up_for_requests_that_are_answered(
     async with serving(answering(OK)) as url:
         for _ in range(20):
             assert isinstance(await post(client, url, timeout=60.0), Response)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     await client.close()
     assert not sweeps
 

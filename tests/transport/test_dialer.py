@@ -121,7 +121,7 @@ async def test_a_known_name_does_not_wait_for_its_next_look_up(
     release.set()
     async with asyncio.timeout(PATIENCE):
         while await names.addresses("crm") != ["127.0.0.2"]:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def test_without_threads_left_a_look_up_fails_and_the_next_one_goes_on(
