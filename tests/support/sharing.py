@@ -46,9 +46,11 @@ async def empty(gateway: Running) -> None:
         asyncio.timeout(PATIENCE),
     ):
         for path, name in _LISTS.items():
+            asked: set[str] = set()
             while items := (await http.get(f"/v1/{path}")).json()["items"]:
-                for item in items:
-                    await http.delete(f"/v1/{path}/{item[name]}")
+                for named in {item[name] for item in items} - asked:
+                    await http.delete(f"/v1/{path}/{named}")
+                    asked.add(named)
                 await asyncio.sleep(0.05)
 
 
