@@ -257,7 +257,7 @@ async def test_what_waits_is_not_lost_without_force(tmp_path: Path, receiver: Re
             forced = await client.http.post("/v1/reload", json={"force": True})
             assert forced.json()["plan"]["steps"][0]["loss"]["count"] == 3
             await client.until("old", sent[0]["id"], "cancelled")
-            assert "deleting it with what waits for it" in program.output[before:]
+            assert "deleting it with its waiting deliveries" in program.output[before:]
         await program.stop()
     finally:
         await program.stop()

@@ -33,7 +33,7 @@ async def test_a_renaming_survives_kills(tmp_path: Path, receiver: Receiver) -> 
                     await client.send(event("user.a", id=sent[-1]))
                 await client.until(former, sent[-1], "retrying")
             renamed = LOOPBACK | {"webhooks": {name: hook | {"renamed_from": former}}}
-            await program.reload(renamed, "it takes over what waits")
+            await program.reload(renamed, "it takes over the waiting deliveries")
             await asyncio.sleep(delay)
             program.kill()
             at = await program.start()

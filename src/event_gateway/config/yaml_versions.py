@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-Path = tuple[str, ...]
+from event_gateway.config.yaml_faults import Path
+
 MAX_DIFFERENCES = 100  # that are kept of one file
 MAX_SHOWN = 40  # characters of a value
 # YAML 1.1 lists these as booleans, too; PyYAML, whose rules are used for all else, does not.

@@ -5,7 +5,7 @@ A renaming is two writes of the registry, and work in the background:
 1. the webhook is registered under its new id, and waits for the former one;
 2. the former one is marked as renamed. Each process takes it out of the index and puts the new one
    into it at once, so that every event is for one of them;
-3. the waiting deliveries are moved in Redis; those with an attempt under way follow once it ended;
+3. the waiting deliveries are moved in Redis; those with an attempt under way follow after it;
 4. when no attempt can be under way any more, the history is moved, and the former id is removed.
 
 After a crash anywhere the next process goes on: each step may be repeated.

@@ -55,7 +55,7 @@ class Takeovers:
             except RegistryConflict:
                 await asyncio.sleep(0.05)  # until the watch has received the other change
                 continue
-            log.info("webhook renamed, it takes over what waits", webhook=webhook.id,
+            log.info("webhook renamed, it takes over the waiting deliveries", webhook=webhook.id,
                      former=former.id)  # fmt: skip
             return
 

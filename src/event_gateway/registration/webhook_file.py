@@ -104,8 +104,11 @@ class FileWebhooks:
                 await self._orphan(webhook, waiting)
             return
         if waiting:
-            log.warning("the webhook is no longer in the file, deleting it with what waits for it",
-                        webhook=webhook.id, count=waiting)  # fmt: skip
+            log.warning(
+                "the webhook is no longer in the file, deleting it with its waiting deliveries",
+                webhook=webhook.id,
+                count=waiting,
+            )
         else:
             log.info("the webhook is no longer in the file, deleting it", webhook=webhook.id)
         async with self._audit.change(

@@ -115,7 +115,7 @@ class DeliveryTools:
         limit: Limit = 20,
         cursor: Cursor = None,
     ) -> DeliveryPage:
-        """Lists the deliveries of a webhook: the last 1,000 that changed, then what waits."""
+        """Lists the deliveries of a webhook: the last 1,000 that changed, then those that wait."""
         page = await self._gateway.list_deliveries(
             webhook, status=status, limit=limit, cursor=cursor, **time_range(since, until)
         )

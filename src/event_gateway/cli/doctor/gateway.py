@@ -201,8 +201,8 @@ def states(webhooks: list[dict[str, Any]]) -> list[Finding]:
             ))  # fmt: skip
         elif webhook["state"] == "orphaned":
             findings.append(_webhooks.warning(
-                f"{webhook['id']} gets no events, and what waits for it stays: the configuration "
-                "file does not name it any more",
+                f"{webhook['id']} gets no events, and its waiting deliveries stay: the "
+                "configuration file does not name it any more",
                 f"Name it again, have another webhook take it over with renamed_from: "
                 f"{webhook['id']}, or DELETE {path}.",
             ))  # fmt: skip

@@ -40,8 +40,8 @@ CHARTS = {
 
 
 async def show(visit: Visit) -> Response:
-    """What the gateway holds and what waits. A caller without webhooks gets a page of what it
-    may."""
+    """The state of the gateway, and its waiting deliveries. A caller without webhooks gets a page
+    of what it may."""
     if not visit.may(WEBHOOKS):
         return await visit.render("overview/other.html")
     overview, alerts, health = await asyncio.gather(
