@@ -48,9 +48,16 @@ def _put_off(library: str) -> Iterator[None]:
         yield
         return
     module = ModuleType(library)
-    module.__getattr__ = lambda name: getattr(importlib.import_module(library), name)  # type: ignore[method-assign]
+
+    def first_used(name: str) -> object:
+        if sys.modules.get(library) is module:  # used while it is imported, so not put off
+            del sys.modules[library]
+        return getattr(importlib.import_module(library), name)
+
+    module.__getattr__ = first_used  # type: ignore[method-assign]
     sys.modules[library] = module
     try:
         yield
     finally:
-        del sys.modules[library]
+        if sys.modules.get(library) is module:
+            del sys.modules[library]
