@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from standardwebhooks.webhooks import Webhook
 
 from support.client import event
-from support.console import Console, Tab
+from support.console import DESKTOP, PHONE, Console, Tab
 from support.receiver import Receiver, allows
 
 pytestmark = pytest.mark.browser
@@ -116,6 +116,14 @@ async def test_a_webhook_is_verified_enabled_without_what_waited_and_gets_a_new_
     waits = event("user.created")
     await console.client.send(waits)
     await console.client.until("new", waits["id"], "pending")
+    # On a phone the overview shows all figures of the webhook, without scrolling sideways.
+    await shown.become(PHONE, "light")
+    await shown.open("/")
+    longest = page.get_by_role("region", name="Webhooks that wait longest")
+    await expect(longest.get_by_role("link", name="new")).to_be_visible()
+    assert await longest.evaluate("node => node.scrollWidth - node.clientWidth") <= 0
+    await shown.become(DESKTOP, "light")
+    await shown.open("/webhooks/new")
     await page.get_by_role("button", name="Enable", exact=True).click()
     await page.get_by_label("Cancel them instead").check()
     await shown.check_accessible()
