@@ -29,12 +29,13 @@ from support.examples import no_deadlines
 from support.fixtures import Command, Start
 from support.gateway_process import offer_interpreter
 from support.in_process import gateway_in_process, servers_at
+from support.left_tasks import no_tasks_left
 from support.leftovers import Leftovers
 from support.optional import check_required, leave_out, left_out
 from support.order import folder_of, mark_and_order
 from support.peers import Peers
 from support.receiver import Receiver, receiving
-from support.sharing import empty, empty_servers, shares, test_directory
+from support.sharing import FAILED, Shared, empty, empty_servers, shares
 from support.warm_workers import fork_workers
 
 # As in the real program: a coloured traceback with all locals can take minutes to print.
@@ -90,6 +91,24 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measures the coverage of the core by unit tests, where that is asked for."""
     with _core_coverage.resumed() if folder_of(item) == "unit" else contextlib.nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes that a test has failed, for the end of what it has used."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Ends the tasks that a test has left in the event loop of its module."""
+    with no_tasks_left(item):
         return (yield)
 
 
@@ -175,17 +194,19 @@ async def own_gateway(start: Start) -> Running:
 
 
 @pytest.fixture(scope="module")
-async def shared_gateway() -> AsyncIterator[Running]:
-    with test_directory() as directory:
-        async with gateway_in_process(directory) as gateway:
-            yield gateway
+async def shared_gateway() -> AsyncIterator[Shared[Running]]:
+    shared = Shared(gateway_in_process, empty)
+    yield shared
+    await shared.end()
 
 
 @pytest.fixture
-async def emptied_gateway(shared_gateway: Running) -> AsyncIterator[Running]:
-    """``shared_gateway``, whose webhooks and streams are deleted after the test."""
-    yield shared_gateway
-    await empty(shared_gateway)
+async def emptied_gateway(
+    request: pytest.FixtureRequest, shared_gateway: Shared[Running]
+) -> AsyncIterator[Running]:
+    """The gateway of the module, whose webhooks, streams and so on are deleted after the test."""
+    async with shared_gateway.lent(request.node) as gateway:
+        yield gateway
 
 
 @pytest.fixture
@@ -221,17 +242,19 @@ async def own_servers(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-async def shared_servers() -> AsyncIterator[tuple[str, str]]:
-    with test_directory() as directory:
-        async with servers_at(directory) as urls:
-            yield urls
+async def shared_servers() -> AsyncIterator[Shared[tuple[str, str]]]:
+    shared = Shared(servers_at, empty_servers)
+    yield shared
+    await shared.end()
 
 
 @pytest.fixture
-async def emptied_servers(shared_servers: tuple[str, str]) -> AsyncIterator[tuple[str, str]]:
-    """``shared_servers``, which are emptied after the test."""
-    yield shared_servers
-    await empty_servers(*shared_servers)
+async def emptied_servers(
+    request: pytest.FixtureRequest, shared_servers: Shared[tuple[str, str]]
+) -> AsyncIterator[tuple[str, str]]:
+    """The servers of the module, which are emptied after the test."""
+    async with shared_servers.lent(request.node) as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,7 +19,12 @@ from support.bus import connect_bus
 from support.http_transport import PlainTransport
 from support.patience import PATIENCE
 
-_LISTS = {"webhooks": "id", "streams": "name", "secrets": "name", "sources": "name"}
+T = TypeVar("T")
+FAILED = pytest.StashKey[bool]()  # of a test: whether its setup or the test itself has failed
+_LISTS = {
+    "webhooks": "id", "streams": "name", "secrets": "name", "sources": "name",
+    "event-types": "type",
+}  # fmt: skip
 
 
 def shares(test: pytest.Item) -> bool:
@@ -27,17 +33,52 @@ def shares(test: pytest.Item) -> bool:
     return "shared" in marked and "alone" not in marked
 
 
+class Shared(Generic[T]):
+    """What tests of a module share. After a test that failed, or that left what cannot be deleted,
+    it is ended, and the next test gets another one: a test fails only by its own fault."""
+
+    def __init__(
+        self,
+        begin: Callable[[Path], contextlib.AbstractAsyncContextManager[T]],
+        empty: Callable[[T], Awaitable[None]],
+    ) -> None:
+        """``begin`` starts it, with its data in a directory; ``empty`` deletes what a test left."""
+        self._begin = begin
+        self._empty = empty
+        self._stack = contextlib.AsyncExitStack()
+        self._present: T | None = None
+
+    @contextlib.asynccontextmanager
+    async def lent(self, test: pytest.Item) -> AsyncIterator[T]:
+        """Lends it to a test."""
+        if self._present is None:
+            directory = self._stack.enter_context(_directory())
+            self._present = await self._stack.enter_async_context(self._begin(directory))
+        yield self._present
+        if test.stash.get(FAILED, False):
+            await self.end()
+            return
+        try:
+            await self._empty(self._present)
+        except BaseException:
+            await self.end()
+            raise
+
+    async def end(self) -> None:
+        self._present = None
+        await self._stack.aclose()
+
+
 @contextlib.contextmanager
-def test_directory() -> Iterator[Path]:
-    """A directory for what several tests share, deleted at the end."""
+def _directory() -> Iterator[Path]:
     parent = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     with tempfile.TemporaryDirectory(prefix="pytest-shared-", dir=parent) as directory:
         yield Path(directory)
 
 
 async def empty(gateway: Running) -> None:
-    """Deletes the webhooks, streams, secrets and sources of a gateway, and waits until they are
-    gone."""
+    """Deletes the webhooks, streams, secrets, sources and event types of a gateway, and waits until
+    they are gone. Raises AssertionError if the gateway refuses that."""
     headers = {"Authorization": f"Bearer {gateway.admin_key}"}
     async with (
         httpx.AsyncClient(
@@ -47,15 +88,24 @@ async def empty(gateway: Running) -> None:
     ):
         for path, name in _LISTS.items():
             asked: set[str] = set()
-            while items := (await http.get(f"/v1/{path}")).json()["items"]:
+            while items := await _items(http, path):
                 for named in {item[name] for item in items} - asked:
-                    await http.delete(f"/v1/{path}/{named}")
+                    deleted = await http.delete(f"/v1/{path}/{quote(named, safe='')}")
+                    assert deleted.status_code in (204, 404), deleted.text
                     asked.add(named)
                 await asyncio.sleep(0.05)
 
 
-async def empty_servers(nats_url: str, redis_url: str) -> None:
+async def _items(http: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
+    answer = await http.get(f"/v1/{path}", params={"limit": 1000})
+    assert answer.status_code == 200, answer.text
+    # The gateway's own event types cannot be deleted.
+    return [item for item in answer.json()["items"] if item.get("managed_by") != "gateway"]
+
+
+async def empty_servers(urls: tuple[str, str]) -> None:
     """Deletes all streams of a NATS, and all keys of a Valkey."""
+    nats_url, redis_url = urls
     bus = await connect_bus(nats_url)
     js: Any = bus.jetstream()
     for stream in await js.streams_info():
