@@ -17,8 +17,6 @@ from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.shared
-
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "retention": "7d"}}}
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 

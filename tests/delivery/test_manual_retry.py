@@ -176,7 +176,7 @@ async def test_retries_for_an_ordered_webhook_keep_their_order(
     for what in ("retry", "cancel"):
         answer = await _request_run(client, "w", sent["id"], what)
         assert (answer.status_code, "before earlier deliveries" in answer.text) == (409, True)
-    await client.until("w", sent["id"], "succeeded")
+    await client.until("w", sent["id"], "succeeded", timeout=delay + PATIENCE)
     assert (await _request_run(client, "w", sent["id"], "retry")).status_code == 202
     await receiver.until(3, "/w")
 

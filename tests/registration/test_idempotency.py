@@ -25,6 +25,7 @@ pytestmark = pytest.mark.shared
 KEY = {"name": "k", "scopes": ["events:publish"]}
 
 
+@pytest.mark.alone
 async def test_a_repeated_create_gets_the_answer_of_the_first(
     gateway: Running, client: Client, connect: Start
 ) -> None:

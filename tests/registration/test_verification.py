@@ -157,6 +157,7 @@ async def test_responses_that_verify(
     assert (shown["state"], shown["verification"]) == ("active", None)
 
 
+@pytest.mark.alone
 async def test_receivers_that_cannot_be_reached_or_do_not_answer(
     gateway: Running, client: Client, receiver: Receiver
 ) -> None:

@@ -19,8 +19,6 @@ from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 
-pytestmark = pytest.mark.shared
-
 # Those that an event for a live subscriber goes through.
 ON_THE_WAY = (feed, framing, outbox, session, stream_message, subscriber, websocket_protocol)
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}

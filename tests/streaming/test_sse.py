@@ -21,8 +21,6 @@ from support.event_stream import EventStream, Parser
 from support.fixtures import Start
 from support.patience import PATIENCE
 
-pytestmark = pytest.mark.shared
-
 STREAMS = {
     "streams": {
         "work": {"subjects": ["scheduler.job.*"], "max_messages": 50},
@@ -340,7 +338,6 @@ async def test_unknown_parameters_are_refused_with_a_suggestion(client: Client) 
             assert f"did you mean {suggested}?" in detail
 
 
-@pytest.mark.alone
 async def test_clients_that_read_nothing_are_closed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,6 @@ from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
 
-pytestmark = pytest.mark.shared
-
 STREAMS = {
     "streams": {
         "audit": {"subjects": ["audit.events.*"], "retention": "2y", "compliance": True},

@@ -16,8 +16,6 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers
 
-pytestmark = pytest.mark.shared
-
 STREAMS = {
     "streams": {
         "work": {"subjects": ["scheduler.job.*"]},

@@ -22,6 +22,7 @@ class PlainTransport(httpx.AsyncBaseTransport):
         self._idle: dict[tuple[str, int], list[_Connection]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.scheme == "http", request.url
         timeout = request.extensions.get("timeout", {})
         address = request.url.host, request.url.port or 80
         connection = self._take(address) or await _connect(address, timeout.get("connect"))
