@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,6 +219,27 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
     async with asyncio.timeout(PATIENCE):
         while _running(str(log)) or _running(CHILD):
             await asyncio.sleep(0.05)
+
+
+def test_a_server_does_not_start_once_the_gateway_has_ended(tmp_path: Path) -> None:
+    """Also if that was before Linux was asked for the signal: this setpriv waits for it."""
+    log, setpriv = tmp_path / "log", tmp_path / "setpriv"
+    setpriv.write_text(
+        f"""#!/bin/sh
+case "$*" in *os.getpid*) while kill -0 $PPID 2>/dev/null; do sleep 0.01; done ;; esac
+exec {shutil.which("setpriv")} "$@"
+"""
+    )
+    setpriv.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    parent = PARENT.replace('print("started", flush=True)', "import os; os.kill(os.getpid(), 9)")
+    arguments = [sys.executable, "-c", parent, str(log), f"{CHILD} # {tmp_path}", "setpriv", "kill"]
+    ended = subprocess.run(arguments, env=os.environ | {"PATH": path}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + PATIENCE
+    while _running(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _running(str(tmp_path))
 
 
 def _alive(pid: int) -> bool:

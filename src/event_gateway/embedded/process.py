@@ -167,6 +167,9 @@ exit $status
 """
 
 
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+
+
 def start_child(
     command: list[str], log: BinaryIO, *, by_pipe: bool = os.name == "posix" and not _LINUX
 ) -> subprocess.Popen[bytes]:
@@ -207,7 +210,9 @@ def ended_with_parent(command: list[str], by: signal.Signals) -> Started:
     """
     setpriv = _setpriv()
     if setpriv:
-        words = [setpriv, "--pdeathsig", by.name.removeprefix("SIG"), "--", *command]
+        # Linux sends nothing if this process has ended before it was asked: the shell looks.
+        shell = ["/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid())]
+        words = [setpriv, "--pdeathsig", by.name.removeprefix("SIG"), "--", *shell, *command]
         return Started(args=words, preexec_fn=None)
     return Started(args=command, preexec_fn=functools.partial(_die_with_parent, by))
 
@@ -223,7 +228,7 @@ def _setpriv() -> str | None:
     nothing = subprocess.DEVNULL
     try:
         tried = subprocess.run(
-            [found, "--pdeathsig", "TERM", "--", found, "--version"],
+            [found, "--pdeathsig", "TERM", "--", "/bin/sh", "-c", ":"],
             stdin=nothing, stdout=nothing, stderr=nothing, env=_environment(), check=False,
         )  # fmt: skip
     except OSError:
