@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 
 from event_gateway.console.pages.streams.compliance import MAX_OF_A_USER
 from event_gateway.console.settings import ConsoleSettings
-from support.client import connected, event
+from support.client import connected, event, slow_reader
 from support.console import gateway_and_console, tab
 from support.patience import PATIENCE
 from support.program import Program
@@ -85,13 +85,17 @@ async def test_nobody_takes_all_connections_to_the_gateway_by_exports(tmp_path: 
     path = "/streams/records/compliance/export"
     async with gateway_and_console(tmp_path, CONFIG) as console:
         large = event("audit.login", {"user": "u-4711", "text": "x" * 10_000})
-        for batch in range(6):  # more than the buffers of a connection hold
+        for batch in range(6):  # more than Linux buffers for the console at most
             await console.client.send([large | {"id": f"{batch}-{number}"} for number in range(90)])
-        async with httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http:
+        async with (
+            httpx.AsyncClient(base_url=console.url, timeout=PATIENCE) as http,
+            slow_reader(console.url) as slow,
+        ):
             await http.post("/sign-in", data={"key": console.key}, headers={"Origin": console.url})
+            slow.cookies = http.cookies
             async with contextlib.AsyncExitStack() as exports:
                 for _ in range(MAX_OF_A_USER):
-                    begun = await exports.enter_async_context(http.stream("GET", path))
+                    begun = await exports.enter_async_context(slow.stream("GET", path))
                     assert begun.status_code == 200
                 refused = await http.get(path)
                 assert refused.status_code == 429

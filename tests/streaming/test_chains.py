@@ -4,18 +4,16 @@ import asyncio
 import base64
 import contextlib
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 
 from event_gateway.api.server.exports import MAX_OF_A_CALLER
 from event_gateway.cli.process.serve import Running
-from support.client import Client, event
+from support.client import Client, event, slow_reader
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
 
@@ -121,25 +119,16 @@ async def test_an_export_is_verified_offline(
         assert {each["kind"] for each in problems} <= kinds, problems
 
 
-def slow_reader(client: Client) -> httpx.AsyncClient:
-    """A client for which the system buffers next to nothing that it does not read."""
-    transport = httpx.AsyncHTTPTransport(
-        socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
-    )
-    return httpx.AsyncClient(
-        base_url=client.http.base_url, headers=client.http.headers, transport=transport,
-        timeout=PATIENCE,
-    )  # fmt: skip
-
-
 async def test_a_key_has_a_few_exports_at_a_time(gateway: Running, client: Client) -> None:
     path = "/v1/streams/audit/export"
     large = event("audit.events.made", {"text": "x" * 10_000})
-    for batch in range(6):  # more than the 4 MiB that Linux buffers for the gateway at most
+    for batch in range(6):  # more than Linux buffers for the gateway at most
         await client.send([large | {"id": f"{batch}-{number}"} for number in range(90)])
     await anchored(client, 540)
     async with contextlib.AsyncExitStack() as exports:
-        slow = await exports.enter_async_context(slow_reader(client))
+        slow = await exports.enter_async_context(
+            slow_reader(str(client.http.base_url), client.http.headers)
+        )
         for _ in range(MAX_OF_A_CALLER):
             begun = await exports.enter_async_context(slow.stream("GET", path))
             assert begun.status_code == 200

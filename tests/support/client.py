@@ -180,3 +180,11 @@ async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Cli
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
+
+
+def slow_reader(url: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    """An HTTP client for which the system buffers next to nothing that it does not read. On the
+    other side, Linux buffers 4 MiB at most."""
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    transport = httpx.AsyncHTTPTransport(socket_options=small)
+    return httpx.AsyncClient(base_url=url, headers=headers, transport=transport, timeout=PATIENCE)
