@@ -10,10 +10,12 @@ from collections import Counter
 
 import pytest
 
+from support.browser import BROWSERS
+
 REQUIRED = "TESTS_REQUIRE_ALL"
 # The programs of each mark: of a group, one is enough.
 NEEDED: dict[str, list[tuple[str, ...]]] = {
-    "browser": [("chromium", "chromium-browser")],
+    "browser": [BROWSERS],
     "curl": [("curl",)],
     "prometheus": [("prometheus",), ("promtool",)],
     "redis": [("redis-check-rdb",)],  # is also the server, with TLS, under another name

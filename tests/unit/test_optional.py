@@ -15,13 +15,14 @@ def test_where_nothing_is_found(
     monkeypatch.delenv(REQUIRED, raising=False)
     check_required()
     monkeypatch.setenv(REQUIRED, "yes")
-    with pytest.raises(pytest.UsageError, match="there is no chromium or chromium-browser, curl"):
+    browsers = "chromium-headless-shell or chromium or chromium-browser"
+    with pytest.raises(pytest.UsageError, match=f"there is no {browsers}, curl"):
         check_required()
     item = pytest.Function.from_parent(request.node.parent, name="page", callobj=lambda: None)
     item.add_marker("browser")
     leave_out([item])
     (skip,) = item.iter_markers("skip")
-    assert skip.kwargs == {"reason": "browser: there is no chromium or chromium-browser"}
+    assert skip.kwargs == {"reason": f"browser: there is no {browsers}"}
 
 
 def test_where_all_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
