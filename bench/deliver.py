@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import load
-from bench.figures import Figures, cpu_seconds, quantile
+from bench.figures import Figures, cpu_of_trees, quantile
 from bench.programs import Program, program, settled
 from bench.receiver import Receiver
 from bench.sizes import Sizes
@@ -28,19 +28,21 @@ FLOOR_POSTS = 5000  # with fewer posts the limit does not apply, as opening conn
 
 @dataclass(frozen=True)
 class Case:
-    """A case: the program, and the number of webhooks for each event."""
+    """A case: the program, the number of webhooks for each event, and its processes."""
 
     kind: str
     fan_out: int
+    workers: int = 1
 
     @property
     def name(self) -> str:
-        return self.kind if self.fan_out == 1 else f"{self.kind}, fan-out {self.fan_out}"
+        fan_out = f", fan-out {self.fan_out}" if self.fan_out > 1 else ""
+        return self.kind + fan_out + (f", {self.workers} processes" if self.workers > 1 else "")
 
 
 CASES = (
-    Case("gateway", 1), Case("lean", 1), Case("gateway", WEBHOOKS), Case("lean", WEBHOOKS),
-    Case("stock", 1), Case("taskqueue", 1),
+    Case("gateway", 1), Case("gateway", 1, workers=2), Case("lean", 1), Case("gateway", WEBHOOKS),
+    Case("lean", WEBHOOKS), Case("stock", 1), Case("taskqueue", 1),
 )  # fmt: skip
 
 
@@ -92,7 +94,7 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
         figures.add("deliver", "floor: CPU", "us", base["cpu_us"])
         figures.add("deliver", "floor: rate", "1/s", base["rate"])
         setting = config(receiver.port, case.fan_out, enrich=case.kind != "lean")
-        async with program(case.kind, setting) as running:
+        async with program(case.kind, setting, case.workers) as running:
             await _case(figures, receiver, running, case, sizes, base["cpu_us"])
 
 
@@ -110,11 +112,11 @@ async def _case(
 
     with running.stopped():
         await load.fill(running.nats_url, kinds, warm, events)
-        began, cpu = time.monotonic(), cpu_seconds(running.pid)
+        began, cpu = time.monotonic(), cpu_of_trees([running.pid])
     await arrived(receiver, (warm + events) * case.fan_out)
     await settled(running, warm + events)
     rate = deliveries / (receiver.last - began)
-    each = (cpu_seconds(running.pid) - cpu) / deliveries * 1e6
+    each = (cpu_of_trees([running.pid]) - cpu) / deliveries * 1e6
     figures.add("deliver", f"{case.name}: CPU", "us", each, base)
     figures.add("deliver", f"{case.name}: rate", "1/s", rate)
 

@@ -83,13 +83,21 @@ def memory_of_trees(pids: Sequence[int]) -> float:
 
 
 def _over_trees(pids: Sequence[int], figure: Callable[[int], float]) -> float:
-    found, total = list(pids), 0.0
-    for pid in found:
+    total = 0.0
+    for pid in trees(pids):
         with contextlib.suppress(OSError):  # it has ended
             total += figure(pid)
+    return total
+
+
+def trees(pids: Sequence[int]) -> list[int]:
+    """Processes, those that they have started, and so on."""
+    found = list(pids)
+    for pid in found:
+        with contextlib.suppress(OSError):  # it has ended
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
                 found += map(int, children.read_text().split())
-    return total
+    return found
 
 
 def memory(pid: int) -> int:

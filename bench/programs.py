@@ -17,6 +17,7 @@ from typing import Any
 
 import nats
 
+from bench.figures import trees
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.embedded.servers import EmbeddedServers
 
@@ -71,12 +72,15 @@ class Program:
 
     @contextlib.contextmanager
     def stopped(self) -> Any:
-        """Stops the process (SIGSTOP), so that published events accumulate in the log."""
-        os.kill(self.pid, signal.SIGSTOP)
+        """Stops its processes (SIGSTOP), so that published events accumulate in the log."""
+        pids = trees([self.pid])
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(self.pid, signal.SIGCONT)
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,8 @@ class Sizes:
 
 FULL = Sizes(
     turns=5, cases=(
-        "gateway", "lean", "gateway, fan-out 10", "lean, fan-out 10", "stock", "taskqueue",
+        "gateway", "gateway, 2 processes", "lean", "gateway, fan-out 10", "lean, fan-out 10",
+        "stock", "taskqueue",
     ), deliveries=20_000, warm=1_000, seconds=4.0, posts=10_000, parts=20_000,
     failing_seconds=10.0, queued=1_000_000, matching=(10, 1_000, 100_000), webhooks=100_000,
     subscribers=1_000, rates=(20, 100, 400),
