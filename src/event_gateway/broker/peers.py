@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 SUBJECT = "eg.process"
 INTERVAL = 1.0  # seconds between two heartbeats
 DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as dead
-LOST_FOR = 30.0  # seconds for which a process that has vanished without a farewell is remembered
+LOST_FOR = 30.0  # seconds for which a process that has disappeared is remembered
 LISTENING = 2.5  # seconds in which every live process is heard
 HEARD_ALONE = 2.0  # seconds of own heartbeats without the other's: else NATS was away
 MAX_LOST = 20
@@ -177,8 +177,8 @@ class Peers:
 
     @property
     def lost(self) -> list[Heartbeat]:
-        """The processes that have vanished in the last LOST_FOR seconds without a farewell, at most
-        MAX_LOST. While NATS is away nobody can tell; then there are none."""
+        """The processes that have disappeared in the last LOST_FOR seconds without a clean
+        shutdown, at most MAX_LOST. While NATS is away nobody can tell; then there are none."""
         self._live()
         since = time.monotonic() - LOST_FOR
         self._lost = {name: kept for name, kept in self._lost.items() if kept[1] > since}

@@ -129,6 +129,6 @@ class Health:
         for process in self._peers.lost:
             yield Reason(
                 PROCESS_LOST,
-                f"the process {process.place} has vanished without a farewell",
+                f"the process {process.place} has disappeared without a clean shutdown",
                 process.process,
             )

@@ -7,6 +7,7 @@ from typing import Any
 from event_gateway.cli.client.options import JsonOption, KeyOption, UrlOption
 from event_gateway.cli.client.output import Line, print_answer, table
 from event_gateway.cli.client.requests import call
+from event_gateway.core.text.units import format_size
 
 WIDTH = 96  # characters of a line with a remedy
 
@@ -56,8 +57,11 @@ def _lines(answer: dict[str, Any]) -> Iterator[Line]:
 
 
 def _figures(component: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value}"
-        for name, value in component.items()
-        if name != "status" and value is not None
-    )
+    shown = []
+    for name, value in component.items():
+        # A stream without a limit has 0.
+        if name == "status" or value is None or (name, value) == ("log_max_bytes", 0):
+            continue
+        sized = name.endswith("_bytes")
+        shown.append(f"{name.removesuffix('_bytes')} {format_size(value) if sized else value}")
+    return ", ".join(shown)

@@ -223,8 +223,8 @@ CODES: dict[str, ReasonCode] = {
     ),
     PROCESS_LOST: ReasonCode(
         "processes",
-        "A process has vanished in the last 30 seconds without a farewell: it was killed, has "
-        "crashed, or cannot reach NATS. The others take its deliveries over.",
+        "A process has disappeared in the last 30 seconds without a clean shutdown: it was killed, "
+        "has crashed, or cannot reach NATS. The others take its deliveries over.",
         "Look why it ended; whoever manages the processes should start it again.",
     ),
     ALERT: ReasonCode(
