@@ -78,8 +78,8 @@ OF_A_FAILURE = {
 }
 # Each for a second in which nothing happens.
 OF_AN_IDLE_SECOND = {
-    "calls into the gateway's code": 750.0,  # 669
-    "commands run in Redis": 30.0,  # 24
+    "calls into the gateway's code": 620.0,  # 548
+    "commands run in Redis": 25.0,  # 20
 }
 
 

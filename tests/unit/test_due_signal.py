@@ -54,6 +54,16 @@ async def test_the_earliest_of_several_times_counts() -> None:
     assert await _reached(waiting) >= now + 0.049
 
 
+async def test_what_is_due_now_needs_no_timer() -> None:
+    signal = DueSignal()
+    signal.expect_nothing()
+    waiting = await _waiting(signal)
+    signal.due_now()
+    for _ in range(2):  # turns of the event loop
+        await asyncio.sleep(0)
+    assert waiting.done()
+
+
 async def test_a_lane_that_fails_waits_for_its_turn_and_another_does_not() -> None:
     for lane, earliest in ((_lane(failing=True), next_turn), (_lane(), lambda now: now + GATHER)):
         signal = DueSignal()

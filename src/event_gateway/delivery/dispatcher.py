@@ -36,7 +36,7 @@ from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
-from event_gateway.state.ledger import Ledger
+from event_gateway.state.ledger import WRITTEN_AFTER, Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.transport.client import Failure, Response
 
@@ -75,6 +75,7 @@ class Dispatcher:
         self._queues = queues
         self._makers = Makers(builders, metrics, tallies)
         self._outcomes = outcomes
+        self._signal = signal
         self._deadlines = deadlines
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -122,6 +123,7 @@ class Dispatcher:
                 self.throttles.lift(lane)
                 lane.mark_moved()
             lane.configure(webhook)
+            self._signal.due_in(WRITTEN_AFTER)  # what was held back may be due by then
         self._set_share(lane)
         if lane.limits != limits:
             self._ledger.change_lane(webhook.id, "rate")

@@ -31,15 +31,17 @@ MAX_LEASED_BYTES = 16 * 1024 * 1024  # of their events' data, if they are as lar
 MAX_ROUNDS = 2  # under way: one is dispatched, while the next one is leased and its events loaded
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
-IDLE = 0.5  # seconds between two scans of everything that is due
+IDLE = 1.0  # seconds between two looks for deliveries that others have left
+SCAN = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
 
 
 class DueLoop:
     """Leases as many due deliveries as their lanes have room for.
 
-    It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Twice a
-    second it scans everything that is due, for deliveries that other processes have left.
+    It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Once a
+    second it looks for deliveries that other processes have left, which nobody tells it of; while
+    there are due ones, it scans them twice a second.
     ``may_exist``: whether a webhook without a lane may be registered all the same. The deliveries
     of others are cancelled, after a while: this process may learn of a new webhook a little later
     than the process that has queued its deliveries.
@@ -131,7 +133,7 @@ class DueLoop:
         await self._request_for(due)
         is_last = len(due) < PAGE
         self._page = 0 if is_last else self._page + PAGE
-        self._scan_at = asyncio.get_running_loop().time() + (IDLE if is_last else PAGE_PAUSE)
+        self._scan_at = asyncio.get_running_loop().time() + (SCAN if is_last else PAGE_PAUSE)
 
     def _begin_scan(self) -> None:
         lanes, unknown = self._dispatcher.lanes, self._unknown_since

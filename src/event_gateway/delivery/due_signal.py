@@ -85,7 +85,9 @@ class DueSignal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not math.isinf(self._wake_at):
+        if self._wake_at <= loop.time():
+            self._reach()  # a timer would be another wake-up, up to a millisecond later
+        elif not math.isinf(self._wake_at):
             # The loop's timers count whole milliseconds: it must not come back too early.
             at = math.ceil(self._wake_at * 1000) / 1000
             self._timer = loop.call_at(at, self._reach)

@@ -1,18 +1,23 @@
 """Keeps one embedded server working: restarts it when it has ended, or cannot write any more."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable
 
 import structlog
 
-from event_gateway.beats import beat
+from event_gateway.beats import at_beat
 from event_gateway.embedded.disk import WRITABLE, Disk
+from event_gateway.embedded.end_watch import EndWatch
 from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
 
 log = structlog.get_logger(__name__)
 
-INTERVAL = 0.25  # seconds between looks at the server
+INTERVAL = 1.0  # seconds between two looks at the disk and at the log of a server that runs
+# The same while the server does not run, waits for room on the disk, or is on a system that does
+# not tell when it ends.
+OFTEN = 0.25
 STEADY = 60.0  # seconds after which a restarted server counts as healthy
 FIRST_DELAY = 0.25  # seconds from the second failed start to the third
 STARTED = 1.0  # seconds after which a start has succeeded
@@ -48,11 +53,23 @@ class Keeper:
         self._delay = 0.0
         self._next_start = 0.0  # on the monotonic clock
         self._reported = 0  # ends in a row of a server that does not stay alive
+        self._watch: EndWatch | None = None
+        self._watched = 0  # the process id of the latest watch
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Watches for ever."""
+        try:
+            await self._run()
+        finally:
+            self._unwatch()
+
+    async def _run(self) -> None:
         while True:
-            await beat(INTERVAL)
+            steady = self._is_watched() and not self._full and not self._unwritable
+            at_beat(INTERVAL if steady else OFTEN, self._woken.set)
+            await self._woken.wait()  # or until the server has ended
+            self._woken.clear()
             process = self._process
             with contextlib.suppress(OSError):  # the disk is full
                 process.limit_log()
@@ -65,6 +82,26 @@ class Keeper:
                     await self._restart_unwritable(now)
             elif now - process.started > STEADY:
                 self._delay = 0.0
+
+    def _is_watched(self) -> bool:
+        """Whether the end of the server wakes this task."""
+        pid = self._process.pid
+        if pid != self._watched:
+            self._unwatch()
+            self._watched = pid
+            if pid:
+                with contextlib.suppress(OSError):
+                    self._watch = EndWatch(pid, self._server_ended)
+        return self._watch is not None
+
+    def _server_ended(self) -> None:
+        self._watch = None
+        self._woken.set()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        self._watch, self._watched = None, 0
 
     def _look_at_disk(self) -> None:
         free = self._disk.free

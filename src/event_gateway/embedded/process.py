@@ -52,6 +52,11 @@ class ServerProcess:
         """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started last; 0 before."""
+        return 0 if self._process is None else self._process.pid
+
     def start(self, command: list[str]) -> None:
         """Starts the server. Raises OSError."""
         self._log.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,7 +73,11 @@ class ServerProcess:
 
         The server has the file open for appending, so it goes on writing at the new end.
         """
-        if self._log.exists() and self._log.stat().st_size > limit:
+        try:
+            size = os.stat(self._log).st_size
+        except FileNotFoundError:
+            return
+        if size > limit:
             shutil.copyfile(self._log, self._log.with_suffix(".log.old"))
             os.truncate(self._log, 0)
 

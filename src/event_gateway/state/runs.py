@@ -73,10 +73,15 @@ class Runs:
         self._count_cancelled = count_cancelled
         self._client = client
         self._ledger = ledger
+        self._report_due: Callable[[], None] | None = None
         self.dead_letter_retention = dead_letter_retention
         self._start = script(client, "runs/start.lua")
         self._dead_letters_in_use = script(client, "runs/dead_letters_in_use.lua")
         self._retry_or_cancel = script(client, "deliveries/retry_or_cancel.lua")
+
+    def report_due(self, report: Callable[[], None]) -> None:
+        """Calls ``report`` each time that deliveries have become due, from now on."""
+        self._report_due = report
 
     def set_dead_letter_retention(self, seconds: float) -> None:
         """Sets for how long dead letters are stored."""
@@ -111,6 +116,8 @@ class Runs:
             _pack(packed), FORMAT, run_by, round(self.dead_letter_retention * 1000), replay, holder,
             _pack(step) if step else b"",
         )  # fmt: skip
+        if b"queued" in results and self._report_due is not None:
+            self._report_due()
         return state.decode(), int(depth), [result.decode() for result in results]
 
     async def change(
@@ -124,6 +131,8 @@ class Runs:
         )  # fmt: skip
         if result == b"cancelled":
             self._count_cancelled(webhook_id, 1)
+        elif result == b"due" and self._report_due is not None:
+            self._report_due()
         if not position:
             return ChangeResult(result.decode(), status.decode())
         event_source, stream, seq, dead_letter = position

@@ -85,6 +85,7 @@ def build_delivery(
         disable=registrations.amendments.disable, max_in_flight=max_attempts,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)
+    adapters.runs.report_due(signal.due_now)
     handover = Handover(dispatcher, ingest.stored_events.load)
     source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)
