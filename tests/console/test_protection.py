@@ -34,7 +34,8 @@ def test_what_was_sealed_is_opened_for_its_purpose_and_in_its_time(tmp_path: Pat
     assert (tmp_path / "console" / "session.key").stat().st_mode & 0o777 == 0o600
     assert sealer.open("link", text) is None
     assert Sealer(b"x" * 32).open("session", text) is None
-    for wrong in ("", "*", text[:-2], "A" + text[1:], "ü"):
+    other = "B" if text[0] == "A" else "A"
+    for wrong in ("", "*", text[:-2], other + text[1:], "ü"):
         assert sealer.open("session", wrong) is None
     assert sealer.open("session", sealer.seal("session", {}, time.time() - 1)) is None
 
