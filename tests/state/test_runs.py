@@ -16,7 +16,10 @@ async def test_a_step_whose_answer_was_lost_counts_once(servers: tuple[str, str]
         await redis.hset(REPLAY.key("r"), "state", "running")
         await redis.set(REPLAY_LEASE.key("r"), "me")
         ledger = Ledger(redis, 60.0, Supervisor())
-        runs = Runs(redis, ledger, 60.0, count_cancelled=lambda webhook_id, count: None)
+        runs = Runs(
+            redis, ledger, 60.0,
+            count_cancelled=lambda webhook_id, count: None, report_due=lambda: None,
+        )  # fmt: skip
 
         async def step(position: int, *events: str) -> list[str]:
             new = [NewRun("w", event, "s", "LOG", 1, 1e9, 2e9) for event in events]

@@ -57,7 +57,8 @@ class ChangeResult(msgspec.Struct, frozen=True):
 class Runs:
     """Starts runs. ``dead_letter_retention``: seconds for which dead letters are stored, and so
     for which Redis stores which of them were used. ``count_cancelled`` gets the id of a webhook and
-    how many of its deliveries were cancelled.
+    how many of its deliveries were cancelled. ``report_due`` is called when deliveries have become
+    due.
 
     Methods raise the exceptions in StateError.
     """
@@ -69,19 +70,16 @@ class Runs:
         dead_letter_retention: float,
         *,
         count_cancelled: Callable[[str, int], None],
+        report_due: Callable[[], None],
     ) -> None:
         self._count_cancelled = count_cancelled
+        self._report_due = report_due
         self._client = client
         self._ledger = ledger
-        self._report_due: Callable[[], None] | None = None
         self.dead_letter_retention = dead_letter_retention
         self._start = script(client, "runs/start.lua")
         self._dead_letters_in_use = script(client, "runs/dead_letters_in_use.lua")
         self._retry_or_cancel = script(client, "deliveries/retry_or_cancel.lua")
-
-    def report_due(self, report: Callable[[], None]) -> None:
-        """Calls ``report`` each time that deliveries have become due, from now on."""
-        self._report_due = report
 
     def set_dead_letter_retention(self, seconds: float) -> None:
         """Sets for how long dead letters are stored."""
@@ -116,7 +114,7 @@ class Runs:
             _pack(packed), FORMAT, run_by, round(self.dead_letter_retention * 1000), replay, holder,
             _pack(step) if step else b"",
         )  # fmt: skip
-        if b"queued" in results and self._report_due is not None:
+        if b"queued" in results:
             self._report_due()
         return state.decode(), int(depth), [result.decode() for result in results]
 
@@ -131,7 +129,7 @@ class Runs:
         )  # fmt: skip
         if result == b"cancelled":
             self._count_cancelled(webhook_id, 1)
-        elif result == b"due" and self._report_due is not None:
+        elif result == b"due":
             self._report_due()
         if not position:
             return ChangeResult(result.decode(), status.decode())

@@ -31,6 +31,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.observability.reason import Reason
 from event_gateway.core.observability.reason_codes import DISK_FULL, DISK_NEARLY_FULL
 from event_gateway.core.webhook.retry_policy import longest_wait
+from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.embedded.disk import Disk
 from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.lifecycle import Lifecycle
@@ -93,6 +94,7 @@ class Adapters:
     lifecycle: Lifecycle
     metrics: Metrics
     tallies: AttemptTallies
+    due_signal: DueSignal
     installation_key: bytes
     external_retention: Mapping[str, float]
     storage: Storage
@@ -171,6 +173,7 @@ async def open_adapters(
     dead_letters = DeadLetterLog(broker, registry)
     audit_log = AuditLog(broker)
     ledger = Ledger(redis, records_kept(config), supervisor)
+    due_signal = DueSignal()
     external_retention = {stream.name: stream.max_age for stream in external}
     return Adapters(
         broker=broker,
@@ -187,11 +190,18 @@ async def open_adapters(
         audit=AuditTrail(audit_log, peers.process),
         ledger=ledger,
         queues=Queues(redis, ledger, count_cancelled=metrics.cancelled),
-        runs=Runs(redis, ledger, config.dead_letters.retention, count_cancelled=metrics.cancelled),
+        runs=Runs(
+            redis,
+            ledger,
+            config.dead_letters.retention,
+            count_cancelled=metrics.cancelled,
+            report_due=due_signal.due_now,
+        ),
         event_index=EventIndex(redis, config.ingest.retention, external_retention),
         lifecycle=Lifecycle(broker.post),
         metrics=metrics,
         tallies=AttemptTallies(),
+        due_signal=due_signal,
         installation_key=installation_key,
         external_retention=external_retention,
         storage=storage,

@@ -14,7 +14,6 @@ from event_gateway.delivery.dead_letters import DeadLetters
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_loop import DueLoop
-from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.expiry import ExpirySweep
 from event_gateway.delivery.handover import Handover
 from event_gateway.delivery.lane_sync import LaneSync
@@ -72,7 +71,7 @@ def build_delivery(
     and the registrations, where webhooks are disabled. At most ``max_attempts`` are in flight."""
     ledger, queues = adapters.ledger, adapters.queues
     dead_letters = DeadLetters(adapters.dead_letters)
-    signal = DueSignal()
+    signal = adapters.due_signal
     deadlines = Deadlines(longest_wait(config.ingest.retention))
     outcomes = Outcomes(
         ledger, dead_letters, adapters.lifecycle, signal,
@@ -85,7 +84,6 @@ def build_delivery(
         disable=registrations.amendments.disable, max_in_flight=max_attempts,
     )  # fmt: skip
     ledger.report_lanes(dispatcher.health.apply_report)
-    adapters.runs.report_due(signal.due_now)
     handover = Handover(dispatcher, ingest.stored_events.load)
     source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)
