@@ -39,8 +39,8 @@ END_TIMEOUT = 1.0  # seconds for which an answer waits for the record of its out
 RETRY_DELAY = 0.5  # seconds
 MAX_WAITING = 1000  # records that wait for NATS; with more, changes are refused unrecorded
 # Records of refused calls of one caller, and of all that prove nothing together, so that nobody can
-# fill the log with them, or hide those of others: so many at once, and so many a second after that.
-# The others are counted.
+# fill the log with them, or hide those of others: a burst of REFUSED_AT_ONCE, and REFUSED_A_SECOND
+# after that. The others are counted.
 REFUSED_AT_ONCE = 60
 REFUSED_A_SECOND = 1.0
 

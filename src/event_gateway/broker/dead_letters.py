@@ -144,7 +144,7 @@ class DeadLetterLog:
         self, *, webhook_id: str | None, before: int, floor: int, wanted: int
     ) -> tuple[list[StoredDeadLetter], int]:
         """The newest dead letters before a position, the newest first, ``wanted`` (1 to 500) or
-        more if there are so many from ``floor`` on; and the position from which on these are all.
+        all from ``floor`` on if these are more; and the position from which on these are all.
         """
         subjects = [each for each in self._subjects(webhook_id) if each is not None]
         try:

@@ -49,8 +49,8 @@ __all__ = [
 ]
 
 MAX_HEADERS = 1024  # bytes for the subject and headers of a message that the gateway publishes
-MAX_SUBJECTS = 4096  # that are remembered, of types of at most so many characters
-MAX_REMEMBERED_TYPE = 256
+MAX_SUBJECTS = 4096  # that are remembered
+MAX_REMEMBERED_TYPE = 256  # characters of the type of such a subject
 
 
 class TooLarge(Exception):

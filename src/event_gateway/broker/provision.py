@@ -49,7 +49,7 @@ MAX_UNACKED = 16_384
 OVERLAP = 10065  # error code of the server: another stream captures these subjects
 RESCALE_TIMEOUT = 60.0  # seconds to change the number of a stream's replicas
 SIDE_LIMIT = 1024**3  # bytes of the streams of lifecycle events and of rejected input
-SIDE_SHARE = 16  # with little storage, each of them gets one part in so many
+SIDE_SHARE = 16  # with little storage, each of them gets one part in SIDE_SHARE
 LEAST_SIDE_LIMIT = 1024**2
 
 
@@ -147,7 +147,7 @@ async def provision(
 
 async def _ensure_side(broker: Broker, config: StreamConfig, storage: int | None) -> None:
     """Makes a stream that drops its oldest messages at a limit, which NATS reserves: SIDE_LIMIT, or
-    less where NATS has not so much. A stream that is there is not made smaller: it would drop
+    less where NATS has less. A stream that is there is not made smaller: it would drop
     messages. Raises ProvisionError."""
     assert config.name
     if storage is None:

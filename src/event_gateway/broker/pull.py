@@ -139,7 +139,7 @@ class Puller:
         self._signal.set()
 
     def interrupt_at_beat(self, seconds: float) -> None:
-        """Does so at the next beat of so many seconds (see :mod:`event_gateway.beats`). To say so
+        """Does so at the next beat of ``seconds`` (see :mod:`event_gateway.beats`). To say so
         before each :meth:`take` costs nothing until that beat."""
         if not self._waits_for_beat:
             self._waits_for_beat = True

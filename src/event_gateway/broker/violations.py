@@ -78,7 +78,7 @@ class Violations:
         self._last[text] = time.monotonic()
 
     def recent(self, seconds: float = RECENT) -> list[str]:
-        """Those of the last so many seconds, in the order in which they first happened."""
+        """Those of the last ``seconds``, in the order in which they first happened."""
         since = time.monotonic() - seconds
         return [text for text, at in self._last.items() if at >= since]
 

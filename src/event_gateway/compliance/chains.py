@@ -36,7 +36,7 @@ class ChainCounters(Protocol):
     """What is counted."""
 
     def chained(self, stream: str, count: int) -> None:
-        """So many messages have their record."""
+        """``count`` more messages have their record."""
 
     def anchored(self, stream: str) -> None:
         """The chain has got an anchor."""

@@ -10,7 +10,7 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def moment(text: str | None) -> str | None:
-    """``15m``, ``1h``, ``7d`` as the time so long before now; anything else as it is, for the
+    """``15m``, ``1h``, ``7d`` as the time of that long ago; anything else as it is, for the
     gateway to judge; None for None."""
     found = None if text is None else _DURATION.fullmatch(text.strip())
     if found is None:

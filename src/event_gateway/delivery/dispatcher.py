@@ -212,7 +212,7 @@ class Dispatcher:
             self.backlogs.enqueue(lane, job)
 
     async def wait_to_retry(self, webhook_id: str, seconds: float) -> None:
-        """Waits so long, or until the webhook gets another endpoint URL."""
+        """Waits for ``seconds``, or until the webhook gets another endpoint URL."""
         lane = self.lanes.get(webhook_id)
         if lane is None or seconds <= 0:
             await asyncio.sleep(seconds)

@@ -40,7 +40,7 @@ class Throttles:
         self._unlisted: set[Lane] = set()  # throttled here, and not in Redis at the last look
 
     def request(self, lane: Lane, seconds: float) -> None:
-        """The receiver has asked for no requests for so many seconds. An earlier wish for a longer
+        """The receiver has asked for no requests for ``seconds``. An earlier request for a longer
         time still holds."""
         if lane.deleted:
             return
@@ -52,7 +52,7 @@ class Throttles:
             self._ledger.change_lane(lane.webhook.id, "throttle", rounded_up)
 
     def apply(self, lane: Lane, seconds: float) -> None:
-        """Applies that Redis has the webhook as throttled for so many seconds from now."""
+        """Applies that Redis has the webhook as throttled for ``seconds`` from now."""
         self._extend(lane, seconds)
 
     def load(self, throttled: Mapping[str, float]) -> None:

@@ -10,7 +10,7 @@ from event_gateway.core.text.units import format_size
 MIB = 1024 * 1024
 LEAST_RESERVE = 4 * MIB
 MOST_RESERVE = 256 * MIB
-RESERVED_SHARE = 50  # one part in so many of the disk is the reserve
+RESERVED_SHARE = 50  # the reserve is one part in RESERVED_SHARE of the disk
 LEAST_STORE = MIB  # the server takes 0 for "as much as it likes"
 LOOK = 0.25  # seconds
 WRITABLE = MIB  # bytes below which a server may have been unable to write

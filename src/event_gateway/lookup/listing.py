@@ -37,8 +37,8 @@ class EventPosition(msgspec.Struct, frozen=True, array_like=True):
 
 class ListedEvents(msgspec.Struct, frozen=True):
     """A page. ``next``: where the next one begins; None: this is the last. ``read``: how many
-    messages were read for it. ``total``: so many messages are of the wanted types and times, None:
-    counting would take too long; where this is the only page, so many events are on it. ``slow``:
+    messages were read for it. ``total``: how many messages are of the wanted types and times; None:
+    counting would take too long; where this is the only page, how many events are on it. ``slow``:
     NATS did not find the wanted types in time, so messages of all types were read.
     ``unsearched``: the page has fewer events than it may, as the search for them has ended; of what
     the log stored before this time nothing was looked at. None: it has what there is."""

@@ -23,7 +23,7 @@ from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
 PASSAGE = 500  # messages that are read backwards at a time
 LEAST = 16  # messages that are read at a time at first
 LEAST_PATIENCE = 0.1  # seconds for which a page whose time is over waits for NATS
-DENSE = 20  # of which one in so many must fit, for reading to go on rather than the index
+DENSE = 20  # one message in DENSE must fit, for reading to go on rather than the index
 GROUP = 64  # sequences that are read at a time where the index says
 
 

@@ -13,7 +13,7 @@ from event_gateway.observability.tracing.spans import (
 
 
 def record_routing(tracer: Tracer, received: Received, webhooks: int, start: float) -> None:
-    """Records that an event was routed to so many webhooks, if its trace is recorded."""
+    """Records that an event was routed to ``webhooks`` webhooks, if its trace is recorded."""
     if not tracer.begin(received):
         return
     trace = trace_of(received)

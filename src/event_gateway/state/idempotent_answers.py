@@ -170,8 +170,8 @@ class IdempotentAnswers:
             await self._client.zrem(IDEMPOTENT_KEYS.key(begun.principal), begun.key)
 
     async def _write(self, begun: Begun, value: bytes, lifetime: float) -> bool:
-        """Replaces the marker of a request, for so many seconds, or deletes it; False if another
-        request has taken its place."""
+        """Replaces the marker of a request for ``lifetime`` seconds, or deletes it; False if
+        another request has taken its place."""
         key = IDEMPOTENT_ANSWER.key(begun.principal, begun.key)
         return bool(await self._write_own(begun.marker, value, round(lifetime * 1000), key=key))
 

@@ -12,8 +12,8 @@ from event_gateway.streaming.stream_message import StreamMessage
 def record_streaming(
     tracer: Tracer, source: str, messages: Iterable[StreamMessage], subscribers: int, start: float
 ) -> None:
-    """Records that messages of the JetStream stream ``source`` went to so many live subscribers,
-    those whose traces are recorded."""
+    """Records that messages of the JetStream stream ``source`` went to ``subscribers`` live
+    subscribers, for each message whose trace is recorded."""
     end = time.time()
     for message in messages:
         received = message.received

@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 
 _LOGINS = problem_types.TOO_MANY_FAILED_LOGINS
 
-# Calls that change something, of a caller that is no operator: so many at once, and so many a
-# second after that. Each leaves two records in the audit log, which drops its oldest when it is
-# full.
+# Calls that change something, of a caller that is no operator: a burst of CHANGES_AT_ONCE, and
+# CHANGES_A_SECOND after that. Each leaves two records in the audit log, which drops its oldest
+# when it is full.
 CHANGES_AT_ONCE = 1000
 CHANGES_A_SECOND = 2.0
 MAX_KNOWN = 10_000  # credentials that are remembered, with the address that they came from

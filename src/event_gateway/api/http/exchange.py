@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
-# Bytes of a body that still come after its response: up to so many the connection is kept.
+# Bytes of a body that may still come after its response; with more, the connection is closed.
 MAX_DROPPED = 64 * 1024
 
 # The ASGI extension of each request: a call makes its connection a live one.

@@ -87,8 +87,8 @@ class Wire:
         self._transport.close()
 
     def linger(self, timeout: float) -> None:
-        """Writes no more, and drops what the client sends until it closes; for at most so many
-        seconds."""
+        """Writes no more, and drops what the client sends until it closes, for ``timeout`` seconds
+        at most."""
         now = self._loop.time()
         self.over = True
         self._linger_until = now + timeout
@@ -98,7 +98,7 @@ class Wire:
         self.resume_reading()
 
     def drop(self, size: int) -> None:
-        """The client sent so many bytes that are dropped."""
+        """The client sent ``size`` bytes that are dropped."""
         self._linger_left -= size
         if self._linger_left < 0:
             self._transport.abort()

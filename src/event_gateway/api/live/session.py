@@ -21,7 +21,7 @@ from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
 
-MAX_QUEUED = 32  # requests that may wait to be answered; the socket is paused at so many
+MAX_QUEUED = 32  # requests that may wait to be answered; at that number the socket is paused
 _DETAILS = {
     "stream_deleted": "the stream was deleted",
     "stream_recreated": "the stream was deleted in NATS and created again",

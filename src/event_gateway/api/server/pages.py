@@ -61,7 +61,7 @@ def page_of(names: Iterable[str], limit: int, cursor: str | None) -> tuple[list[
 
 
 class Total(NamedTuple):
-    """How many items a list has. ``is_estimate``: it has at most so many, as they were counted
+    """How many items a list has. ``is_estimate``: the list may have fewer, as they were counted
     without reading them. ``number`` None: the caller may not learn it."""
 
     number: int | None

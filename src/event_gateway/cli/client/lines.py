@@ -22,7 +22,7 @@ from event_gateway.core.compliance.packed_export import (
 # an event stream every 15 s.
 TIMEOUT = 40.0
 MAX_PROBLEM = 65_536  # bytes of an error answer
-BLOCK = 256 * 1024  # bytes that are read at a time, where there are so many
+BLOCK = 256 * 1024  # bytes that are read at a time, at most
 
 
 class Interrupted(Exception):

@@ -7,7 +7,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def parse_rate(text: str) -> float:
-    """So many a second. Raises ValueError."""
+    """A rate such as ``6000/m``, as a number for each second. Raises ValueError."""
     match = _RATE.fullmatch(text.replace(" ", ""))
     if match is None or float(match[1]) <= 0:
         raise ValueError(f"--rate: {text[:64]!r} is not a rate such as 100/s or 6000/m")

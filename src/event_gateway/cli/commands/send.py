@@ -30,7 +30,7 @@ CountOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Send it so many times, with {{n}} (1, 2, …), {{uuid}} and {{now}} replaced in it.",
+        help="How many times to send it. {{n}} (1, 2, …), {{uuid}} and {{now}} in it are replaced.",
     ),
 ]
 RateOption = Annotated[

@@ -35,7 +35,7 @@ async def examine(installation: Installation) -> list[Finding]:
 
 
 async def _within(seconds: float, name: str, looking: AsyncIterator[Finding]) -> list[Finding]:
-    """What was found within so many seconds."""
+    """What was found within ``seconds``."""
     findings: list[Finding] = []
     try:
         async with asyncio.timeout(seconds):

@@ -29,14 +29,14 @@ def raise_file_limit() -> int:
 
 
 def attempts_within(files: int) -> int:
-    """How many attempts may be in flight with so many files: at most half of them. Idle
+    """How many attempts may be in flight where ``files`` may be open: at most half of them. Idle
     connections to receivers are at most a quarter of the attempts."""
     return max(16, min(MAX_ATTEMPTS, (files - OTHERS) // 2))
 
 
 def connections_within(files: int) -> int:
-    """How many connections clients of the API may have with so many files: what is left beside
-    attempts and idle connections to receivers."""
+    """How many connections clients of the API may have where ``files`` may be open: what is left
+    beside attempts and idle connections to receivers."""
     attempts = attempts_within(files)
     return max(64, files - OTHERS - attempts - attempts // 4)
 

@@ -1,4 +1,4 @@
-"""How often a caller may do something: so many times at once, and so many a second after that."""
+"""How often a caller may do something: a burst at once, and a number of times a second after it."""
 
 MAX_CALLERS = 1024  # that are remembered; those that came longest ago are dropped
 

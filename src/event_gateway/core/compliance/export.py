@@ -64,7 +64,7 @@ class MessageLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag
 
 
 class End(msgspec.Struct, frozen=True, tag="end"):
-    """The export is complete: so many messages and records were written."""
+    """The export is complete. ``messages``, ``records``: how many it has of each."""
 
     messages: int
     records: int

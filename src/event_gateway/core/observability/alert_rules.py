@@ -87,7 +87,7 @@ def error_rate(settings: AlertSettings, count: Count | None, *, complete: bool) 
 def webhook_down(
     settings: AlertSettings, count: Count | None, streak: Streak | None, now: float
 ) -> Reading:
-    """So many attempts in a row failed, or every one of a whole window.
+    """A number of attempts in a row failed, or every attempt of a whole window.
 
     It ends with a success alone: a receiver that is down gets no event for a while, too.
     """
@@ -112,7 +112,7 @@ def webhook_down(
 
 
 def lag(settings: AlertSettings, seconds: float | None, what: str) -> Reading:
-    """Deliveries are late by so many seconds; None: not known. ``what``: what has waited."""
+    """Deliveries are late by ``seconds``; None: not known. ``what``: what has waited."""
     if seconds is None:
         return UNKNOWN
     if seconds <= settings.lag:

@@ -8,7 +8,7 @@ import msgspec
 from event_gateway.core.observability.reason import MAX_UNITED, UnitedReason
 
 FORMAT = 1
-# Recoveries that are followed by another episode within so many seconds count as flapping.
+# Seconds after a recovery in which another episode counts as flapping.
 QUIET = 300.0
 MAX_DOUBLINGS = 4  # of the seconds until an episode ends, where the health is flapping
 

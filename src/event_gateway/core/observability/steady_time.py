@@ -45,7 +45,7 @@ class Elapsed:
 class Waits:
     """Waits that were measured by clocks which may be set: no wait grows faster than time passes.
 
-    ``least``: what is shorter than so many seconds is not measured.
+    ``least``: the shortest wait that is measured, in seconds.
     """
 
     def __init__(self, least: float = 0.0) -> None:

@@ -60,8 +60,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         )
 
     def bounded(self, requested: float, failed: int) -> float:
-        """The seconds to wait if a receiver has requested so many after the ``failed``-th failed
-        attempt: at most ``max_delay`` or twice the planned delay, whichever is longer."""
+        """The seconds to wait if a receiver has requested ``requested`` after the ``failed``-th
+        failed attempt: at most ``max_delay`` or twice the planned delay, whichever is longer."""
         return min(requested, max(self.max_delay, 2 * self.delay(failed)))
 
 

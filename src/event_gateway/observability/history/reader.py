@@ -69,8 +69,8 @@ class HistoryReader:
         latest: float,
         usual: int,
     ) -> WebhookSeries:
-        """What webhooks counted, as :meth:`gateway` says; ``usual``: at most so many steps, if
-        the caller does not say how long they are."""
+        """What webhooks counted, as :meth:`gateway` says; ``usual``: the most steps, if the
+        caller does not say how long they are."""
         now = self._end()
         begin = now - latest if since is None else since
         span = span_of((WEBHOOK_RING,), now, begin, until, step, usual=usual)
