@@ -12,7 +12,7 @@ import pytest
 from event_gateway.embedded.process import killed_with_parent
 from support.gateway_process import forked_command
 
-pytestmark = pytest.mark.timeout(900)  # on a busy machine; less than a minute on an idle one
+pytestmark = pytest.mark.timeout(1800)  # on a busy machine; less than a minute on an idle one
 TESTS = Path(__file__).parents[1]
 BENCH = TESTS.parent / "bench"
 PROGRAMS = ("lean", "gateway, fan-out 10", "stock", "taskqueue")

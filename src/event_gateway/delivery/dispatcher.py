@@ -9,6 +9,7 @@ import structlog
 
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.delivery import (
+    WEBHOOK_DELETED,
     Cancelled,
     DeadLetter,
     Delivery,
@@ -143,7 +144,7 @@ class Dispatcher:
             lane.mark_deleted()
             self.throttles.lift(lane)
             for job in self.backlogs.remove(lane):
-                self._outcomes.apply(None, job, Cancelled("webhook deleted"))
+                self._outcomes.apply(None, job, Cancelled(WEBHOOK_DELETED))
 
     def set_share(self, index: int, processes: int) -> None:
         """Sets how many processes share each concurrency limit, and which of them this one is."""
@@ -164,7 +165,7 @@ class Dispatcher:
         job = Job(delivery, received, on_recorded)
         lane = self.lanes.get(webhook.id)
         if lane is None:
-            self._outcomes.apply(None, job, Cancelled("webhook deleted"))
+            self._outcomes.apply(None, job, Cancelled(WEBHOOK_DELETED))
             return
         # Older deliveries go first; with a rate limit, the queue counts what is taken from it.
         in_queue = lane.has_queued or bool(lane.limits)
@@ -199,7 +200,7 @@ class Dispatcher:
             outcome = outcome_without_attempt(lane, delivery, self._deadlines)
         if outcome is not None or lane is None:
             release_probe(self._ledger, delivery)
-            self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
+            self._outcomes.apply(lane, job, outcome or Cancelled(WEBHOOK_DELETED))
         elif (delivery.probe and not lane.throttled) or (
             batching.goes_alone(lane, job) and self._attempts.can_start(lane)
         ):
@@ -232,7 +233,7 @@ class Dispatcher:
             lane = self.lanes.get(delivery.webhook_id)
             outcome = outcome_without_attempt(lane, delivery, self._deadlines)
             if outcome is not None or lane is None:
-                self._outcomes.apply(lane, job, outcome or Cancelled("webhook deleted"))
+                self._outcomes.apply(lane, job, outcome or Cancelled(WEBHOOK_DELETED))
                 return
             if not lane.active or lane.disable_pending:
                 await asyncio.sleep(SLOT_WAIT)

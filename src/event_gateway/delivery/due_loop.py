@@ -10,7 +10,7 @@ import structlog
 
 from event_gateway.beats import at_beat
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.core.webhook.delivery import Delivery
+from event_gateway.core.webhook.delivery import WEBHOOK_DELETED, Delivery
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_signal import GATHER, DueSignal
 from event_gateway.delivery.handover import Handover
@@ -150,7 +150,7 @@ class DueLoop:
                 if now - since < UNKNOWN or self._may_exist(webhook_id):
                     continue
                 del self._unknown_since[webhook_id]
-                await self._queues.cancel(webhook_id, "webhook deleted", deleted=True)
+                await self._queues.cancel(webhook_id, WEBHOOK_DELETED, deleted=True)
                 continue
             lane.found_queued()
             if lane not in self._signal.paced_lanes and self._dispatcher.room(lane):

@@ -11,6 +11,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.streams.definition import LIFECYCLE
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.delivery import (
+    WEBHOOK_DELETED,
     Attempt,
     Cancelled,
     DeadLetter,
@@ -161,7 +162,7 @@ class Outcomes:
         """Records the state that an outcome leads to. ``lane`` is None where the webhook is
         deleted; ``succeeded``: how an attempt at the receiver has just ended."""
         if lane is None or (lane.deleted and isinstance(outcome, Retry)):
-            outcome = Cancelled("webhook deleted")
+            outcome = Cancelled(WEBHOOK_DELETED)
         delivery = job.delivery
         last = delivery.attempts[-1] if delivery.attempts else None
         error = f"{last.error_type}: {last.error_message}" if last and last.error_type else ""

@@ -3,7 +3,13 @@
 from msgspec.structs import replace
 
 from event_gateway.core.cloudevents.event import DataKind, Event
-from event_gateway.core.webhook.delivery import Cancelled, DeadLetter, Delivery, Outcome
+from event_gateway.core.webhook.delivery import (
+    WEBHOOK_DELETED,
+    Cancelled,
+    DeadLetter,
+    Delivery,
+    Outcome,
+)
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.lane import Lane
@@ -14,9 +20,9 @@ def outcome_without_attempt(
 ) -> Outcome | None:
     """The outcome of a delivery that is not to be attempted; None where it is."""
     if lane is None:
-        return Cancelled("webhook deleted")
+        return Cancelled(WEBHOOK_DELETED)
     if not delivery.run_by and not lane.webhook.is_older_than(delivery.stream, delivery.seq):
-        return Cancelled("webhook deleted")  # it was for a former webhook of this id
+        return Cancelled(WEBHOOK_DELETED)  # it was for a former webhook of this id
     if delivery.failed:
         reason = delivery.attempts[-1].error_type if delivery.attempts else None
         return DeadLetter(reason or ErrorType.SERVER_ERROR)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.core.errors import ChangedInBetween
+from event_gateway.core.webhook.delivery import WEBHOOK_DELETED
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.registration.webhook_events import publish_change
 from event_gateway.state.connection import StateError
@@ -71,7 +72,7 @@ class WebhookDeletions:
         await end(self._deleting.values())
 
     async def _delete_unreadable(self, webhook_id: str) -> None:
-        while await self._queues.cancel(webhook_id, "webhook deleted", deleted=True):
+        while await self._queues.cancel(webhook_id, WEBHOOK_DELETED, deleted=True):
             await asyncio.sleep(0)
         try:
             await self._registry.remove_unreadable("webhook", webhook_id)
@@ -90,7 +91,7 @@ class WebhookDeletions:
             if webhook is None or not webhook.deleting:
                 return  # another process has completed it; a webhook with this id is a new one
             try:
-                if await self._queues.cancel(webhook_id, "webhook deleted", deleted=True):
+                if await self._queues.cancel(webhook_id, WEBHOOK_DELETED, deleted=True):
                     await asyncio.sleep(0)
                     continue
                 await self._registry.remove_webhook(webhook)

@@ -23,6 +23,7 @@ class Status(StrEnum):
 
 
 FINAL = frozenset((Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED))
+WEBHOOK_DELETED = "webhook deleted"  # the reason for which its deliveries are cancelled
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -10,7 +10,7 @@ definitions that the script uses:
   assigns to them;
 - ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
   ``LEASED_FIELDS``: the names of all its fields;
-- ``FINAL``: the final statuses of a delivery;
+- ``FINAL``: the final statuses of a delivery, and ``WEBHOOK_DELETED``: why it was cancelled;
 - ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.Reading`.
 """
 
@@ -24,7 +24,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from event_gateway.core.webhook.delivery import FINAL
+from event_gateway.core.webhook.delivery import FINAL, WEBHOOK_DELETED
 from event_gateway.state.key_family import PREFIX, Deletion, Family
 from event_gateway.state.keys import FAMILIES
 from event_gateway.state.script_arguments import LAYOUTS, Reading
@@ -142,6 +142,8 @@ def _preamble(words: set[str]) -> str:
     if "FINAL" in words:
         statuses = ", ".join(f"{status.value} = true" for status in sorted(FINAL))
         keys.append(f"local FINAL = {{ {statuses} }}")
+    if "WEBHOOK_DELETED" in words:
+        keys.append(f"local WEBHOOK_DELETED = '{WEBHOOK_DELETED}'")
     keys += [
         f"local READING_{reading.name} = {reading.value}"
         for reading in Reading

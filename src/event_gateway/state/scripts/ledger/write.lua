@@ -84,6 +84,12 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   return false
 end
 
+-- Whether a delivery was cancelled because its webhook was deleted. What comes of an attempt that was
+-- in flight then is recorded, but not counted: its webhook is gone, and another one may have its id.
+local function was_deleted(key, status)
+  return status == 'cancelled' and redis.call('HGET', key, 'last_error') == WEBHOOK_DELETED
+end
+
 for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
   local webhook, stream, seq = change[CHANGE_WEBHOOK], change[CHANGE_STREAM], change[CHANGE_SEQ]
   local status, attempts, wait = change[CHANGE_STATUS], change[CHANGE_ATTEMPTS], change[CHANGE_WAIT]
@@ -95,6 +101,8 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
   local write, run = accepted(
     change, webhook, member, key, old_source, old_status, old_token, old_seq, old_run, old_v,
     old_event_at)
+  local counted = not (old_source and was_deleted(key, old_status))
+    or write and run ~= tonumber(old_run)
   if not write then
     refused[#refused + 1] = earlier + position
   else
@@ -143,7 +151,7 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     end
     -- A delivery without an attempt is listed from its queue.
     if status ~= 'pending' or attempts > 0 then add(recent, webhook, now, member) end
-    if FINAL[status] then
+    if FINAL[status] and counted then
       local counts = ended[webhook]
       if not counts then
         counts = { succeeded = 0, dead_letter = 0, cancelled = 0, latency = 0 }
@@ -161,7 +169,7 @@ for position, change in ipairs(cmsgpack.unpack(packed_changes)) do
     if wait or old_source then touched[webhook] = true end
   end
   webhooks[webhook] = true
-  if change[CHANGE_TRIED] > 0 then
+  if change[CHANGE_TRIED] > 0 and counted then
     tried[webhook] = (tried[webhook] or 0) + change[CHANGE_TRIED]
     succeeded[webhook] = (succeeded[webhook] or 0) + change[CHANGE_SUCCEEDED]
   end
