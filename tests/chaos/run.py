@@ -160,7 +160,7 @@ class _Chaos:
         return [(url, KEY) for url in self.urls.values()] or [("http://127.0.0.1:1", KEY)]
 
     async def start_gateway(self, number: int) -> None:
-        """Starts it again, as a service manager does, where NATS or Redis did not answer in time."""
+        """Starts it again if NATS or Redis did not answer in time, as a service manager does."""
         gateway = self.gateways[number]
         async with asyncio.timeout(180):
             while True:

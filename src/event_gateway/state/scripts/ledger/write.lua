@@ -84,8 +84,8 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   return false
 end
 
--- Whether a delivery was cancelled because its webhook was deleted. What comes of an attempt that was
--- in flight then is recorded, but not counted: its webhook is gone, and another one may have its id.
+-- Whether a delivery was cancelled because its webhook was deleted. The result of an attempt that
+-- was in flight then is recorded, but not counted: another webhook may have that id by now.
 local function was_deleted(key, status)
   return status == 'cancelled' and redis.call('HGET', key, 'last_error') == WEBHOOK_DELETED
 end
