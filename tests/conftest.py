@@ -8,6 +8,7 @@ prepare_environment()
 _core_coverage = CoreCoverage()
 
 import contextlib
+import functools
 import gc
 
 # What is made until all tests are collected stays: looking for garbage takes a third of that time.
@@ -177,9 +178,15 @@ async def connect() -> AsyncIterator[Start]:
         yield begin
 
 
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    """What the configuration file of ``gateway`` says. A module may have another one."""
+    return {}
+
+
 @pytest.fixture
 def gateway(request: pytest.FixtureRequest) -> Running:
-    """A gateway without webhooks and streams, which may deliver to the loopback interface.
+    """A gateway with ``configuration``, which may deliver to the loopback interface.
 
     It is the test's own, or that of all tests of the module that are marked ``shared``: what they
     leave of other kinds, such as events and dead letters, is there.
@@ -189,13 +196,13 @@ def gateway(request: pytest.FixtureRequest) -> Running:
 
 
 @pytest.fixture
-async def own_gateway(start: Start) -> Running:
-    return await start()  # type: ignore[no-any-return]
+async def own_gateway(start: Start, configuration: dict[str, Any]) -> Running:
+    return await start(configuration)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
-async def shared_gateway() -> AsyncIterator[Shared[Running]]:
-    shared = Shared(gateway_in_process, empty)
+async def shared_gateway(configuration: dict[str, Any]) -> AsyncIterator[Shared[Running]]:
+    shared = Shared(functools.partial(gateway_in_process, config=configuration), empty)
     yield shared
     await shared.end()
 

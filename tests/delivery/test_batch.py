@@ -20,7 +20,19 @@ from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import ReceivedRequest, Receiver, serving
 
+pytestmark = pytest.mark.shared
+
 SLOW = {"max_events": 100, "max_wait": "1s"}
+TRANSFORMATIONS = {
+    "named": {"template": {"name": "{{ data.name.first }}", "n": "{{ data.n }}"}},
+    "big": {"template": ["{{ data.text }}"] * 1500},
+    "lines": {"base": "siem_format", "format": "cef"},
+}
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    return {"transformations": TRANSFORMATIONS}
 
 
 def ids(received: list[ReceivedRequest]) -> list[list[str]]:
@@ -94,7 +106,7 @@ async def test_a_batch_is_limited_by_time_and_by_bytes(
     assert got_bytes == [names[:3], names[3:4], names[4:7], names[7:]]
 
 
-async def test_an_invalid_event_does_not_affect_the_others(start: Start, connect: Start) -> None:
+async def test_an_invalid_event_does_not_affect_the_others(client: Client) -> None:
     """The events of a failed batch are retried one by one, so only the refused ones fail."""
     came: list[list[str]] = []
 
@@ -106,7 +118,6 @@ async def test_an_invalid_event_does_not_affect_the_others(start: Start, connect
         return Response("", 500 if bad else 200, abort)
 
     async with serving(Route("/w", answer, methods=["POST"])) as url:
-        client = await connect(await start({}))
         await client.webhook(
             id="w", url=f"{url}/w", events=["user.*"], mode="batch", batch=SLOW,
             retry_policy={"max_attempts": 3, "initial_delay": "100ms", "multiplier": 1},
@@ -126,14 +137,7 @@ async def test_an_invalid_event_does_not_affect_the_others(start: Start, connect
     assert breaker["state"] == "closed"  # one failed request of eight is one failure
 
 
-async def test_an_event_without_a_body_is_left_out(
-    start: Start, connect: Start, receiver: Receiver
-) -> None:
-    transformations = {
-        "named": {"template": {"name": "{{ data.name.first }}", "n": "{{ data.n }}"}},
-        "big": {"template": ["{{ data.text }}"] * 1500},
-    }
-    client = await connect(await start({"transformations": transformations}))
+async def test_an_event_without_a_body_is_left_out(client: Client, receiver: Receiver) -> None:
     await client.webhook(
         id="w", url=f"{receiver.url}/w", events=["user.x"], mode="batch", batch=SLOW,
         transformation="named",
@@ -157,11 +161,7 @@ async def test_an_event_without_a_body_is_left_out(
     await client.until("v", sent[2]["id"], "succeeded")
 
 
-async def test_batches_are_lines_or_arrays(
-    start: Start, connect: Start, receiver: Receiver
-) -> None:
-    cef = {"lines": {"base": "siem_format", "format": "cef"}}
-    client = await connect(await start({"transformations": cef}))
+async def test_batches_are_lines_or_arrays(client: Client, receiver: Receiver) -> None:
     for name in ("lines", "analytics_format"):
         await client.webhook(
             id=name, url=f"{receiver.url}/{name}", events=["user.*"], mode="batch", batch=SLOW,

@@ -10,7 +10,6 @@ import pytest
 
 from support.client import Client, connected, event
 from support.command import command
-from support.fixtures import Start
 from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
@@ -26,20 +25,21 @@ OWN = {
     "told": {"python": "support.functions:on_request"},
 }  # fmt: skip
 
-
-@pytest.fixture
-async def own(start: Start, connect: Start) -> Client:
-    """The clients of a gateway with configured transformations."""
-    return await connect(await start({"transformations": OWN}))  # type: ignore[no-any-return]
+pytestmark = pytest.mark.shared
 
 
-async def test_each_receiver_gets_its_own_format(own: Client, receiver: Receiver) -> None:
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    return {"transformations": OWN}
+
+
+async def test_each_receiver_gets_its_own_format(client: Client, receiver: Receiver) -> None:
     names = ["standard", "analytics_format", "crm_format", "siem_format", *list(OWN)[:4]]
     for name in names:
-        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
-                          transformation=name, enrich=False)  # fmt: skip
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                             transformation=name, enrich=False)  # fmt: skip
     sent = event("user.created", {"user": "ann", "n": 1.5}, subject="user/7")
-    await own.send(sent)
+    await client.send(sent)
     await receiver.until(len(names))
     result = {request.path[1:]: request for request in receiver.requests}
     assert result["standard"].json == sent
@@ -60,15 +60,15 @@ async def test_each_receiver_gets_its_own_format(own: Client, receiver: Receiver
 
 
 async def test_one_event_is_transformed_once_for_all(
-    own: Client, receiver: Receiver, tmp_path: Path
+    client: Client, receiver: Receiver, tmp_path: Path
 ) -> None:
     for number in range(10):
-        await own.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"],
-                          transformation="counting")  # fmt: skip
+        await client.webhook(id=f"w{number}", url=f"{receiver.url}/w{number}", events=["user.*"],
+                             transformation="counting")  # fmt: skip
     receiver.answers = {"/w3": [500, 200]}
     trace = tmp_path / "trace"
     sent = [event("user.a", {"trace": str(trace), "numbers": [n, 1]}) for n in range(5)]
-    await own.send(sent)
+    await client.send(sent)
     await receiver.until(51)
     assert sorted(trace.read_text().split()) == sorted(item["id"] for item in sent)
     expected = {item["id"]: {"id": item["id"], "sum": n + 1} for n, item in enumerate(sent)}
@@ -76,45 +76,46 @@ async def test_one_event_is_transformed_once_for_all(
 
 
 async def test_a_failed_transformation_is_a_dead_letter_with_the_reason(
-    own: Client, receiver: Receiver
+    client: Client, receiver: Receiver
 ) -> None:
     for name in ("chat", "told", "standard"):
-        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
-                          transformation=name)  # fmt: skip
+        await client.webhook(id=name, url=f"{receiver.url}/{name}", events=["user.*"],
+                             transformation=name)  # fmt: skip
     sent = event("user.a", {"do": "none"})
-    await own.send(sent)
+    await client.send(sent)
     why = {
         "chat": "chat: template.text: the event has no data.user",
         "told": "told: gave NoneType in place of a dict, list, str, bytes or (content type, bytes)",
     }
     for name, reason in why.items():
-        record = await own.until(name, sent["id"], "dead_letter")
+        record = await client.until(name, sent["id"], "dead_letter")
         assert [attempt["error_message"] for attempt in record["attempts"]] == [reason]
         assert record["last_error"] == f"TransformationError: {reason}"
-        letters = (await own.http.get("/v1/dead-letters", params={"webhook": name})).json()["items"]
+        listed = await client.http.get("/v1/dead-letters", params={"webhook": name})
+        letters = listed.json()["items"]
         assert [letter["reason"] for letter in letters] == ["TransformationError"]
-        shown = (await own.http.get(f"/v1/dead-letters/{letters[0]['id']}")).json()
+        shown = (await client.http.get(f"/v1/dead-letters/{letters[0]['id']}")).json()
         assert shown["attempts"][0]["error_message"] == reason
-        stats = (await own.http.get(f"/v1/webhooks/{name}/stats")).json()
+        stats = (await client.http.get(f"/v1/webhooks/{name}/stats")).json()
         assert stats["breaker"]["state"] == "closed"
     events = {
         item["data"]["webhook_id"]: item["data"]
-        for item in await own.lifecycle_events(2, "webhook.failed")
+        for item in await client.lifecycle_events(2, "webhook.failed")
     }
     assert {name: item["error_message"] for name, item in events.items()} == why
     assert {item["error_type"] for item in events.values()} == {"TransformationError"}
     assert [request.path for request in await receiver.until(1)] == ["/standard"]
 
 
-async def test_results_of_functions(own: Client, receiver: Receiver) -> None:
-    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="told")
+async def test_results_of_functions(client: Client, receiver: Receiver) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="told")
     good: dict[str, tuple[str, bytes]] = {
         "dict": ("application/json", b'{"a":1}'), "list": ("application/json", b"[1]"),
         "text": ("text/plain; charset=utf-8", "hé".encode()), "pair": ("text/csv", b"a,b"),
         "bytes": ("application/octet-stream", b"\xff"), "enriched": ("application/json", b"[true]"),
     }  # fmt: skip
     for count, (what, expected) in enumerate(good.items()):
-        await own.send(event("user.a", {"do": what}))
+        await client.send(event("user.a", {"do": what}))
         requests = (await receiver.until(count + 1))[count]
         assert (requests.headers["content-type"], requests.body) == expected
     bad = {
@@ -125,29 +126,34 @@ async def test_results_of_functions(own: Client, receiver: Receiver) -> None:
     }  # fmt: skip
     for what, text in bad.items():
         sent = event("user.a", {"do": what})
-        await own.send(sent)
-        record = await own.until("w", sent["id"], "dead_letter")
+        await client.send(sent)
+        record = await client.until("w", sent["id"], "dead_letter")
         assert text in record["last_error"], what
     assert len(receiver.requests) == len(good)
 
 
-async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver: Receiver) -> None:
+@pytest.mark.alone  # its calls go on in the threads of functions
+async def test_a_function_that_hangs_does_not_delay_others(
+    client: Client, receiver: Receiver
+) -> None:
     policy = {"max_attempts": 2, "initial_delay": "100ms"}
     for name in ("told", "counting", "standard"):
-        await own.webhook(id=name, url=f"{receiver.url}/{name}", events=[f"user.{name}", "user.b"],
-                          transformation=name, retry_policy=policy)  # fmt: skip
+        await client.webhook(
+            id=name, url=f"{receiver.url}/{name}", events=[f"user.{name}", "user.b"],
+            transformation=name, retry_policy=policy,
+        )  # fmt: skip
     hung = [event("user.told", {"do": "hang"}) for _ in range(12)]
-    await own.send(hung)
+    await client.send(hung)
     began = time.monotonic()
     data = {"do": "dict", "numbers": [1], "trace": "/dev/null"}
     while time.monotonic() - began < 3:  # while its threads are busy, and after the time limit
         sent = event("user.b", data)
-        await own.send(sent)
+        await client.send(sent)
         for name in ("counting", "standard"):
-            record = await own.until(name, sent["id"], "succeeded")
+            record = await client.until(name, sent["id"], "succeeded")
             assert len(record["attempts"]) == 1
     for item in hung:
-        record = await own.until("told", item["id"], "dead_letter")
+        record = await client.until("told", item["id"], "dead_letter")
         messages = {attempt["error_message"] for attempt in record["attempts"]}
         assert len(record["attempts"]) == 2  # it was retried: the next call may be in time
         assert messages <= {
@@ -156,15 +162,15 @@ async def test_a_function_that_hangs_does_not_delay_others(own: Client, receiver
     assert not receiver.requests_to("/told")
 
 
-async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: Path) -> None:
+async def test_functions_in_batches(client: Client, receiver: Receiver, tmp_path: Path) -> None:
     """Each event of a batch is transformed by a call of its own, and some calls fail."""
-    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
-                      batch={"max_events": 40, "max_wait": "5s"},
-                      transformation="counting")  # fmt: skip
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], mode="batch",
+                         batch={"max_events": 40, "max_wait": "5s"},
+                         transformation="counting")  # fmt: skip
     trace = tmp_path / "trace"
     data = {"trace": str(trace)}
     sent = [event("user.a", data | ({} if n % 10 == 3 else {"numbers": [n]})) for n in range(40)]
-    await own.send(sent)
+    await client.send(sent)
     (request,) = await receiver.until(1)
     assert request.json == [
         {"id": item["id"], "sum": n} for n, item in enumerate(sent) if n % 10 != 3
@@ -172,16 +178,16 @@ async def test_functions_in_batches(own: Client, receiver: Receiver, tmp_path: P
     assert sorted(trace.read_text().split()) == sorted(item["id"] for item in sent)
     for number, item in enumerate(sent):
         status = "dead_letter" if number % 10 == 3 else "succeeded"
-        record = await own.until("w", item["id"], status)
+        record = await client.until("w", item["id"], status)
         assert len(record["attempts"]) == 1
 
 
-async def test_a_preview_of_each_mode(own: Client) -> None:
+async def test_a_preview_of_each_mode(client: Client) -> None:
     sent = event("user.a", [1, 2], subject="user/1")
     for mode in ("binary", "batch"):
-        await own.webhook(id=mode, url="http://127.0.0.1:8099/", events=["user.*"], mode=mode)
+        await client.webhook(id=mode, url="http://127.0.0.1:8099/", events=["user.*"], mode=mode)
         body = {"event": sent, "webhook": mode}
-        shown = (await own.http.post("/v1/transformations/preview", json=body)).json()
+        shown = (await client.http.post("/v1/transformations/preview", json=body)).json()
         if mode == "binary":
             assert shown["body"] == [1, 2]
             assert shown["headers"]["ce-subject"] == "user/1"
@@ -190,18 +196,20 @@ async def test_a_preview_of_each_mode(own: Client) -> None:
             assert shown["content_type"] == "application/cloudevents-batch+json"
 
 
-async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_path: Path) -> None:
-    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="chat",
-                      headers={"X-Tenant": "acme"})  # fmt: skip
+async def test_a_preview_is_what_is_sent(
+    client: Client, receiver: Receiver, tmp_path: Path
+) -> None:
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], transformation="chat",
+                         headers={"X-Tenant": "acme"})  # fmt: skip
     sent = event("user.a", {"user": "ann", "trace": str(tmp_path / "t"), "numbers": [2]})
 
     async def preview(status: int = 200, **body: Any) -> Any:
-        answer = await own.http.post("/v1/transformations/preview", json={"event": sent} | body)
+        answer = await client.http.post("/v1/transformations/preview", json={"event": sent} | body)
         assert answer.status_code == status, answer.text
         return answer.json()
 
     shown = await preview(webhook="w")
-    await own.send(sent)
+    await client.send(sent)
     request = (await receiver.until(1))[0]
     assert shown["body"] == request.json
     assert (shown["method"], shown["url"]) == ("POST", f"{receiver.url}/w")
@@ -233,34 +241,34 @@ async def test_a_preview_is_what_is_sent(own: Client, receiver: Receiver, tmp_pa
         (error,) = (await preview(422, **body))["errors"]
         assert error["key"] == key
         assert text in error["detail"]
-    assert (await own.http.post("/v1/transformations/preview", json={
+    assert (await client.http.post("/v1/transformations/preview", json={
         "event": sent, "webhook": "none"
     })).status_code == 404  # fmt: skip
     assert len(receiver.requests) == 1
 
 
 async def test_a_preview_shows_no_secret_and_remembers_nothing(
-    own: Client, receiver: Receiver
+    client: Client, receiver: Receiver
 ) -> None:
     value = "whsec_" + "c2VjcmV0" * 5
-    await own.http.put("/v1/secrets/key", json={"value": value})
-    await own.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"],
-                      security={"auth_type": "hmac_signature", "secret_name": "key"})  # fmt: skip
+    await client.http.put("/v1/secrets/key", json={"value": value})
+    security = {"auth_type": "hmac_signature", "secret_name": "key"}
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"], security=security)
     for _ in range(2):
-        answer = await own.http.post("/v1/transformations/preview", json={
+        answer = await client.http.post("/v1/transformations/preview", json={
             "event": event("user.a", subject="user/1"), "webhook": "w",
         })  # fmt: skip
         shown = answer.json()
         assert shown["authentication"] == ["hmac_signature"]
         assert "webhook-signature" not in shown["headers"]
         assert shown["body"]["data"]["enrichment"]["related_events"] == []
-    await own.send(event("user.a", subject="user/1"))
+    await client.send(event("user.a", subject="user/1"))
     data = (await receiver.until(1))[0].json["data"]
     assert data["enrichment"]["related_events"] == []
 
 
-async def test_an_unknown_transformation_is_refused(own: Client, receiver: Receiver) -> None:
-    answer = await own.http.post("/v1/webhooks", json={
+async def test_an_unknown_transformation_is_refused(client: Client, receiver: Receiver) -> None:
+    answer = await client.http.post("/v1/webhooks", json={
         "id": "w", "url": f"{receiver.url}/w", "events": ["a"], "transformation": "nope",
     })  # fmt: skip
     assert answer.status_code == 422

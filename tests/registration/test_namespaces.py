@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.access.sealing import new_key
 from support.client import Client, event
-from support.fixtures import Start
 from support.narrow_callers import NarrowCaller, NarrowCallers
 from support.patience import PATIENCE
 from support.receiver import Receiver
@@ -24,12 +23,16 @@ ONCE = {"max_attempts": 1}
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
-@pytest.fixture
-async def gateway(start: Start, monkeypatch: pytest.MonkeyPatch) -> Running:
-    monkeypatch.setenv("EVENT_GATEWAY_SECRET_SEALING_KEY", new_key())
-    for name in ("OF_CUSTOMER", "OF_BOTH", "OF_NOBODY"):
-        monkeypatch.setenv(f"EVENT_GATEWAY_SECRET_{name}", f"value-{name}")
-    return await start(CONFIG)  # type: ignore[no-any-return]
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def configuration() -> Iterator[dict[str, Any]]:
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("EVENT_GATEWAY_SECRET_SEALING_KEY", new_key())
+        for name in ("OF_CUSTOMER", "OF_BOTH", "OF_NOBODY"):
+            environ.setenv(f"EVENT_GATEWAY_SECRET_{name}", f"value-{name}")
+        yield CONFIG
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def of(namespace: Any, event_type: str = "shop.order.paid", **attributes: Any) -
     return event(event_type, {"namespace": namespace}, **attributes)
 
 
+@pytest.mark.alone  # it looks at the whole log
 async def test_publishing(client: Client, callers: NarrowCallers, customer: NarrowCaller) -> None:
     without_data = event("a.b", data_base64="AAAA")
     del without_data["data"]
@@ -177,6 +181,7 @@ async def test_a_webhook_with_an_owner_captures_no_subjects(
     assert await captured() > before
 
 
+@pytest.mark.alone  # it counts what its webhook could have got
 async def test_an_id_that_was_somebody_elses(
     client: Client, receiver: Receiver, callers: NarrowCallers, customer: NarrowCaller
 ) -> None:
@@ -363,6 +368,7 @@ async def test_a_sample_is_an_event_that_its_caller_may_read(
             assert (await caller.ask("POST", path, json=body))["succeeded"]
 
 
+@pytest.mark.alone  # it looks at all of a stream
 async def test_live_events_and_subscriptions(
     client: Client, callers: NarrowCallers, customer: NarrowCaller
 ) -> None:
@@ -422,6 +428,7 @@ async def test_live_events_and_subscriptions(
         assert (await nothing.ask("GET", "/v1/streams"))["items"] == []
 
 
+@pytest.mark.alone  # it looks at the whole log
 async def test_what_a_caller_may_not_see_looks_like_what_is_not_there(
     client: Client, receiver: Receiver, callers: NarrowCallers, customer: NarrowCaller
 ) -> None:

@@ -13,27 +13,22 @@ import websockets
 
 from event_gateway.api.http.connection import Connection
 from event_gateway.api.live import session, websocket_protocol
-from event_gateway.cli.process.serve import Running
 from event_gateway.streaming import feed, framing, outbox, stream_message, subscriber
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.own_streams import OwnStream, own_stream
 from support.patience import PATIENCE
 
 # Those that an event for a live subscriber goes through.
 ON_THE_WAY = (feed, framing, outbox, session, stream_message, subscriber, websocket_protocol)
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}
 
+pytestmark = pytest.mark.shared
+
 
 @pytest.fixture
-async def gateway(start: Start) -> Running:
-    return await start(STREAMS)  # type: ignore[no-any-return]
-
-
-async def _held(client: Client, stream: str, last: int) -> None:
-    js = client.nats.jetstream()
-    async with asyncio.timeout(PATIENCE):
-        while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.last_seq < last:
-            await asyncio.sleep(0.05)
+async def own(client: Client) -> OwnStream:
+    return await own_stream(client, max_messages=1000)
 
 
 async def _readers(client: Client, stream: str) -> int:
@@ -48,45 +43,54 @@ async def closed_with(socket: Any) -> tuple[int, str]:
     return socket.connection.close_code, socket.connection.close_reason
 
 
-async def test_a_stream_has_one_reader_while_it_has_subscribers(client: Client) -> None:
-    assert await _readers(client, "work") == 0
+async def test_a_stream_has_one_reader_while_it_has_subscribers(
+    client: Client, own: OwnStream
+) -> None:
+    assert await _readers(client, own.name) == 0
     async with client.websocket() as first, client.websocket() as other:
         for socket in (first, other, first):
-            assert (await socket.request(action="subscribe", stream="work"))["type"] == "subscribed"
-        await client.send(event("scheduler.job.done"))
+            assert (await socket.request(action="subscribe", stream=own.name))[
+                "type"
+            ] == "subscribed"
+        await client.send(event(own.type))
         for socket, copies in ((first, 2), (other, 1)):
             for _ in range(copies):
                 assert (await socket.next())["type"] == "event"
-        assert await _readers(client, "work") == 1
+        assert await _readers(client, own.name) == 1
     async with asyncio.timeout(PATIENCE):
-        while await _readers(client, "work"):
+        while await _readers(client, own.name):
             await asyncio.sleep(0.05)
 
 
-async def test_a_late_subscriber_learns_which_events_are_gone(client: Client) -> None:
+async def test_a_late_subscriber_learns_which_events_are_gone(
+    client: Client, own: OwnStream
+) -> None:
     for first in range(0, 1500, 500):
-        await client.send([event("scheduler.job.done") for _ in range(first, first + 500)])
-    await _held(client, "work", 1500)
+        await client.send([event(own.type) for _ in range(first, first + 500)])
+    await own.held(1500)
     async with client.websocket() as socket:
-        answer = await socket.request(action="subscribe", stream="work", **{"from": {"seq": 101}})
+        answer = await socket.request(action="subscribe", stream=own.name, **{"from": {"seq": 101}})
         assert answer["seq"] == 500
         missed = await socket.next()
         assert missed == {"type": "missed", "subscription": answer["subscription"],
-                          "stream": "work", "first": 101, "last": 500}  # fmt: skip
+                          "stream": own.name, "first": 101, "last": 500}  # fmt: skip
         seqs = [(await socket.next())["seq"] for _ in range(1000)]
         assert seqs == list(range(501, 1501))
         assert (await socket.next())["type"] == "caught_up"
 
 
-async def test_a_subscriber_too_far_behind_learns_which_events_are_gone(client: Client) -> None:
+@pytest.mark.alone  # streams of later tests would read its 50 MB in the log
+async def test_a_subscriber_too_far_behind_learns_which_events_are_gone(
+    client: Client, own: OwnStream
+) -> None:
     filler = "x" * 20_000
     async with client.websocket(receive_buffer=65536) as slow:
-        await slow.request(action="subscribe", stream="work")
+        await slow.request(action="subscribe", stream=own.name)
         for first in range(0, 2500, 25):
             await client.send(
-                [event("scheduler.job.done", {"filler": filler}) for _ in range(first, first + 25)]
+                [event(own.type, {"filler": filler}) for _ in range(first, first + 25)]
             )
-        await _held(client, "work", 2500)
+        await own.held(2500)
         expected, text = 1, []
         while expected <= 2500:
             frame = await slow.next()
@@ -171,7 +175,7 @@ async def test_a_websocket_keeps_nothing_of_its_http_connection(client: Client, 
         gc.enable()
 
 
-async def test_an_event_takes_few_calls_for_each_subscriber(client: Client) -> None:
+async def test_an_event_takes_few_calls_for_each_subscriber(client: Client, own: OwnStream) -> None:
     files = tuple(str(module.__file__) for module in ON_THE_WAY)
     calls = 0
 
@@ -182,10 +186,10 @@ async def test_an_event_takes_few_calls_for_each_subscriber(client: Client) -> N
     async with contextlib.AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(client.websocket()) for _ in range(50)]
         for socket in sockets:
-            await socket.request(action="subscribe", stream="work")
+            await socket.request(action="subscribe", stream=own.name)
         sys.setprofile(count)
         try:
-            await client.send(event("scheduler.job.done"))
+            await client.send(event(own.type))
             for socket in sockets:
                 assert (await socket.next())["type"] == "event"
         finally:

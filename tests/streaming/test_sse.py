@@ -1,6 +1,5 @@
 """Named streams over Server-Sent Events."""
 
-import asyncio
 import contextlib
 import json
 import re
@@ -14,11 +13,11 @@ import pytest
 
 from event_gateway.api.http import limits
 from event_gateway.api.live import connections, sse_response
-from event_gateway.cli.process.serve import Running
 from event_gateway.streaming import live_subscriptions
 from support.client import STRUCTURED, Client, connected, event
 from support.event_stream import EventStream, Parser
 from support.fixtures import Start
+from support.own_streams import OwnStream, own_stream
 from support.patience import PATIENCE
 
 STREAMS = {
@@ -29,37 +28,40 @@ STREAMS = {
 }
 PATH = "/v1/streams/work/sse"
 
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    return STREAMS
+
 
 @pytest.fixture
-async def gateway(start: Start) -> Running:
-    return await start(STREAMS)  # type: ignore[no-any-return]
-
-
-async def _held(client: Client, last: int, name: str = "work") -> None:
-    js = client.nats.jetstream()
-    async with asyncio.timeout(PATIENCE):
-        while (await js.stream_info(f"GATEWAY_STREAM_{name}")).state.last_seq < last:
-            await asyncio.sleep(0.05)
+async def own(client: Client) -> OwnStream:
+    return await own_stream(client, max_messages=50)
 
 
 @contextlib.asynccontextmanager
 async def opened(
-    client: Client, last: str | None = None, path: str = PATH, **query: str
+    stream: OwnStream, last: str | None = None, **query: str
 ) -> AsyncIterator[EventStream]:
     """An open stream of an EventSource, with the id that it has received last."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-    async with client.http.stream("GET", path, params=query, headers=headers) as answer:
+    path, http = f"{stream.path}/sse", stream.client.http
+    async with http.stream("GET", path, params=query, headers=headers) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
         yield EventStream(answer, Parser(last or ""))
 
 
-async def test_events_have_sequences_and_a_reconnect_continues(client: Client) -> None:
-    sent = [event("scheduler.job.done", {"n": n, "text": "a\nb é"}) for n in range(6)]
+async def test_events_have_sequences_and_a_reconnect_continues(
+    client: Client, own: OwnStream
+) -> None:
+    sent = [event(own.type, {"n": n, "text": "a\nb é"}) for n in range(6)]
     await client.send(sent[:3])
-    await _held(client, 3)
-    async with opened(client, **{"from": "first"}) as stream:
+    await own.held(3)
+    async with opened(own, **{"from": "first"}) as stream:
         result = await stream.take(4)
         assert stream.parser.retry == 2000
     assert [message.id for message in result] == ["1", "2", "3", "3"]
@@ -69,12 +71,12 @@ async def test_events_have_sequences_and_a_reconnect_continues(client: Client) -
     assert json.loads(result[0].data)["data"]["text"] == "a\nb é"
     assert result[3].event == "caught_up"
     await client.send(sent[3:])
-    await _held(client, 6)
+    await own.held(6)
     # A browser connects again with the same address, and says what it has got.
-    async with opened(client, "3", **{"from": "first"}) as stream:
+    async with opened(own, "3", **{"from": "first"}) as stream:
         result = await stream.take(3)
     assert [message.id for message in result] == ["4", "5", "6"]
-    events = await client.lifecycle_events(2, "stream.unsubscribed")
+    events = await client.lifecycle_events(2, "stream.unsubscribed", about=[own.subject])
     assert [(item["data"]["reason"], item["data"]["sent"]) for item in events] == [
         ("closed", 3), ("closed", 3),
     ]  # fmt: skip
@@ -92,49 +94,51 @@ LINES = {
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary", "nats"])
-async def test_data_with_line_breaks_arrives_whole(client: Client, mode: str) -> None:
+async def test_data_with_line_breaks_arrives_whole(
+    client: Client, own: OwnStream, mode: str
+) -> None:
     """Every publisher that indents sends such data."""
     for name, data in LINES.items():
         headers = {
-            "ce-specversion": "1.0", "ce-id": name, "ce-source": "tests",
-            "ce-type": "scheduler.job.done", "content-type": "application/json",
+            "ce-specversion": "1.0", "ce-id": f"{mode}-{name}", "ce-source": "tests",
+            "ce-type": own.type, "content-type": "application/json",
         }  # fmt: skip
         if mode == "nats":
-            await client.nats.publish("scheduler.job.done", data, headers=headers)
+            await client.nats.publish(own.type, data, headers=headers)
             continue
         content = data
         if mode == "structured":
             headers = STRUCTURED
             content = (
-                b'{"specversion":"1.0",\r\n"id":"%b","source":"tests",\n'
-                b'"type":"scheduler.job.done","data":%b}' % (name.encode(), data)
+                b'{"specversion":"1.0",\r\n"id":"%b","source":"tests",\n"type":"%b","data":%b}'
+                % (f"{mode}-{name}".encode(), own.type.encode(), data)
             )
         answer = await client.http.post("/v1/events", content=content, headers=headers)
         assert answer.status_code == 202, answer.text
-    await _held(client, len(LINES))  # the next one comes another way than from NATS
-    text = event("scheduler.job.done", "a\r\nb\rc\nd\u2028\0", datacontenttype="text/plain")
+    await own.held(len(LINES))  # the next one comes another way than from NATS
+    text = event(own.type, "a\r\nb\rc\nd\u2028\0", datacontenttype="text/plain")
     await client.send(text)
-    await _held(client, len(LINES) + 1)
-    async with opened(client, **{"from": "first"}) as stream:
+    await own.held(len(LINES) + 1)
+    async with opened(own, **{"from": "first"}) as stream:
         result = await stream.take(len(LINES) + 1)
     assert [message.id for message in result] == [str(n + 1) for n in range(len(LINES) + 1)]
     for message, (name, data) in zip(result, LINES.items(), strict=False):
         decoded = json.loads(message.data)
         decoded["data"].pop("enrichment", None)
-        assert (decoded["id"], decoded["data"]) == (name, json.loads(data)), mode
+        assert (decoded["id"], decoded["data"]) == (f"{mode}-{name}", json.loads(data))
     assert json.loads(result[-1].data)["data"] == text["data"]
 
 
-async def test_a_client_resumes_where_its_connection_began(client: Client) -> None:
+async def test_a_client_resumes_where_its_connection_began(client: Client, own: OwnStream) -> None:
     """It may be lost before the first event."""
-    await client.send([event("scheduler.job.done") for _ in range(2)])
-    await _held(client, 2)
-    async with opened(client) as stream:
+    await client.send([event(own.type) for _ in range(2)])
+    await own.held(2)
+    async with opened(own) as stream:
         await stream.until_id("2")
         last = stream.parser.last_event_id
-    await client.send(event("scheduler.job.done"))
-    await _held(client, 3)
-    async with opened(client, last) as stream:
+    await client.send(event(own.type))
+    await own.held(3)
+    async with opened(own, last) as stream:
         assert (await stream.next()).id == "3"
     # In the URL it counts as in the header, the header rules, and an empty one is none.
     for headers, query, first in (
@@ -143,91 +147,91 @@ async def test_a_client_resumes_where_its_connection_began(client: Client) -> No
         ({"Last-Event-ID": ""}, {"lastEventId": "1"}, "2"),
         ({"Last-Event-ID": ""}, {"lastEventId": "", "from": "first"}, "1"),
     ):
-        async with client.http.stream("GET", PATH, headers=headers, params=query) as answer:
+        async with client.http.stream(
+            "GET", f"{own.path}/sse", headers=headers, params=query
+        ) as answer:
             assert (await EventStream(answer).next()).id == first, (headers, query)
     since = datetime.now(UTC).isoformat()
-    await client.send(event("scheduler.job.done"))
-    async with opened(client, **{"from": since}) as stream:
+    await client.send(event(own.type))
+    async with opened(own, **{"from": since}) as stream:
         await stream.until_id("3")  # not the first of the stream
         assert (await stream.next()).id == "4"
 
 
 async def test_events_that_a_filter_leaves_out_move_the_position(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, own: OwnStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_subscriptions, "POSITION_INTERVAL", 0.1)
     only = {"expression": "event.data.n == 7"}
-    async with opened(client, **only) as stream:
-        await client.send([event("scheduler.job.done", {"n": n}) for n in range(3)])
+    async with opened(own, **only) as stream:
+        await client.send([event(own.type, {"n": n}) for n in range(3)])
         await stream.until_id("3")
-    async with opened(client, "0", **only) as stream:
+    async with opened(own, "0", **only) as stream:
         await stream.until_id("3")
         assert stream.parser.blocks == 3, "one for the start, one that it has caught up"
-    await client.send([event("scheduler.job.done", {"n": n}) for n in range(80)])  # 50 are kept
-    await _held(client, 83)
-    async with opened(client, "3", **only) as stream:
+    await client.send([event(own.type, {"n": n}) for n in range(80)])  # 50 are kept
+    await own.held(83)
+    async with opened(own, "3", **only) as stream:
         missed, _ = await stream.take(2)
     assert (missed.event, json.loads(missed.data)) == ("missed", {"first": 4, "last": 33})
-    async with opened(client, "33", **only) as stream:
+    async with opened(own, "33", **only) as stream:
         assert (await stream.next()).event == "caught_up"
 
 
-async def test_a_position_of_another_stream_is_told(client: Client) -> None:
-    path = "/v1/streams/s/sse"
-    body = {"name": "s", "subjects": ["user.*"]}
-    assert (await client.http.post("/v1/streams", json=body)).status_code == 201
-    await client.send([event("user.a") for _ in range(3)])
-    await _held(client, 3, "s")
-    async with opened(client, "9", path) as stream:
+async def test_a_position_of_another_stream_is_told(client: Client, own: OwnStream) -> None:
+    await client.send([event(own.type) for _ in range(3)])
+    await own.held(3)
+    async with opened(own, "9") as stream:
         messages = await stream.take(5)
         told = {"first": 1, "last": 0, "code": "stream_recreated"}
         assert (messages[0].event, json.loads(messages[0].data)) == ("missed", told)
         assert [message.id for message in messages[1:4]] == ["1", "2", "3"]
         assert messages[4].event == "caught_up"
-    async with opened(client, "3", path) as stream:  # at the end: nothing to tell
-        await client.send(event("user.a"))
+    async with opened(own, "3") as stream:  # at the end: nothing to tell
+        await client.send(event(own.type))
         assert (await stream.next()).id == "4"
 
 
 async def test_comments_are_sent_while_there_are_no_events(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, own: OwnStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse_response, "HEARTBEAT", 0.1)
-    async with opened(client) as stream:
+    async with opened(own) as stream:
         await stream.comment()
         await stream.comment()
 
 
-async def test_gone_events_and_the_end_are_reported(client: Client) -> None:
-    await client.send([event("scheduler.job.done") for _ in range(80)])
-    await _held(client, 80)
-    async with opened(client, **{"from": "11"}) as stream:
+async def test_gone_events_and_the_end_are_reported(client: Client, own: OwnStream) -> None:
+    await client.send([event(own.type) for _ in range(80)])
+    await own.held(80)
+    async with opened(own, **{"from": "11"}) as stream:
         result = await stream.take(52)
     assert (result[0].event, result[0].data) == ("missed", '{"first":11,"last":30}')
     assert [message.id for message in result[1:51]] == [str(n) for n in range(31, 81)]
 
-    response = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["user.*"]})
-    assert response.status_code == 201
-    async with opened(client, path="/v1/streams/s/sse") as stream:
+    other = await own_stream(client)
+    async with opened(other) as stream:
         await stream.until_id("0")
-        assert (await client.http.delete("/v1/streams/s")).status_code == 204
+        assert (await client.http.delete(other.path)).status_code == 204
         assert [(message.event, message.data) for message in await stream.rest()] == [
             ("unsubscribed", '{"code":"stream_deleted"}')
         ]
         last = stream.parser.last_event_id
     # What an operator has ended is not begun again by a browser.
-    again = await client.http.get("/v1/streams/s/sse", headers={"Last-Event-ID": last})
+    again = await client.http.get(f"{other.path}/sse", headers={"Last-Event-ID": last})
     assert (again.status_code, again.content) == (204, b"")
-    assert (await client.http.get("/v1/streams/s/sse")).status_code == 404
-    async with opened(client) as stream:
+    assert (await client.http.get(f"{other.path}/sse")).status_code == 404
+    async with opened(own) as stream:
         await stream.until_id("80")
-        listed = (await client.http.get("/v1/subscriptions")).json()["items"]
+        asked = {"stream": own.name}
+        listed = (await client.http.get("/v1/subscriptions", params=asked)).json()["items"]
         assert (await client.http.delete(f"/v1/subscriptions/{listed[0]['id']}")).is_success
         assert (await stream.rest())[-1].event == "unsubscribed"
         last = stream.parser.last_event_id
-    again = await client.http.get(PATH, headers={"Last-Event-ID": last})
+    again = await client.http.get(f"{own.path}/sse", headers={"Last-Event-ID": last})
     assert again.status_code == 204
-    ended = await client.lifecycle_events(3, "stream.unsubscribed")
+    both = [own.subject, other.subject]
+    ended = await client.lifecycle_events(3, "stream.unsubscribed", about=both)
     assert [item["data"]["reason"] for item in ended] == [
         "closed", "stream deleted", "closed by operator",
     ]  # fmt: skip
@@ -255,18 +259,20 @@ async def test_invalid_requests_are_answered(client: Client, subtests: pytest.Su
                 assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_token_allows_only_its_streams(client: Client) -> None:
-    response = await client.http.post("/v1/tokens", json={"streams": ["work"], "principal": "page"})
+async def test_a_token_allows_only_its_streams(client: Client, own: OwnStream) -> None:
+    response = await client.http.post(
+        "/v1/tokens", json={"streams": [own.name], "principal": "page"}
+    )
     assert response.status_code == 201, response.text
     token: Any = {"token": response.json()["token"]}
     async with httpx.AsyncClient(base_url=client.http.base_url, timeout=PATIENCE) as stranger:
-        async with stranger.stream("GET", PATH, params=token) as answer:
+        async with stranger.stream("GET", f"{own.path}/sse", params=token) as answer:
             assert answer.status_code == 200
-            await client.send(event("scheduler.job.done"))
+            await client.send(event(own.type))
             assert (await EventStream(answer).next()).id == "1"
         refused = await stranger.get("/v1/streams/audit/sse", params=token)
         assert refused.status_code == 403
-    events = await client.lifecycle_events(1, "stream.subscribed")
+    events = await client.lifecycle_events(1, "stream.subscribed", about=[own.subject])
     assert events[0]["data"]["principal"] == "page"
 
 
@@ -275,8 +281,8 @@ async def test_the_response_ends_with_the_gateway(start: Start) -> None:
     only = {"expression": "event.data.n == 7"}
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
-        opened(client, **only) as stream,
-        opened(client) as other,
+        opened(work := OwnStream(client, "work", "scheduler.job.done"), **only) as stream,
+        opened(work) as other,
     ):
         await client.send(event("scheduler.job.done"))
         assert (await other.next()).id == "1"
@@ -284,7 +290,7 @@ async def test_the_response_ends_with_the_gateway(start: Start) -> None:
         assert await stream.rest() == []
         assert stream.parser.last_event_id == "1", "an event that was left out"
         # A browser comes again after this answer, and would not after 503.
-        async with opened(client, "1", **only) as stream:
+        async with opened(work, "1", **only) as stream:
             assert await stream.rest() == []
             assert (stream.parser.retry, stream.parser.last_event_id) == (2000, "1")
             assert stream.parser.comments == [" the gateway restarts"]
@@ -295,11 +301,11 @@ async def test_a_browser_comes_again_when_its_key_has_too_many_connections(start
     running = await start(STREAMS | {"server": {"subscribers": {"max_connections": 1}}})
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
-        opened(client) as stream,
+        opened(work := OwnStream(client, "work", "scheduler.job.done")) as stream,
     ):
         await stream.until_id("0")
         assert (await client.http.get(PATH)).status_code == 429
-        async with opened(client) as refused:
+        async with opened(work) as refused:
             assert await refused.rest() == []
             assert refused.parser.retry == 10_000
 
@@ -338,6 +344,7 @@ async def test_unknown_parameters_are_refused_with_a_suggestion(client: Client) 
             assert f"did you mean {suggested}?" in detail
 
 
+@pytest.mark.alone  # it looks at figures of the whole gateway
 async def test_clients_that_read_nothing_are_closed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from event_gateway.broker import stream_contents
 from event_gateway.cli.process.serve import Running
 from support.client import Client, connected, event
 from support.fixtures import Start
+from support.own_streams import OwnStream, own_stream
 from support.patience import PATIENCE
 
 STREAMS = {
@@ -22,10 +23,17 @@ STREAMS = {
     }
 }
 
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    return STREAMS
+
 
 @pytest.fixture
-async def gateway(start: Start) -> Running:
-    return await start(STREAMS)  # type: ignore[no-any-return]
+async def own(client: Client) -> OwnStream:
+    return await own_stream(client)
 
 
 async def _ids(socket: Any, count: int) -> list[str]:
@@ -45,28 +53,20 @@ async def _events(socket: Any, count: int) -> tuple[list[str], list[str]]:
     return result, text
 
 
-async def _holds(client: Client, stream: str, count: int) -> None:
-    """Waits until a named stream has copied the events of the log."""
-    js = client.nats.jetstream()
-    async with asyncio.timeout(PATIENCE):
-        while (await js.stream_info(f"GATEWAY_STREAM_{stream}")).state.messages < count:
-            await asyncio.sleep(0.05)
-
-
-async def test_new_first_sequence_and_time(client: Client) -> None:
-    sent = [event("audit.events.made") for _ in range(6)]
+async def test_new_first_sequence_and_time(client: Client, own: OwnStream) -> None:
+    sent = [event(own.type) for _ in range(6)]
     await client.send(sent[:3])
-    await _holds(client, "audit", 3)
+    await own.held(3)
     ids = [item["id"] for item in sent]
     async with client.websocket() as old, client.websocket() as other:
-        new = await old.request(action="subscribe", ref=7, stream="audit")
+        new = await old.request(action="subscribe", ref=7, stream=own.name)
         assert new == {"type": "subscribed", "ref": 7, "subscription": new["subscription"],
-                       "stream": "audit", "seq": 3}  # fmt: skip
+                       "stream": own.name, "seq": 3}  # fmt: skip
         for start, position, expected in (
             ("first", 0, ids[:3]), ({"seq": 2}, 1, ids[1:3]), ({"seq": 4}, 3, []),
             ({"time": "2020-01-01T00:00:00Z"}, None, ids[:3]),
         ):  # fmt: skip
-            answer = await other.request(action="subscribe", stream="audit", **{"from": start})
+            answer = await other.request(action="subscribe", stream=own.name, **{"from": start})
             assert answer["type"] == "subscribed"
             if position is not None:
                 assert answer["seq"] == position
@@ -83,8 +83,8 @@ async def test_new_first_sequence_and_time(client: Client) -> None:
         assert await other.silent()
 
 
-async def test_the_hand_over_from_log_to_live_has_no_gap(client: Client) -> None:
-    sent = [event("scheduler.job.completed", {"n": n}) for n in range(600)]
+async def test_the_hand_over_from_log_to_live_has_no_gap(client: Client, own: OwnStream) -> None:
+    sent = [event(own.type, {"n": n}) for n in range(600)]
     await client.send(sent[:300])
 
     async def publish() -> None:
@@ -94,7 +94,7 @@ async def test_the_hand_over_from_log_to_live_has_no_gap(client: Client) -> None
 
     async with client.websocket() as socket:
         publishing = asyncio.create_task(publish())
-        await socket.request(action="subscribe", stream="work", **{"from": "first"})
+        await socket.request(action="subscribe", stream=own.name, **{"from": "first"})
         result: list[Any] = []
         while len(result) < 600:
             frame = await socket.next()
@@ -112,20 +112,22 @@ async def test_several_subjects_keep_the_order_of_the_log(client: Client) -> Non
         assert await _ids(socket, 200) == [item["id"] for item in sent]
 
 
-async def test_from_a_time_far_in_the_past_or_future(client: Client) -> None:
+async def test_from_a_time_far_in_the_past_or_future(client: Client, own: OwnStream) -> None:
     """NATS counts nanoseconds in 63 bits: later times would overflow into the past."""
-    await client.send(event("audit.events.old"))
-    await _holds(client, "audit", 1)
-    for at, first in (("9999-01-01T00:00:00Z", "new"), ("0001-01-01T00:00:00Z", "old")):
+    await client.send(old := event(own.type))
+    await own.held(1)
+    for at, from_old in (("9999-01-01T00:00:00Z", False), ("0001-01-01T00:00:00Z", True)):
         async with client.websocket() as socket:
             start = {"from": {"time": at}}
-            assert (await socket.request(action="subscribe", stream="audit", **start))[
+            assert (await socket.request(action="subscribe", stream=own.name, **start))[
                 "subscription"
             ]
-            await client.send(event("audit.events.new"))
-            assert (await socket.next())["event"]["type"] == f"audit.events.{first}"
+            await client.send(new := event(own.type))
+            first = old if from_old else new
+            assert (await socket.next())["event"]["id"] == first["id"]
 
 
+@pytest.mark.alone  # it looks at a position in the log
 async def test_messages_that_are_not_events_are_skipped(client: Client) -> None:
     async with client.websocket() as socket:
         await socket.request(action="subscribe", stream="audit")
@@ -136,36 +138,40 @@ async def test_messages_that_are_not_events_are_skipped(client: Client) -> None:
 
 
 async def test_a_subscription_is_stored_in_redis_and_reported(
-    client: Client, gateway: Running
+    client: Client, own: OwnStream, gateway: Running
 ) -> None:
+    other = await own_stream(client)
     state = redis.asyncio.from_url(gateway.redis_url, decode_responses=True)
     async with client.websocket() as socket:
-        frame = await socket.request(action="subscribe", stream="audit", **{"from": {"seq": 1}})
-        ended = await socket.request(action="subscribe", stream="work")
+        frame = await socket.request(action="subscribe", stream=own.name, **{"from": {"seq": 1}})
+        ended = await socket.request(action="subscribe", stream=other.name)
         names = [frame["subscription"], ended["subscription"]]
         assert await state.exists(*(f"subscription:{name}" for name in names)) == 2
         stored = await state.hgetall(f"subscription:{names[0]}")
-        assert stored["stream"] == "audit"
+        assert stored["stream"] == own.name
         assert 0 < await state.ttl(f"subscription:{names[0]}") <= 3600
-        await client.send([event("audit.events.a"), event("audit.events.b")])
+        await client.send([event(own.type), event(own.type)])
         await _ids(socket, 2)
         await socket.request(action="unsubscribe", subscription=names[1])
         assert not await state.exists(f"subscription:{names[1]}")
-    events = await client.lifecycle_events(4, "stream.subscribed", "stream.unsubscribed")
+    events = await client.lifecycle_events(
+        4, "stream.subscribed", "stream.unsubscribed", about=[own.subject, other.subject]
+    )
     assert not await state.exists(f"subscription:{names[0]}")
     await state.aclose()
     assert [(item["type"], item["subject"], item["data"]) for item in events] == [
-        ("stream.subscribed", "stream/audit", {"stream": "audit", "subscription_id": names[0],
-                                               "principal": "admin", "from": {"seq": 1}}),
-        ("stream.subscribed", "stream/work", {"stream": "work", "subscription_id": names[1],
+        ("stream.subscribed", own.subject, {"stream": own.name, "subscription_id": names[0],
+                                            "principal": "admin", "from": {"seq": 1}}),
+        ("stream.subscribed", other.subject, {"stream": other.name, "subscription_id": names[1],
                                               "principal": "admin", "from": "new"}),
-        ("stream.unsubscribed", "stream/work", {"stream": "work", "subscription_id": names[1],
+        ("stream.unsubscribed", other.subject, {"stream": other.name, "subscription_id": names[1],
                                                 "reason": "unsubscribed", "sent": 0}),
-        ("stream.unsubscribed", "stream/audit", {"stream": "audit", "subscription_id": names[0],
-                                                 "reason": "closed", "sent": 2}),
+        ("stream.unsubscribed", own.subject, {"stream": own.name, "subscription_id": names[0],
+                                              "reason": "closed", "sent": 2}),
     ]  # fmt: skip
 
 
+@pytest.mark.alone  # it looks at all lifecycle events
 async def test_lifecycle_events_of_streams_are_published_once(
     client: Client, start: Start, gateway: Running
 ) -> None:
@@ -257,6 +263,7 @@ async def test_sockets_are_closed_with_a_reconnect_code_at_shutdown(start: Start
         assert (await client.http.get("/readyz")).status_code == 503
 
 
+@pytest.mark.alone  # to delete its streams takes longer than another gateway
 async def test_a_list_of_many_streams_says_what_each_holds(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import websockets
 from event_gateway.cli.process.serve import Running
 from event_gateway.streaming import live_subscriptions
 from support.client import Client, Socket, event
-from support.fixtures import Start
+from support.own_streams import OwnStream, own_stream
 from support.patience import PATIENCE
 from support.peers import Peers
 
@@ -23,10 +23,17 @@ STREAMS = {
     }
 }
 
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, Any]:
+    return STREAMS
+
 
 @pytest.fixture
-async def gateway(start: Start) -> Running:
-    return await start(STREAMS)  # type: ignore[no-any-return]
+async def own(client: Client) -> OwnStream:
+    return await own_stream(client)
 
 
 @contextlib.asynccontextmanager
@@ -52,24 +59,24 @@ async def token(client: Client, **body: Any) -> str:
     return str(answer.json()["token"])
 
 
-async def test_the_events_of_a_stream_in_pages(client: Client) -> None:
-    sent = [event("scheduler.job.done", {"n": n}) for n in range(5)]
+async def test_the_events_of_a_stream_in_pages(client: Client, own: OwnStream) -> None:
+    sent = [event(own.type, {"n": n}) for n in range(5)]
     await client.send(sent[:2])
-    await client.nats.publish("scheduler.job.x", b"no event")
+    await client.nats.publish(f"scheduler.{own.name}.x", b"no event")
     await client.nats.flush()
     await asyncio.sleep(0.2)
     await client.send(sent[2:])
     async with asyncio.timeout(PATIENCE):
         while True:
-            shown = (await client.http.get("/v1/streams/work")).json()
+            shown = (await client.http.get(own.path)).json()
             if shown["state"]["messages"] == 6:
                 break
     assert 0 < shown["rate"] <= 0.6
-    asked: dict[str, Any] = {"rates": True, "search": "work"}
+    asked: dict[str, Any] = {"rates": True, "search": own.name}
     (listed,) = (await client.http.get("/v1/streams", params=asked)).json()["items"]
     assert 0 < listed["rate"] <= 0.6
     assert "rate" not in (await client.http.get("/v1/streams")).json()["items"][0]
-    path = "/v1/streams/work/messages"
+    path = f"{own.path}/messages"
     result: list[Any] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
@@ -150,6 +157,7 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
             action="subscribe", ref=1, subjects=["audit.events.*", "user.>", "events.foo.*"]
         )
         assert (answer["type"], answer["stream"], answer["ref"]) == ("subscribed", None, 1)
+        log = await client.nats.jetstream().stream_info("GATEWAY_EVENTS")
         await client.send([event("audit.x.no"), event("audit.events.a"), event("foo.b")])
         await client.nats.publish("user.a.b", json.dumps({"a": 1}).encode())
         frames = [await socket.next() for _ in range(3)]
@@ -158,7 +166,8 @@ async def test_subjects_without_a_stream(client: Client, gateway: Running) -> No
             "foo.b",
             "user.a.b",
         ]
-        assert [frame["seq"] for frame in frames] == [2, 3, 4]
+        last = log.state.last_seq
+        assert [frame["seq"] for frame in frames] == [last + 2, last + 3, last + 4]
         assert frames[0]["stream"] is None
         assert await socket.silent()
         for request, code in (
@@ -235,16 +244,16 @@ async def test_invalid_token_requests_are_refused(
             assert answer.json()["errors"][0]["key"] == key
 
 
-async def test_bare_cloudevents(client: Client) -> None:
-    built = await token(client, streams=["work"])
-    first = event("scheduler.job.done")
+async def test_bare_cloudevents(client: Client, own: OwnStream) -> None:
+    built = await token(client, streams=[own.name])
+    first = event(own.type)
     await client.send(first)
     await asyncio.sleep(0.3)
     async with stranger(
-        client, f"token={built}&stream=work&from=first", "x.y", "cloudevents.json"
+        client, f"token={built}&stream={own.name}&from=first", "x.y", "cloudevents.json"
     ) as socket:
         assert socket.connection.subprotocol == "cloudevents.json"
-        second = event("scheduler.job.done")
+        second = event(own.type)
         await client.send(second)
         result = [await socket.next(), await socket.next()]
         assert [request["id"] for request in result] == [first["id"], second["id"]]
@@ -254,10 +263,10 @@ async def test_bare_cloudevents(client: Client) -> None:
     for query, code in (
         (f"token={built}&stream=audit", 4403),
         (f"token={built}", 1008),
-        (f"token={built}&stream=work&from=noon", 1008),
-        (f"token={built}&stream=work&form=first", 1008),
-        (f"token={built}&stream=work&stream=work", 1008),
-        ("stream=work", 4401),
+        (f"token={built}&stream={own.name}&from=noon", 1008),
+        (f"token={built}&stream={own.name}&form=first", 1008),
+        (f"token={built}&stream={own.name}&stream={own.name}", 1008),
+        (f"stream={own.name}", 4401),
     ):
         async with stranger(client, query, "cloudevents.json") as socket:
             assert (await ended_with(socket))[0] == code, query
@@ -287,17 +296,19 @@ async def test_a_url_that_says_what_does_not_count_is_refused(client: Client) ->
         assert "proxy" in answer.json()["detail"]
 
 
-async def test_positions_of_a_websocket(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_positions_of_a_websocket(
+    client: Client, own: OwnStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_subscriptions, "POSITION_INTERVAL", 0.05)
-    work: dict[str, Any] = {"action": "subscribe", "stream": "work"}
+    work: dict[str, Any] = {"action": "subscribe", "stream": own.name}
     async with client.websocket() as socket:
         await socket.request(**work, expression="event.data.n == 7")
-        await client.send([event("scheduler.job.done", {"n": n}) for n in range(3)])
+        await client.send([event(own.type, {"n": n}) for n in range(3)])
         frame = await socket.next()
         while frame["seq"] < 3:
             frame = await socket.next()
         assert frame | {"subscription": ""} == {
-            "type": "position", "subscription": "", "stream": "work", "seq": 3,
+            "type": "position", "subscription": "", "stream": own.name, "seq": 3,
         }  # fmt: skip
         assert await socket.silent(0.5), "told once"
         # A position behind the end is of another stream: all that there is comes, and is told.
@@ -305,7 +316,7 @@ async def test_positions_of_a_websocket(client: Client, monkeypatch: pytest.Monk
         assert answer["seq"] == 0
         told = await socket.next()
         assert told | {"subscription": ""} == {
-            "type": "missed", "subscription": "", "stream": "work", "first": 1, "last": 0,
+            "type": "missed", "subscription": "", "stream": own.name, "first": 1, "last": 0,
             "code": "stream_recreated",
         }  # fmt: skip
         assert [(await socket.next())["seq"] for _ in range(3)] == [1, 2, 3]
@@ -315,20 +326,15 @@ async def test_positions_of_a_websocket(client: Client, monkeypatch: pytest.Monk
 
 
 async def test_bare_cloudevents_end_if_events_are_gone(client: Client) -> None:
-    answer = await client.http.post(
-        "/v1/streams", json={"name": "s", "subjects": ["user.*"], "max_messages": 5}
-    )
-    assert answer.status_code == 201
-    await client.send([event("user.a") for _ in range(20)])
-    js = client.nats.jetstream()
-    async with asyncio.timeout(PATIENCE):
-        while (await js.stream_info("GATEWAY_STREAM_s")).state.last_seq < 20:
-            await asyncio.sleep(0.05)
-    opened = await token(client, streams=["s"])
-    async with stranger(client, f"token={opened}&stream=s&from=3", "cloudevents.json") as socket:
+    short = await own_stream(client, max_messages=5)
+    await client.send([event(short.type) for _ in range(20)])
+    await short.held(20)
+    opened = await token(client, streams=[short.name])
+    query = f"token={opened}&stream={short.name}"
+    async with stranger(client, f"{query}&from=3", "cloudevents.json") as socket:
         assert await ended_with(socket) == (4408, "missed 3-15")
     # The same URL would be wrong again: the client shall not connect with it any more.
-    async with stranger(client, f"token={opened}&stream=s&from=99", "cloudevents.json") as socket:
+    async with stranger(client, f"{query}&from=99", "cloudevents.json") as socket:
         assert await ended_with(socket) == (1008, "stream_recreated")
 
 

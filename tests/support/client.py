@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -84,12 +84,16 @@ class Client:
                 await asyncio.sleep(0.05)
 
     async def lifecycle_events(
-        self, count: int, *types: str, timeout: float = PATIENCE
+        self, count: int, *types: str, about: Collection[str] = (), timeout: float = PATIENCE
     ) -> list[dict[str, Any]]:
-        """Waits for ``count`` lifecycle events of these types, and returns all of them."""
+        """Waits for ``count`` lifecycle events of these types, and returns all of them. ``about``:
+        only those with one of these subjects; none: with any."""
         async with asyncio.timeout(timeout):
             while True:
-                events = [event for event in self.lifecycle if event["type"] in types]
+                events = [
+                    event for event in self.lifecycle
+                    if event["type"] in types and (not about or event["subject"] in about)
+                ]  # fmt: skip
                 if len(events) >= count:
                     return events
                 await asyncio.sleep(0.01)
