@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from event_gateway.cli.client.applying import Application, Applied
@@ -15,6 +16,8 @@ from support.command import CommandResult, access, at_a_terminal, command
 from support.fixtures import Command, Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
+
+pytestmark = pytest.mark.shared
 
 PATIENT = {"max_attempts": 100, "backoff": "fixed", "initial_delay": "1h"}
 

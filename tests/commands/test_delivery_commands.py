@@ -15,6 +15,8 @@ from support.noting_relay import relayed
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 LATER = {"max_attempts": 3, "initial_delay": "1h", "max_delay": "1h"}
 ONCE = {"max_attempts": 1}
 STURDY = {"failure_threshold": 10_000}
@@ -168,6 +170,7 @@ async def test_many_deliveries_are_retried_and_cancelled(
     assert ended.err == "3 deliveries could not be cancelled\n"
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_dead_letters_are_listed_and_shown(
     client: Client, receiver: Receiver, run: Command
 ) -> None:
@@ -195,6 +198,7 @@ async def test_dead_letters_are_listed_and_shown(
     assert (shown["event"]["id"], shown["attempts"][0]["status_code"]) == (ids[1], 500)
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_a_dead_letter_and_an_event_type_are_shown_to_people(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
@@ -212,6 +216,7 @@ async def test_a_dead_letter_and_an_event_type_are_shown_to_people(
         assert (await run(*words)).json[name] == (await run(*words, "--json")).json[name]
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run: Command) -> None:
     ids = await _dead(client, receiver, "a.x", "a.y", "b.x", "c.x")
     receiver.answers["/w"] = [200]
@@ -237,6 +242,7 @@ async def test_dead_letters_are_replayed(client: Client, receiver: Receiver, run
     assert all(item["replayed_at"] for item in (await run("dead-letters", "list", "--json")).json)
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_at_a_terminal_the_command_asks_for_confirmation(
     gateway: Running, client: Client, receiver: Receiver, run: Command
 ) -> None:
@@ -272,6 +278,7 @@ async def test_at_a_terminal_the_command_asks_for_confirmation(
     assert "2 skipped, 0 to queue" in terminal.seen
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_dead_letters_are_deleted(client: Client, receiver: Receiver, run: Command) -> None:
     await _dead(client, receiver, "a", "b", "c", "d")
     for words in (["--all"], ["1"], ["--webhook", "w"]):
@@ -296,6 +303,7 @@ async def test_dead_letters_are_deleted(client: Client, receiver: Receiver, run:
     assert await _places(run) == []
 
 
+@pytest.mark.alone  # its dead letters begin with 1
 async def test_lists_stop_at_the_limit_and_deletion_does_not(
     gateway: Running,
     client: Client,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,14 @@ from support.receiver import Receiver
 
 ONCE = {"max_attempts": 1}
 STURDY = {"failure_threshold": 10_000}
+
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(autouse=True)
+async def _no_dead_letters_left(client: Client) -> AsyncIterator[None]:
+    yield
+    await client.nats.jetstream().purge_stream("GATEWAY_DEAD_LETTERS")
 
 
 async def _dead(
@@ -161,8 +170,9 @@ async def test_a_dead_letter_of_a_deleted_webhook_is_skipped(
     client: Client, receiver: Receiver
 ) -> None:
     await _dead(client, receiver, "w", "a")
+    (letter,) = await _letters(client)
     await client.http.delete("/v1/webhooks/w")
-    for expected in ({"all": True}, {"ids": [1]}):
+    for expected in ({"all": True}, {"ids": [letter["id"]]}):
         replay = await _replay(client, **expected)
         assert (replay["matched"], replay["queued"], replay["skipped"]) == (1, 0, 1), replay
 
@@ -211,15 +221,17 @@ async def test_marks_are_deleted_with_their_dead_letters(
     client: Client, gateway: Running, receiver: Receiver
 ) -> None:
     """Marks of earlier replays are deleted even if only few dead letters are replayed."""
-    await _dead(client, receiver, "w", "a")
+    (sent,) = await _dead(client, receiver, "marked", "a")
+    receiver.answers["/marked"] = [200]
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         stored = gateway.gateway.stages.adapters.runs.dead_letter_retention
         old, young = time.time() - stored - 10, time.time() - stored + 60
-        await store.zadd("repeated:w", {"1000": old * 1000, "1001": young * 1000})
+        await store.zadd("repeated:marked", {"1000": old * 1000, "1001": young * 1000})
         (letter,) = await _letters(client)
         await _replay(client, ids=[letter["id"]])
-        left = await store.zrange("repeated:w", 0, -1)
+        left = await store.zrange("repeated:marked", 0, -1)
     assert left == [b"1001", str(letter["id"]).encode()]
+    await client.until("marked", sent["id"], "succeeded")
 
 
 async def test_dead_letters_are_deleted(client: Client, receiver: Receiver) -> None:

@@ -18,6 +18,8 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.routes import operations_of
 
+pytestmark = pytest.mark.shared
+
 # What anybody may call. The page of the documentation holds nothing of the installation.
 OPEN = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/webhook-keys.json"),

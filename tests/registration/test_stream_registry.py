@@ -22,6 +22,8 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 
+pytestmark = pytest.mark.shared
+
 
 async def _create(client: Client, name: str, *subjects: str, **more: Any) -> dict[str, Any]:
     answer = await client.http.post("/v1/streams", json={"name": name, "subjects": subjects} | more)
@@ -89,14 +91,14 @@ async def test_a_stream_is_created_changed_and_deleted(client: Client) -> None:
     assert (await client.http.delete("/v1/streams/s")).status_code == 404
     named = [item.config.name for item in await client.nats.jetstream().streams_info()]
     assert "GATEWAY_STREAM_s" not in named
-    both = await client.lifecycle_events(2, "stream.created", "stream.deleted")
-    assert [(item["type"], item["subject"]) for item in both if item["subject"] == "stream/s"] == [
-        ("stream.created", "stream/s"), ("stream.deleted", "stream/s"),
-    ]  # fmt: skip
+    both = await client.lifecycle_events(
+        2, "stream.created", "stream.deleted", about=["stream/s"]
+    )  # fmt: skip
+    assert [item["type"] for item in both] == ["stream.created", "stream.deleted"]
     assert both[0]["data"] == {
         "stream": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
     }  # fmt: skip
-    gone = await client.lifecycle_events(1, "stream.unsubscribed")
+    gone = await client.lifecycle_events(1, "stream.unsubscribed", about=["stream/s"])
     assert gone[0]["data"]["reason"] == "stream deleted"
 
     # The name is free again.
@@ -155,27 +157,29 @@ async def test_a_wrong_definition_is_refused(client: Client, subtests: pytest.Su
 
 
 async def test_a_stream_that_nats_refuses_leaves_nothing_behind(client: Client) -> None:
-    answer = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.{{x}}"]})
+    answer = await client.http.post(
+        "/v1/streams", json={"name": "refused", "subjects": ["a.{{x}}"]}
+    )
     assert answer.status_code == 422, answer.text
     assert "NATS refuses the stream" in answer.json()["detail"]
     assert (await client.http.get("/v1/streams")).json()["items"] == []
-    await _create(client, "s", "a.*")
-    again = await client.http.post("/v1/streams", json={"name": "s", "subjects": ["a.*"]})
-    assert (again.status_code, again.json()["detail"]) == (409, "the stream s exists already")
+    await _create(client, "refused", "a.*")
+    again = await client.http.post("/v1/streams", json={"name": "refused", "subjects": ["a.*"]})
+    assert (again.status_code, again.json()["detail"]) == (409, "the stream refused exists already")
 
 
 async def test_changed_limits_drop_events_only_on_request(client: Client) -> None:
-    await _create(client, "s", "user.*", retention="1d", max_messages=100)
-    await client.send([event("user.a") for _ in range(10)])
-    await _ids(client, "s", 10)
+    await _create(client, "limited", "limited.*", retention="1d", max_messages=100)
+    await client.send([event("limited.a") for _ in range(10)])
+    await _ids(client, "limited", 10)
 
     async def patch(body: Any, **query: str) -> Any:
-        return await client.http.patch("/v1/streams/s", json=body, params=query)
+        return await client.http.patch("/v1/streams/limited", json=body, params=query)
 
     changed = await patch({"max_messages": 20, "retention": None})
     assert changed.status_code == 200, changed.text
     assert (changed.json()["max_messages"], changed.json()["retention"]) == (20, None)
-    config = (await client.nats.jetstream().stream_info("GATEWAY_STREAM_s")).config
+    config = (await client.nats.jetstream().stream_info("GATEWAY_STREAM_limited")).config
     assert (config.max_msgs, config.max_age) == (20, 0)
     events = await client.lifecycle_events(1, "stream.updated")
     assert events[0]["data"]["max_messages"] == 20
@@ -190,9 +194,9 @@ async def test_changed_limits_drop_events_only_on_request(client: Client) -> Non
         refused = await patch(body)
         assert refused.status_code == 409, refused.text
         assert text in refused.json()["detail"]
-    assert (await _state(client, "s"))["messages"] == 10
+    assert (await _state(client, "limited"))["messages"] == 10
     assert (await patch({"max_messages": 5}, force="true")).status_code == 200
-    assert (await _state(client, "s"))["messages"] == 5
+    assert (await _state(client, "limited"))["messages"] == 5
     bodies: list[tuple[Any, int]] = [
         ({"name": "t"}, 422), ({"subjects": None}, 422), ({"max_messages": "x"}, 422), ([], 422),
     ]  # fmt: skip
@@ -201,6 +205,7 @@ async def test_changed_limits_drop_events_only_on_request(client: Client) -> Non
     assert (await client.http.patch("/v1/streams/nope", json={})).status_code == 404
 
 
+@pytest.mark.alone  # its stream cannot be deleted
 async def test_compliance_streams_keep_their_records(client: Client) -> None:
     await _create(client, "s", "audit.*", compliance=True, retention="1y")
     for body, text in (
@@ -218,7 +223,7 @@ async def test_compliance_streams_keep_their_records(client: Client) -> None:
 
 async def test_new_subjects_continue_where_the_previous_ended(client: Client) -> None:
     """Otherwise JetStream would copy all events from the beginning again."""
-    await _create(client, "s", "user.*")
+    await _create(client, "moved", "user.*")
     sent: list[str] = []
     enough = asyncio.Event()
 
@@ -234,12 +239,12 @@ async def test_new_subjects_continue_where_the_previous_ended(client: Client) ->
             await asyncio.sleep(0.01)
 
     async with client.websocket() as socket:
-        await socket.request(action="subscribe", stream="s")
+        await socket.request(action="subscribe", stream="moved")
         publishing = asyncio.create_task(publish())
         try:
             for subjects in (["user.*", "audit.x"], ["user.*"], ["user.*", "audit.*", "x.*"]):
                 await some_more()
-                answer = await client.http.patch("/v1/streams/s", json={"subjects": subjects})
+                answer = await client.http.patch("/v1/streams/moved", json={"subjects": subjects})
                 assert answer.status_code == 200, answer.text
             await some_more()
         finally:
@@ -252,19 +257,19 @@ async def test_new_subjects_continue_where_the_previous_ended(client: Client) ->
         live = [await socket.next() for _ in expected]
         assert await socket.silent()
     assert [item["event"]["id"] for item in live] == expected
-    assert await _ids(client, "s", len(expected)) == expected
+    assert await _ids(client, "moved", len(expected)) == expected
     assert [item["seq"] for item in live] == list(range(1, len(expected) + 1))
     # Also if no message is left that shows how far it came.
-    await client.http.patch("/v1/streams/s", json={"retention": "1s"}, params={"force": "true"})
+    await client.http.patch("/v1/streams/moved", json={"retention": "1s"}, params={"force": "true"})
     async with asyncio.timeout(PATIENCE):
-        while (await _state(client, "s"))["messages"]:
+        while (await _state(client, "moved"))["messages"]:
             await asyncio.sleep(0.1)
     # An empty stream gets the events of the last seconds again.
     await asyncio.sleep(max(0.0, emptied_from + MARGIN + 0.5 - time.monotonic()))
     wider = {"subjects": ["user.>"], "retention": "1d"}
-    assert (await client.http.patch("/v1/streams/s", json=wider)).status_code == 200
+    assert (await client.http.patch("/v1/streams/moved", json=wider)).status_code == 200
     await client.send(published := event("user.a.b"))
-    assert await _ids(client, "s", 1) == [published["id"]]
+    assert await _ids(client, "moved", 1) == [published["id"]]
 
 
 async def test_streams_of_the_file_are_changed_only_there(tmp_path: Path) -> None:
@@ -298,14 +303,14 @@ async def test_streams_of_the_file_are_changed_only_there(tmp_path: Path) -> Non
 
 async def test_compression_and_replicas(client: Client) -> None:
     js = client.nats.jetstream()
-    await _create(client, "s", "user.*", compression="none")
-    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "none"
-    changed = await client.http.patch("/v1/streams/s", json={"compression": "s2"})
+    await _create(client, "packed", "user.*", compression="none")
+    assert (await js.stream_info("GATEWAY_STREAM_packed")).config.compression == "none"
+    changed = await client.http.patch("/v1/streams/packed", json={"compression": "s2"})
     assert (changed.status_code, changed.json()["compression"]) == (200, "s2")
-    assert (await js.stream_info("GATEWAY_STREAM_s")).config.compression == "s2"
-    refused = await client.http.patch("/v1/streams/s", json={"replicas": 3})
+    assert (await js.stream_info("GATEWAY_STREAM_packed")).config.compression == "s2"
+    refused = await client.http.patch("/v1/streams/packed", json={"replicas": 3})
     assert (refused.status_code, "replicas > 1" in refused.json()["detail"]) == (422, True)
-    assert (await client.http.get("/v1/streams/s")).json()["replicas"] is None
+    assert (await client.http.get("/v1/streams/packed")).json()["replicas"] is None
 
 
 async def test_a_file_drops_events_only_on_request(tmp_path: Path) -> None:
@@ -424,7 +429,7 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
 async def test_a_change_that_is_under_way_does_not_create_a_deleted_stream_again(
     gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _create(client, "s", "user.*")
+    await _create(client, "late", "user.*")
     begun, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(*arguments: Any) -> bool:
@@ -436,16 +441,16 @@ async def test_a_change_that_is_under_way_does_not_create_a_deleted_stream_again
     registry = gateway.gateway.stages.adapters.registry
     async with asyncio.TaskGroup() as calls, asyncio.timeout(PATIENCE):
         body = {"max_messages": 100}
-        change = calls.create_task(client.http.patch("/v1/streams/s", json=body))
+        change = calls.create_task(client.http.patch("/v1/streams/late", json=body))
         await begun.wait()
-        deletion = calls.create_task(client.http.delete("/v1/streams/s"))
-        while "s" in registry.streams and not registry.streams["s"].deleting:
+        deletion = calls.create_task(client.http.delete("/v1/streams/late"))
+        while "late" in registry.streams and not registry.streams["late"].deleting:
             await asyncio.sleep(0.01)
         may_go_on.set()
     assert (change.result().status_code, deletion.result().status_code) == (409, 204)
-    assert "s" not in registry.streams
+    assert "late" not in registry.streams
     with pytest.raises(NotFoundError):
-        await client.nats.jetstream().stream_info("GATEWAY_STREAM_s")
+        await client.nats.jetstream().stream_info("GATEWAY_STREAM_late")
 
 
 async def _hold_elsewhere(client: Client, gateway: Running, hold: Hold) -> None:
@@ -517,6 +522,7 @@ async def test_a_hold_that_another_process_places_during_the_last_release_keeps_
     assert (info.config.max_msgs, info.state.messages) == (-1, 5)
 
 
+@pytest.mark.alone  # other tests make the interval of resume_changes an hour
 async def test_another_process_completes_a_change(client: Client) -> None:
     await _create(client, "s", "user.*")
     await _create(client, "t", "user.*")

@@ -17,6 +17,8 @@ from support.fixtures import Start
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 SHAPELESS = [
     b"no JSON", b'{"v":3}', b"[]", b'{"v":3,"webhook":{"id":"w","url":1}}',
     b'{"v":3,"webhook":{"id":"another","url":"http://127.0.0.1:1/","events":["a"]}}',

@@ -21,6 +21,8 @@ from support.fixtures import Start
 from support.program import server_pids
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 
 def _item(sent: dict[str, str]) -> dict[str, str]:
     return {name: sent[name] for name in ("id", "source", "type", "time")}

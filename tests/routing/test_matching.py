@@ -8,6 +8,8 @@ from support.client import STRUCTURED, Client, event
 from support.fixtures import Start
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 DATA = {"namespace": "customer", "size": 7, "items": [{"sku": "a"}, {"sku": "b"}]}
 SELECTIVE: dict[str, Any] = {
     "namespaces": ["customer"],

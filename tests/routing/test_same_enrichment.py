@@ -23,6 +23,8 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.shared
+
 STREAMS = {"streams": {"opened": {"subjects": ["user.opened"]}}}
 _frame = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
