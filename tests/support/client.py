@@ -188,7 +188,7 @@ async def connected(http_url: str, nats_url: str, key: str) -> AsyncIterator[Cli
 
 def slow_reader(url: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """An HTTP client for which the system buffers next to nothing that it does not read. On the
-    other side, Linux buffers 4 MiB at most."""
+    other side, Linux buffers 4 MiB at most, unless it is configured otherwise (tcp_wmem)."""
     small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
     transport = httpx.AsyncHTTPTransport(socket_options=small)
     return httpx.AsyncClient(base_url=url, headers=headers, transport=transport, timeout=PATIENCE)
