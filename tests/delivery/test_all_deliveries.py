@@ -9,8 +9,6 @@ from support.client import Client, event
 from support.fixtures import Command
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.shared
-
 LATER = {"max_attempts": 9, "backoff": "fixed", "initial_delay": "1h"}
 STURDY = {"failure_threshold": 10_000}
 

@@ -18,8 +18,6 @@ from support.narrow_callers import NarrowCallers
 from support.patience import PATIENCE
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.shared
-
 ONCE = {"max_attempts": 1}
 
 
@@ -32,13 +30,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def redis(gateway: Running) -> AsyncIterator[Redis]:
     async with Redis.from_url(gateway.redis_url) as client:
-        yield client
-
-
-@pytest.fixture
-async def valkey(servers: tuple[str, str]) -> AsyncIterator[Redis]:
-    """One that no gateway uses."""
-    async with Redis.from_url(servers[1]) as client:
         yield client
 
 
@@ -61,7 +52,6 @@ async def _until_total(client: Client, path: str = "/v1/history", **total: Any) 
     return shown
 
 
-@pytest.mark.alone  # it looks at all that the gateway has counted
 @pytest.mark.usefixtures("quick")
 async def test_events_attempts_and_results_are_counted(
     gateway: Running, client: Client, receiver: Receiver, redis: Redis
@@ -122,7 +112,6 @@ async def test_events_attempts_and_results_are_counted(
     assert not any(gap[index] for index in counted)
 
 
-@pytest.mark.alone  # it looks at all that the gateway has counted
 @pytest.mark.usefixtures("quick")
 async def test_a_narrowed_caller_gets_what_is_its_own(
     gateway: Running, client: Client, receiver: Receiver
@@ -168,8 +157,8 @@ def _span(time: int, ring: int = 0, count: int = 1) -> Span:
     return Span(time - time % step, step, count, RINGS[ring])
 
 
-async def test_processes_add_to_the_same_points_once_each(valkey: Redis) -> None:
-    writer, other = HistoryStore(valkey, "one"), HistoryStore(valkey, "two")
+async def test_processes_add_to_the_same_points_once_each(redis: Redis) -> None:
+    writer, other = HistoryStore(redis, "one"), HistoryStore(redis, "two")
     time = int(await writer.now()) // 900 * 900 - 900
 
     def point(at: int, received: int, subscribers: int, lag: int = -1) -> GatewayPoint:
@@ -196,8 +185,8 @@ async def test_processes_add_to_the_same_points_once_each(valkey: Redis) -> None
     assert stored.begins == 0
 
 
-async def test_a_clock_that_was_set_loses_no_later_points(valkey: Redis) -> None:
-    store = HistoryStore(valkey, "one")
+async def test_a_clock_that_was_set_loses_no_later_points(redis: Redis) -> None:
+    store = HistoryStore(redis, "one")
     now = int(await store.now()) // 10 * 10
     ahead, late = now + 86400, now - RINGS[0].seconds
     await store.write(1, [GatewayPoint(ahead, received=7)], [], incomplete=False)
@@ -212,10 +201,10 @@ async def test_a_clock_that_was_set_loses_no_later_points(valkey: Redis) -> None
 
 
 async def test_the_webhooks_with_the_latest_attempts_have_a_history(
-    valkey: Redis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "MAX_WEBHOOKS", 2)
-    store = HistoryStore(valkey, "one")
+    store = HistoryStore(redis, "one")
     time = int(await store.now()) // 300 * 300
 
     async def write(number: int, webhook: str, at: int) -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
@@ -15,8 +14,6 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
-
-pytestmark = pytest.mark.shared
 
 
 async def _publish(client: Client, sent: dict[str, Any], *, binary: bool = False) -> None:
@@ -47,7 +44,6 @@ async def test_published_twice_on_nats(client: Client, receiver: Receiver) -> No
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     await client.webhook(id="o", url=f"{receiver.url}/o", events=["user.*"], ordered=True)
     first, second = event("user.a", {"n": 1}), event("user.a", {"n": 2})
-    before = await _duplicates(client)
     await asyncio.gather(*(_publish(client, first) for _ in range(3)))
     await client.until("w", first["id"], "succeeded")
     await _publish(client, first, binary=True)
@@ -55,7 +51,7 @@ async def test_published_twice_on_nats(client: Client, receiver: Receiver) -> No
     await client.send(second)
     await _publish(client, second)
     await client.send(first)
-    await _recognised(client, before + 6)
+    await _recognised(client, 6)
     # The same id from another source is another event.
     await _publish(client, first | {"source": "elsewhere"})
     last = event("user.a")
@@ -73,7 +69,6 @@ async def test_a_webhook_that_was_registered_between_gets_it(
     client: Client, receiver: Receiver
 ) -> None:
     await client.webhook(id="old", url=f"{receiver.url}/old", events=["user.*"])
-    before = await _duplicates(client)
     sent = event("user.a")
     await _publish(client, sent)
     await client.until("old", sent["id"], "succeeded")
@@ -81,7 +76,7 @@ async def test_a_webhook_that_was_registered_between_gets_it(
     await _publish(client, sent)
     await client.until("new", sent["id"], "succeeded")
     await _publish(client, sent)
-    await _recognised(client, before + 2)
+    await _recognised(client, 2)
     assert [came.path for came in receiver.requests] == ["/old", "/new"]
 
 
@@ -89,7 +84,6 @@ async def test_after_the_window_it_is_an_event_of_its_own(
     client: Client, gateway: Running, receiver: Receiver
 ) -> None:
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-    before = await _duplicates(client)
     sent = event("user.a")
     await _publish(client, sent)
     await client.until("w", sent["id"], "succeeded")
@@ -108,17 +102,16 @@ async def test_after_the_window_it_is_an_event_of_its_own(
         while (await client.until("w", sent["id"], "succeeded"))["sequence"] == int(seq):
             await asyncio.sleep(0.05)
     await _publish(client, sent)
-    await _recognised(client, before + 1)
+    await _recognised(client, 1)
     assert len(receiver.requests) == 2
 
 
 async def test_a_replay_delivers_it_again(client: Client, receiver: Receiver) -> None:
-    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.again"])
-    before = await _duplicates(client)
-    sent = event("user.again")
+    await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
+    sent = event("user.a")
     for _ in range(2):
         await _publish(client, sent)
-    await _recognised(client, before + 1)
+    await _recognised(client, 1)
     await client.until("w", sent["id"], "succeeded")
     answer = await client.http.post(f"/v1/deliveries/w/{sent['id']}/retry")
     assert answer.status_code == 202, answer.text

@@ -20,8 +20,6 @@ from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
 
-pytestmark = pytest.mark.shared
-
 
 def test_requested_sequences_are_grouped() -> None:
     assert ranges([]) == []
