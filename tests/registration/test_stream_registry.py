@@ -91,9 +91,7 @@ async def test_a_stream_is_created_changed_and_deleted(client: Client) -> None:
     assert (await client.http.delete("/v1/streams/s")).status_code == 404
     named = [item.config.name for item in await client.nats.jetstream().streams_info()]
     assert "GATEWAY_STREAM_s" not in named
-    both = await client.lifecycle_events(
-        2, "stream.created", "stream.deleted", about=["stream/s"]
-    )  # fmt: skip
+    both = await client.lifecycle_events(2, "stream.created", "stream.deleted", about=["stream/s"])
     assert [item["type"] for item in both] == ["stream.created", "stream.deleted"]
     assert both[0]["data"] == {
         "stream": "s", "subjects": ["fresh.*"], "retention": "2h", "max_messages": 10,
@@ -181,7 +179,7 @@ async def test_changed_limits_drop_events_only_on_request(client: Client) -> Non
     assert (changed.json()["max_messages"], changed.json()["retention"]) == (20, None)
     config = (await client.nats.jetstream().stream_info("GATEWAY_STREAM_limited")).config
     assert (config.max_msgs, config.max_age) == (20, 0)
-    events = await client.lifecycle_events(1, "stream.updated")
+    events = await client.lifecycle_events(1, "stream.updated", about=["stream/limited"])
     assert events[0]["data"]["max_messages"] == 20
 
     await asyncio.sleep(1.1)
