@@ -42,20 +42,22 @@ async def test_the_end_of_a_process_is_told_once(tmp_path: Path) -> None:
         await process.stop(1)
 
 
-@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("found", ["told", "refused", "unknown"])
 async def test_a_server_that_has_ended_is_started_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
-    """As the system tells of its end, and by looks where it does not."""
+    """As the system tells of its end, and by looks where it does not, or Python cannot ask."""
 
     def refuse(*_given: object) -> None:
         raise OSError("refused")
 
-    if is_told:
+    if found == "told":
         monkeypatch.setattr(keeper, "INTERVAL", 3600.0)
         monkeypatch.setattr(keeper, "FIRST_DELAY", 0.01)
+    elif found == "refused":
+        monkeypatch.setattr(os, "pidfd_open", refuse)
     else:
-        monkeypatch.setattr(keeper, "EndWatch", refuse)
+        monkeypatch.delattr(os, "pidfd_open")
     process = ServerProcess("sleeper", "sleeper", tmp_path)
     process.start(COMMAND)
     kept = Keeper(process, lambda: COMMAND, Disk(tmp_path), restart_after_full=False)

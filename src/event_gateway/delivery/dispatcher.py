@@ -102,6 +102,11 @@ class Dispatcher:
         )
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes deliver, too."""
+        return self._share[1] > 1
+
+    @property
     def in_flight(self) -> int:
         """Deliveries whose attempt runs now."""
         return self._attempts.in_flight

@@ -31,7 +31,8 @@ MAX_LEASED_BYTES = 16 * 1024 * 1024  # of their events' data, if they are as lar
 MAX_ROUNDS = 2  # under way: one is dispatched, while the next one is leased and its events loaded
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
-IDLE = 1.0  # seconds between two looks for deliveries that others have left
+IDLE = 1.0  # seconds between two looks for what has become due without a word
+SHARED = 0.5  # the same where other processes leave deliveries for this one
 SCAN = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
 
@@ -40,8 +41,9 @@ class DueLoop:
     """Leases as many due deliveries as their lanes have room for.
 
     It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Once a
-    second it looks for deliveries that other processes have left, which nobody tells it of; while
-    there are due ones, it scans them twice a second.
+    second it looks for what nobody has told it of; twice a second where there are other processes,
+    which leave what they have no share of, or give it back. While there are due deliveries, it
+    scans them twice a second.
     ``may_exist``: whether a webhook without a lane may be registered all the same. The deliveries
     of others are cancelled, after a while: this process may learn of a new webhook a little later
     than the process that has queued its deliveries.
@@ -99,7 +101,7 @@ class DueLoop:
                 await self._ledger.wait_reachable()
                 if now >= self._signal.due_at:
                     self._signal.expect_nothing()
-                    at_beat(IDLE, self._signal.due_now)
+                    at_beat(SHARED if self._dispatcher.shared else IDLE, self._signal.due_now)
                     await self._find_newly_due()
                 if now >= self._scan_at:
                     await self._scan()
@@ -107,6 +109,7 @@ class DueLoop:
                 await self._lease_round(group)
             except StateError as error:
                 self._ledger.mark_unreachable(error)
+                self._signal.due_in(SCAN)  # what was due is not known any more
             except LogUnavailable as error:
                 log.warning("due deliveries wait, the log cannot be read", error=str(error))
             await self._signal.wait()

@@ -218,12 +218,17 @@ class Outcomes:
         self, job: Job, status: Status, outcome: Retry, last_error: str,
         *, succeeded: bool | None = None,
     ) -> None:  # fmt: skip
-        self.record(job, status, outcome.delay, last_error, succeeded=succeeded)
-        if job.on_outcome is None:
-            self._cache_event(job.received)
-            self._signal.due_in(outcome.delay)
-        else:
+        if job.on_outcome is not None:
+            self.record(job, status, outcome.delay, last_error, succeeded=succeeded)
             job.on_outcome(outcome)
+            return
+
+        def written(_ours: bool) -> None:
+            # The delay begins with the write: a look for it before that would find nothing.
+            self._signal.due_in(outcome.delay)
+
+        self.record(job, status, outcome.delay, last_error, succeeded=succeeded, written=written)
+        self._cache_event(job.received)
 
     def _end(
         self, job: Job, status: Status, outcome: Outcome, last_error: str = "",
