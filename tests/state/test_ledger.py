@@ -534,3 +534,42 @@ async def test_with_a_write_a_moment_ago_changes_gather_all_the_same(
         assert heard == []
     await written(ledger)
     assert heard == ["a", "b"]
+
+
+async def test_successes_that_nothing_waits_for_share_a_write(
+    redis: Redis, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "SHARED", 10 * PATIENCE)
+    monkeypatch.setattr(ledger_module, "QUIET", 0.0)
+
+    async def end_two() -> None:
+        for event_id in ("a", "b"):
+            ledger.submit(
+                delivery(ledger, event_id), Status.SUCCEEDED, wait=None, fresh=True, patient=True
+            )
+            ledger.nothing_follows()
+        await asyncio.sleep(0.01)
+        assert ledger.unconfirmed == 2
+
+    await end_two()
+    ledger.change_lane("w", "pause")
+    await written(ledger)
+    await end_two()
+    ledger.submit(delivery(ledger, "c"), Status.PENDING, wait=0.0, fresh=True)
+    await written(ledger)
+    await end_two()
+    monkeypatch.setattr(ledger_module, "SHARED", 0.0)  # the last write is long ago by that
+    ledger.nothing_follows()
+    await written(ledger)
+
+
+async def test_successes_wait_for_others_for_a_moment_only(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "GATHER", 10 * PATIENCE)
+    monkeypatch.setattr(ledger_module, "SHARED", 0.05)
+    ledger.submit(
+        delivery(ledger), Status.SUCCEEDED, wait=None, fresh=True, succeeded=True, patient=True
+    )
+    ledger.nothing_follows()
+    await written(ledger)

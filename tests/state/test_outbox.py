@@ -123,3 +123,19 @@ async def test_at_its_limit_the_outbox_drops_the_oldest_message(
     assert received == ["s.2", "s.3", "s.4"]
     await broker.close()
     await other.close()
+
+
+async def test_what_is_posted_for_now_takes_along_what_waits(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "GATHER", 10 * PATIENCE)
+    monkeypatch.setattr(outbox, "QUIET", 10 * PATIENCE)
+    broker, other = await connect(servers[0]), await connect(servers[0])
+    messages = await other.nc.subscribe("s.*")
+    await other.nc.flush()
+    broker.post("s.one", b"x")
+    broker.outbox.post_now("s.two", b"x")
+    received = [(await messages.next_msg(PATIENCE)).subject for _ in range(2)]
+    assert received == ["s.one", "s.two"]
+    await broker.close()
+    await other.close()

@@ -13,9 +13,9 @@ log = structlog.get_logger(__name__)
 LIMIT = 50_000  # messages; at the limit the oldest one is dropped
 MESSAGES_PER_WRITE = 256
 # Seconds in which messages gather. The acknowledgement of an event follows its lifecycle events by
-# the ledger's own wait and its round trip: so they leave in one write.
-GATHER = 0.005
-QUIET = 0.005  # seconds since the last write after which few messages are expected
+# the ledger's own wait (SHARED at most) and its round trip: so they leave in one write.
+GATHER = 0.03
+QUIET = 0.025  # seconds since the last write after which few messages are expected
 
 Payload = bytes | Callable[[], bytes]  # a function is called just before the message is sent
 
@@ -58,6 +58,11 @@ class Outbox:
         messages were sent a moment ago, there are many of them, and they still gather."""
         if self._messages and self._loop.time() - self._sent_at > QUIET:
             self._send_next()
+
+    def post_now(self, subject: str, payload: Payload) -> None:
+        """Sends a message, and those that wait, in the next turn of the event loop."""
+        self._messages.append((subject, payload))
+        self._send_next()
 
     async def close(self, seconds: float) -> None:
         """Sends the waiting messages, for at most ``seconds`` while NATS is connected."""

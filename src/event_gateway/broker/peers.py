@@ -196,13 +196,14 @@ class Peers:
     async def _run(self) -> None:
         while True:
             self._publish()
-            self._broker.outbox.nothing_follows()  # it leaves with what others ask on this beat
             async with self._changed:
                 self._changed.notify_all()  # a process may have died since the last turn
             await beat(INTERVAL)
 
     def _publish(self) -> None:
-        self._broker.post(f"{SUBJECT}.{self._own.process}", _encode(self._own))
+        # At once: it leaves with what others ask on this beat, and a change of the registry waits
+        # for all processes to say that they have applied it.
+        self._broker.outbox.post_now(f"{SUBJECT}.{self._own.process}", _encode(self._own))
 
     async def _on_heartbeat(self, msg: Msg) -> None:
         try:

@@ -212,6 +212,8 @@ class Outcomes:
             job.delivery, status, wait=wait if queued else None, last_error=last_error,
             fresh=recorded is not None, succeeded=succeeded,
             next_attempt=None if queued else wait, recorded=recorded, written=written,
+            # The next event of an ordered webhook waits for the record.
+            patient=queued and status is Status.SUCCEEDED,
         )  # fmt: skip
 
     def _postpone(

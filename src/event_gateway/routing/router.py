@@ -236,9 +236,10 @@ class Router:
                 await self._reject(pulled, InvalidEvent("failed", f"matching failed: {error!r}"))
         # Their webhooks were registered meanwhile.
         wanted = [received for _, received, webhooks in matched if webhooks and received.unwanted]
-        for received in wanted:
-            received.unwanted = False
-        await self._decoder.enrich(self._stream, wanted)
+        if wanted:
+            for received in wanted:
+                received.unwanted = False
+            await self._decoder.enrich(self._stream, wanted)
         if matched:
             await self._dispatch_all(matched)
 

@@ -43,6 +43,7 @@ class PendingChange(msgspec.Struct, gc=False):
     It is encoded only when it is written, because most changes are replaced by a newer one before.
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
     ``due_at``: when it is to be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
+    ``patient``: nobody waits for its write, it may be shared with later changes.
     ``recorded``: called once it is written.
     """
 
@@ -57,6 +58,7 @@ class PendingChange(msgspec.Struct, gc=False):
     tried: int
     succeeded: int
     next_attempt: float | None
+    patient: bool = False
     due_at: float = 0.0
     recorded: tuple[Callable[[], None], ...] = ()
 
@@ -111,10 +113,10 @@ def calls_for(webhooks: Sequence[str]) -> list[slice]:
 class PendingChanges:
     """Collects changes until they are written.
 
-    Calls ``on_first`` at the first change that is to be written soon, and ``on_held`` at the first
-    one that is held, with the time until which it is. ``process`` is the beginning of all fencing
-    tokens of this process; a number, which grows with each token, follows. ``clock``: the time in
-    seconds.
+    Calls ``on_first`` at the first change that is to be written soon, also where others wait for
+    more (:meth:`wait_for_more`), and ``on_held`` at the first one that is held, with the time until
+    which it is. ``process`` is the beginning of all fencing tokens of this process; a number, which
+    grows with each token, follows. ``clock``: the time in seconds.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class PendingChanges:
         self._held: dict[Key, PendingChange] = {}  # attempts that have just started, in their order
         self._written: dict[Key, Callable[[bool], None]] = {}
         self._lanes: dict[tuple[str, str], LaneChange] = {}
+        self.waits_for_more = False  # what is to be written soon, as none of it is urgent
 
     def __len__(self) -> int:
         return len(self._changes) + len(self._held) + len(self._lanes)
@@ -163,6 +166,7 @@ class PendingChanges:
         next_attempt: float | None = None,
         recorded: Callable[[], None] | None = None,
         written: Callable[[bool], None] | None = None,
+        patient: bool = False,
     ) -> None:
         """Submits a delivery's newest state, to be written soon.
 
@@ -171,7 +175,7 @@ class PendingChanges:
         process attempts it again. ``fresh``: this process knows no record of it. ``succeeded``: the
         result of an attempt that has just ended. ``recorded`` is called once this state or a newer
         one is written; ``written`` gets True if this state was written, False if it was refused
-        because another process has leased the delivery.
+        because another process has leased the delivery. ``patient``: nothing waits for the write.
         """
         member = delivery.event_id
         if len(member) > MAX_MEMBER:
@@ -184,7 +188,7 @@ class PendingChanges:
             due_at = self._clock() + HOLD if status is Status.IN_PROGRESS else 0.0
             change = PendingChange(
                 key, delivery, delivery.token, delivery.attempts, status, last_error, wait, fresh,
-                int(succeeded is not None), int(succeeded is True), next_attempt, due_at,
+                int(succeeded is not None), int(succeeded is True), next_attempt, patient, due_at,
                 () if recorded is None else (recorded,),
             )  # fmt: skip
             if due_at:
@@ -196,6 +200,7 @@ class PendingChanges:
         else:
             if recorded is not None:
                 change.recorded += (recorded,)
+            change.patient = patient
             self._write_soon(change)
             if change.token != delivery.token and self._older(delivery.token, change.token):
                 # This process has leased the delivery again: the state of the newer lease counts.
@@ -229,17 +234,26 @@ class PendingChanges:
         self._lanes[webhook_id, subject] = LaneChange(
             webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
         )
-        if not self._changes:
+        if not self._changes or self.waits_for_more:
+            self.waits_for_more = False
             self._on_first()
 
     def changes_breaker(self, webhook_id: str) -> bool:
         """Whether a change of the webhook's circuit breaker has not been written yet."""
         return (webhook_id, "breaker") in self._lanes
 
+    def wait_for_more(self) -> bool:
+        """Whether what is to be written soon can wait for more, as nothing waits for it. It does
+        from now on, until a change comes that cannot."""
+        if not self.waits_for_more and self._changes and not self._lanes:
+            self.waits_for_more = all(change.patient for change in self._changes.values())
+        return self.waits_for_more
+
     def take(self, limit: int) -> Batch:
         """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
         as many of lanes."""
         self._end_holding()
+        self.waits_for_more = False
         # Not a list of all: thousands may wait, of which it would be made for each batch.
         first = list(islice(self._changes, limit))
         taken = {key: self._changes.pop(key) for key in first}
@@ -280,7 +294,8 @@ class PendingChanges:
             self._write_soon(change)
 
     def _write_soon(self, change: PendingChange) -> None:
-        if not self._changes:
+        if not self._changes or (self.waits_for_more and not change.patient):
+            self.waits_for_more = False
             self._on_first()
         self._changes[change.key] = change
 
