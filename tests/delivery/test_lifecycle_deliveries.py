@@ -57,6 +57,9 @@ async def test_failures_of_others_reach_a_webhook_and_its_own_do_not(
     earlier = event("user.a")
     await client.send(earlier)
     await client.until("no", earlier["id"], "dead_letter")
+    async with asyncio.timeout(PATIENCE):  # lifecycle events may leave after the API shows it
+        while "webhook.dead_lettered" not in published_about(client, "no"):
+            await asyncio.sleep(0.01)
     await client.webhook(id="all", url=f"{receiver.url}/all", events=[">", "*.failed"])
     assert await consumers(client) == [], "no webhook names lifecycle events"
 
