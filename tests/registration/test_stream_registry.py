@@ -424,6 +424,7 @@ async def test_a_stream_that_does_not_answer_keeps_no_other_from_its_change(
         await asyncio.wait([resumed])
 
 
+@pytest.mark.alone  # the task that resumes changes may wait for it, too
 async def test_a_change_that_is_under_way_does_not_create_a_deleted_stream_again(
     gateway: Running, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
