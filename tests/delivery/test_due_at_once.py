@@ -55,7 +55,7 @@ async def test_no_look_is_waited_for(
 async def test_a_retry_after_the_shortest_delay_needs_no_look(
     start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its delay is over before the ledger gathers no more changes."""
+    """Its delay is over before the ledger has written it."""
     monkeypatch.setattr(due_loop, "IDLE", 3600.0)
     running = await start({})
     receiver.answers["/w"] = [500, 200]
