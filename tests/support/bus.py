@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as Nats
 from nats.js import JetStreamContext
 
@@ -19,6 +20,12 @@ class Bus(Nats):
     def jetstream(self, **options: Any) -> JetStreamContext:
         """As the client's, with the patience of the tests where no ``timeout`` is given."""
         return super().jetstream(**{"timeout": PATIENCE, **options})
+
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
+        """Returns once the server has processed all that was sent: the client's own sends its ping
+        ahead of what it has buffered."""
+        await super().flush(timeout)
+        await super().flush(timeout)
 
     async def _process_connect_init(self) -> None:
         try:

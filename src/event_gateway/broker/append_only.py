@@ -33,7 +33,6 @@ async def allowed_changes(broker: Broker, name: str) -> list[str]:
     with broker.violations.trying(subjects) as refused:
         for subject in subjects:
             await broker.nc.publish(subject, _REFUSED, reply=broker.nc.new_inbox())
-        await broker.nc.flush()  # the client sends this ping before what it has buffered
         await broker.nc.flush()
         return [subject for subject in subjects if not refused[subject.lower()]]
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, StaleConnectionError
@@ -93,6 +93,12 @@ class NatsClient(Client):
         self.raw_takes.pop(subscription._id, None)
         if not self.is_closed:
             await subscription.unsubscribe()
+
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
+        """Returns once the server has processed all that was sent. Raises what the client's own
+        raises, which may return before: it sends its ping ahead of what it has buffered."""
+        await super().flush(timeout)
+        await super().flush(timeout)
 
     def send(self, commands: bytes) -> None:
         """Sends commands together with all that others send in this turn of the event loop."""

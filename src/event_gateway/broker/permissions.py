@@ -73,7 +73,6 @@ async def missing_permissions(nc: Client, violations: Violations) -> list[str]:
     for _, subject, payload in (*_REQUIRED, *_OPTIONAL):
         headers = None if payload else _REFUSED_BY_STREAMS
         await nc.publish(subject, payload, reply=nc.new_inbox(), headers=headers)
-    await nc.flush()  # the client sends this ping before what it has buffered
     await nc.flush()
     for subscription in subscriptions:
         await subscription.unsubscribe()
