@@ -23,6 +23,7 @@ from event_gateway.tasks import Supervisor
 from support.gateway_process import GatewayProcess
 from support.program import LOOPBACK, Program
 from support.relay import Relay
+from support.stopping import stop_process
 
 SETTLE = 180.0  # seconds without an arrival after which what has not arrived counts as lost
 KEY = "chaos-admin-key-of-the-run"
@@ -182,7 +183,7 @@ class _Chaos:
     async def _stop_gateway(self) -> None:
         number = self.dice.randrange(len(self.gateways))
         self.urls.pop(number, None)
-        os.kill(self.gateways[number].pid, signal.SIGSTOP)
+        stop_process(self.gateways[number].pid)
         await asyncio.sleep(self.dice.uniform(1, 15))
         os.kill(self.gateways[number].pid, signal.SIGCONT)
         await asyncio.sleep(1)
@@ -220,13 +221,13 @@ class _Chaos:
         shutil.rmtree(copy, ignore_errors=True)
         pid = self._pid("valkey")
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+            stop_process(pid)
             shutil.copytree(store, copy)
             os.kill(pid, signal.SIGCONT)
             await asyncio.sleep(self.dice.uniform(1, 4))
             if self._pid("valkey") != pid:
                 return
-            os.kill(pid, signal.SIGSTOP)
+            stop_process(pid)
             shutil.rmtree(store)
             shutil.copytree(copy, store)
             os.kill(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ import redis.asyncio
 from support.client import connected, event
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 
 @pytest.mark.parametrize("max_attempts", [1, 5])
@@ -40,7 +41,7 @@ async def test_a_process_stopped_past_its_lease_changes_nothing(
             await single.send(sent)
             await single.until("w", sent["id"], "in_progress")
             await receiver.until(1)
-            os.kill(first.pid, signal.SIGSTOP)
+            stop_process(first.pid)
             del receiver.holds["/w"]  # the next request is answered at once
             # The lease ends now: the test need not wait for it.
             async with redis.asyncio.from_url(redis_url) as store:

@@ -17,6 +17,7 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 pytestmark = pytest.mark.shared
 
@@ -311,7 +312,7 @@ async def test_a_rule_does_not_apply_to_earlier_events(
     try:
         async with connected(at["http"], servers[0], at["key"]) as client:
             await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
-            os.kill(redis_pid, signal.SIGSTOP)  # nothing is routed without it
+            stop_process(redis_pid)  # nothing is routed without it
             try:
                 over_http, over_nats = event("user.made", BAD), event("user.made", BAD)
                 await asyncio.sleep(0.5)

@@ -24,6 +24,7 @@ from support.peers import Peers
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 from support.secured_servers import valkey
+from support.stopping import stop_process
 
 BAD = "webhook.bad"  # an entry of the registry that cannot be read: a reason
 
@@ -165,7 +166,7 @@ async def test_an_outage_of_nats_is_announced_when_it_is_back(
         while repair._pending or not repair._known:  # the look at the log after the start
             await asyncio.sleep(0.02)
     pid = server_pids(tmp_path / "data")["nats"]
-    os.kill(pid, signal.SIGSTOP)  # connected, and no answers: the keeper does not restart it
+    stop_process(pid)  # connected, and no answers: the keeper does not restart it
     try:
         async with asyncio.timeout(PATIENCE):
             while not gateway.gateway.stages.observability.health.tracker.state.began:

@@ -13,6 +13,7 @@ from event_gateway.core.audit.chain import ChainCheck
 from support.client import Client, connected
 from support.patience import PATIENCE
 from support.program import Program, server_pids
+from support.stopping import stop_process
 
 
 async def _all(client: Client, **query: Any) -> list[dict[str, Any]]:
@@ -72,7 +73,7 @@ async def test_nothing_changes_while_nats_takes_no_record(tmp_path: Path) -> Non
     nats = server_pids(program.data)["nats"]
     async with connected(at["http"], at["nats"], at["key"]) as client:
         await client.webhook(**_definition(1))
-        os.kill(nats, signal.SIGSTOP)
+        stop_process(nats)
         try:
             refused = await asyncio.gather(
                 client.http.patch("/v1/webhooks/w1", json={"timeout": "9s"}),

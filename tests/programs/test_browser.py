@@ -18,6 +18,7 @@ from support.client import Client, connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program
+from support.stopping import stop_process
 from support.tcp_server import pass_on, tcp_connection, tcp_server
 
 pytestmark = pytest.mark.browser
@@ -186,7 +187,7 @@ async def test_an_event_source_survives_restarts_and_outages(tmp_path: Path) -> 
                 await _send(client, range(6, 11))
                 await shown.until("got.length === 10")
                 nats = int((program.data / "nats.pid").read_text())
-                os.kill(nats, signal.SIGSTOP)
+                stop_process(nats)
                 try:
                     wire.cut()
                     before = await shown.value("opened")

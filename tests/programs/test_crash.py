@@ -18,6 +18,7 @@ from support.client import STRUCTURED, Client, connected, event
 from support.patience import PATIENCE, allowance
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 WEBHOOKS = ("one", "two", "three")
 
@@ -249,7 +250,7 @@ async def test_a_nats_that_hangs_is_not_ready(
 ) -> None:
     """The connection is open but NATS does not answer: no event is accepted."""
     pid = server_pids(tmp_path / "data")["nats"]
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         async with asyncio.timeout(PATIENCE):
             while (await client.http.get("/readyz")).status_code != 503:

@@ -15,13 +15,14 @@ from support.patience import PATIENCE
 from support.power_cut import Disk, disk
 from support.program import LOOPBACK, Program, running, server_pids
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 
 async def _cut_power(program: Program, power: Disk) -> None:
     """Stops all processes at once, and takes away what is not on the disk."""
     pids = [program.pid, *server_pids(program.data).values()]
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
     power.copy()
     for pid in pids[1:]:
         os.kill(pid, signal.SIGKILL)

@@ -13,6 +13,7 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 
 async def test_a_change_applies_in_all_processes_once_it_is_answered(
@@ -53,7 +54,7 @@ async def test_the_answer_to_a_change_waits_for_a_slow_process(
     behind = peers.programs[1].pid
     result: dict[str, float] = {}
     for name, pause in (("soon", 0.5), ("late", PATIENCE)):
-        os.kill(behind, signal.SIGSTOP)
+        stop_process(behind)
         try:
             began = time.monotonic()
             asyncio.get_running_loop().call_later(pause, os.kill, behind, signal.SIGCONT)
@@ -171,7 +172,7 @@ async def test_a_process_that_has_just_started_knows_the_others(
     peers.programs.append(program)
     at = await program.start()
     async with connected(at["http"], peers.servers[0], at["key"]) as client:
-        os.kill(behind, signal.SIGSTOP)
+        stop_process(behind)
         try:
             began = time.monotonic()
             asyncio.get_running_loop().call_later(0.8, os.kill, behind, signal.SIGCONT)

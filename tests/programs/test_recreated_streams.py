@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from support.looks import until_copied, until_seen
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 BEFORE = 30  # events of the former log
 
@@ -102,7 +101,7 @@ async def test_an_events_log_that_counts_from_one_again(
             await until_copied(client, "ordered", end)
             after = [waiting, *(event("load.made") for _ in range(3))]
             if stopped:
-                os.kill(program.pid, signal.SIGSTOP)  # its servers go on
+                stop_process(program.pid)  # its servers go on
             await _create_again(client, "GATEWAY_EVENTS")
             receiver.requests.clear()
             receiver.answers.clear()

@@ -17,6 +17,7 @@ from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
 from support.secured_servers import valkey
+from support.stopping import stop_process
 
 OOM = ("CONFIG", "SET", "maxmemory", "1")
 NO_OOM = ("CONFIG", "SET", "maxmemory", "0")
@@ -119,7 +120,7 @@ async def test_live_subscribers_go_on_while_redis_hangs(tmp_path: Path) -> None:
             assert created.status_code == 201, created.text
             async with client.http.stream("GET", "/v1/streams/all/sse?from=new") as live:
                 lines = live.aiter_lines()
-                os.kill(pid, signal.SIGSTOP)
+                stop_process(pid)
                 began = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
                     for _ in range(16):

@@ -10,6 +10,7 @@ from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 
 def _config(receiver: Receiver, **more: Any) -> dict[str, Any]:
@@ -127,7 +128,7 @@ async def test_a_reload_without_nats_is_completed_later(
     changed = _config(receiver) | own
     changed["webhooks"] = {"other": {"url": f"{receiver.url}/other", "events": ["user.*"]}}
     try:
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         try:
             await program.reload(changed, "reload interrupted")
         finally:
@@ -149,7 +150,7 @@ async def test_a_sighup_during_the_start_is_applied_after_it(
     own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
     pid = int((tmp_path / "servers" / "nats.pid").read_text())
     program = Program(tmp_path, _config(receiver) | own)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         starting = asyncio.create_task(program.start())
         async with asyncio.timeout(PATIENCE):

@@ -15,6 +15,7 @@ from support.patience import PATIENCE
 from support.peers import Peers
 from support.program import LOOPBACK, server_pids
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 BURST = 15_000
 
@@ -107,7 +108,7 @@ async def test_the_health_says_that_events_wait_for_the_router(
     monkeypatch.setattr(lag, "TOO_OLD", 0.5)
     await client.webhook(id="w", url=f"{receiver.url}/w", events=["user.*"])
     pid = server_pids(tmp_path / "data")["valkey"]
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         await _publish(client, 3, "user.a")
         async with asyncio.timeout(PATIENCE):

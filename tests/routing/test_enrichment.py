@@ -20,6 +20,7 @@ from support.client import Client, event
 from support.fixtures import Start
 from support.program import server_pids
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 pytestmark = pytest.mark.shared
 
@@ -118,7 +119,7 @@ async def test_subscribers_get_enrichment_and_a_missing_redis_is_shown(
         first = (await socket.next())["event"]["data"]["enrichment"]
         assert "incomplete" not in first
         pid = server_pids(tmp_path / "data")["valkey"]
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         try:
             await client.send(event("user.b", {"n": 1}, causationid=root["id"], subject="user/1"))
             data = (await socket.next())["event"]["data"]

@@ -23,6 +23,7 @@ from support.client import Client, connected, event
 from support.patience import PATIENCE
 from support.program import LOOPBACK, Program, server_pids
 from support.receiver import Receiver
+from support.stopping import stop_process
 
 HOOKS = ("one", "two")
 
@@ -84,7 +85,7 @@ async def test_redis_loses_recent_writes_while_the_gateway_runs(
             await _came(receiver, lost, "/one")
             await until_checkpointed(at["redis"], client.nats)
             pid = int((program.data / "valkey.pid").read_text())
-            os.kill(pid, signal.SIGSTOP)
+            stop_process(pid)
             shutil.rmtree(store)
             shutil.copytree(tmp_path / "copy", store)
             os.kill(pid, signal.SIGKILL)
@@ -295,7 +296,7 @@ async def test_redis_is_down_for_a_while(
         async with connected(at["http"], nats_url, at["key"]) as client:
             flying = await _send(client, 4)
             await receiver.until(4, "/one")
-            os.kill(pid, signal.SIGSTOP)  # it does not answer
+            stop_process(pid)  # it does not answer
             waiting = await _send(client, 20)
             async with asyncio.timeout(PATIENCE):
                 while True:  # there are other reasons, too: routing is behind after 10 s

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from event_gateway.embedded.process import ended_with_parent
+from support.stopping import stop_process
 
 
 class KillableServer:
@@ -44,7 +45,8 @@ class KillableServer:
 
     def pause(self) -> None:
         """Stops it until :meth:`go_on`: its connections stay open, and nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        if self._process is not None and self._process.poll() is None:
+            stop_process(self._process.pid)
 
     def go_on(self) -> None:
         self._signal(signal.SIGCONT)
