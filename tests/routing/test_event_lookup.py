@@ -390,7 +390,12 @@ async def test_events_that_the_index_does_not_have(
         await redis.delete("indexed_from", *keys)
         monkeypatch.setattr(finder, "MAX_READ", 20)
         monkeypatch.setattr(finder, "NEAR", 10)
-        beyond = await get(client, f"/{sent[0]['id']}", 404)
+        async with asyncio.timeout(PATIENCE):  # until the router's acknowledgements have arrived
+            while (
+                "not routed yet"
+                in (beyond := await get(client, f"/{sent[0]['id']}", 404))["detail"]
+            ):
+                await asyncio.sleep(0.05)
         assert "not indexed yet" in beyond["detail"]
         assert (await get(client, f"/{sent[45]['id']}"))["sequence"] == 46, "it is read"
         gateway.gateway.stages.lookup.backfill._leads = lambda: True
