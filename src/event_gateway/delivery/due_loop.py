@@ -32,7 +32,7 @@ MAX_ROUNDS = 2  # under way: one is dispatched, while the next one is leased and
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
 IDLE = 1.0  # seconds between two looks for what has become due without a word
-SHARED = 0.5  # the same where other processes leave deliveries for this one
+IDLE_BESIDE_OTHERS = 0.5  # the same where other processes leave deliveries for this one
 SCAN = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
 
@@ -101,7 +101,8 @@ class DueLoop:
                 await self._ledger.wait_reachable()
                 if now >= self._signal.due_at:
                     self._signal.expect_nothing()
-                    at_beat(SHARED if self._dispatcher.shared else IDLE, self._signal.due_now)
+                    look = IDLE_BESIDE_OTHERS if self._dispatcher.shared else IDLE
+                    at_beat(look, self._signal.due_now)
                     await self._find_newly_due()
                 if now >= self._scan_at:
                     await self._scan()
