@@ -18,7 +18,7 @@ from event_gateway.cli.process.limits import attempts_within
 from event_gateway.core.webhook.error_type import ErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.racing import first_connected, interleaved
+from event_gateway.transport.racing import ATTEMPT_DELAY, first_connected, interleaved
 from event_gateway.transport.resolver import MAX_LOOKUPS, Resolver
 from support.certificates import Authority
 from support.patience import PATIENCE
@@ -46,6 +46,24 @@ async def test_dialing_many_hosts_does_not_delay_an_open_connection() -> None:
             while silent.connections < 400:
                 await asyncio.sleep(0.01)
         await sender.close()
+
+
+async def test_a_client_that_is_closed_while_it_dials_leaves_no_connection_open() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        target = parse_target(f"http://127.0.0.1:{server.getsockname()[1]}")
+        for turns in range(12):  # of the event loop, until it is closed
+            sender = HttpClient(LOOPBACK)
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(6):
+                sender.post(target, b"POST / HTTP/1.1\r\n\r\n", b"body", PATIENCE, _nobody)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await sender.close()
+            await asyncio.sleep(0)  # transports close in the next turn
+            assert len(os.listdir("/proc/self/fd")) == before, turns
+        result = await post(sender, f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert isinstance(result, Failure)
+        assert "closed" in result.message
 
 
 async def test_names_that_hang_do_not_delay_others() -> None:
@@ -376,4 +394,32 @@ async def test_a_connection_that_lost_the_race_is_closed() -> None:
     assert (won.fileno() >= 0, lost.fileno()) == (True, -1)
     for near, far in pairs:
         near.close()
+        far.close()
+
+
+async def test_a_race_that_is_cancelled_at_its_end_leaves_no_connection_open() -> None:
+    pairs = [socket.socketpair() for _ in range(2)]
+    cancelled, late = asyncio.Event(), asyncio.Event()
+
+    async def connect(address: str) -> socket.socket:
+        if address == "1":
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:  # as a library that forgets a cancellation
+                cancelled.set()
+                await late.wait()
+        else:
+            await asyncio.sleep(2 * ATTEMPT_DELAY)
+        return pairs[int(address)][0]
+
+    racing = asyncio.create_task(first_connected(connect, ["0", "1"]))
+    await cancelled.wait()
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+    late.set()
+    async with asyncio.timeout(PATIENCE):
+        while any(near.fileno() >= 0 for near, _ in pairs):
+            await asyncio.sleep(0.01)
+    for _, far in pairs:
         far.close()

@@ -86,6 +86,7 @@ class Dialer:
         self._connecting = Connecting()
         self._dialing: set[asyncio.Task[None]] = set()
         self._turning = False
+        self._closed = False
 
     def __len__(self) -> int:
         """Connections not yet open."""
@@ -96,7 +97,11 @@ class Dialer:
         self._proxy = proxy
 
     def dial(self, exchange: Exchange) -> None:
-        """Opens a connection for an exchange, whose timeout starts when dialing starts."""
+        """Opens a connection for an exchange, whose timeout starts when dialing starts. Once the
+        dialer is closed, the exchange fails."""
+        if self._closed:
+            asyncio.get_running_loop().call_soon(exchange.done, _closed())
+            return
         self._waiting.append(exchange)
         if not self._turning:
             self._turning = True
@@ -104,6 +109,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Cancels all dialing, without calling ``done`` of the exchanges."""
+        self._closed = True
         self._waiting.clear()
         self._connecting.close()
         await end(self._dialing)
@@ -127,10 +133,11 @@ class Dialer:
         if self._turning:
             loop.call_soon(self._turn)
 
-    def _start(self, dialing: Coroutine[Any, Any, None]) -> None:
+    def _start(self, dialing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = spawn(dialing, name="dial")
         self._dialing.add(task)
         task.add_done_callback(self._dialing.discard)
+        return task
 
     def _only_address(self, target: Target) -> str | None:
         """The address of a target, where that is known and allowed, and there is nothing to choose
@@ -147,8 +154,13 @@ class Dialer:
 
     def _connected(self, exchange: Exchange, result: socket.socket | OSError) -> None:
         """The socket of an exchange is connected, or could not be."""
-        if isinstance(result, socket.socket):
-            self._start(self._use(result, exchange))
+        if self._closed:
+            if isinstance(result, socket.socket):
+                result.close()
+        elif isinstance(result, socket.socket):
+            using = self._start(self._use(result, exchange))
+            # A task that is cancelled before its first step runs none of its code.
+            using.add_done_callback(lambda task: result.close() if task.cancelled() else None)
         elif result.errno in EXHAUSTED:
             self._start(self._dial(exchange))  # it waits until this machine has one again
         else:
@@ -315,6 +327,10 @@ def _failure(error: Exception, target: Target, proxy: Proxy | None) -> Failure:
         case _:  # a bug must not leave the exchange without a result
             log.error("dialing failed", host=target.host, exc_info=error)
             return Failure(ErrorType.CONNECTION_RESET, repr(error))
+
+
+def _closed() -> Failure:
+    return Failure(ErrorType.CONNECTION_RESET, "the gateway's HTTP client is closed")
 
 
 async def _open_socket(port: int, via: Tunnel | None, address: str) -> socket.socket:

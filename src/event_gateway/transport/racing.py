@@ -31,6 +31,7 @@ async def first_connected(connect: Connect, addresses: Sequence[str]) -> tuple[s
         return addresses[0], await connect(addresses[0])
     waiting, racing = deque(addresses), dict[asyncio.Task[socket.socket | Exception], str]()
     error = OSError("no address")
+    connected: socket.socket | None = None
     try:
         while waiting or racing:
             if waiting:
@@ -44,17 +45,24 @@ async def first_connected(connect: Connect, addresses: Sequence[str]) -> tuple[s
             for task in ended:
                 result = task.result()
                 if isinstance(result, socket.socket):
-                    return racing.pop(task), result
+                    connected = result
+                    return racing.pop(task), connected
                 if not isinstance(result, OSError):
                     raise result
                 del racing[task]
                 error = result
         raise error
     finally:
-        await end(racing)
+        try:
+            await end(racing)
+        except BaseException:  # cancelled again: what is connected by now, or later, closes too
+            for task in racing:
+                task.add_done_callback(_close_result)
+            if connected is not None:
+                connected.close()
+            raise
         for task in racing:
-            if not task.cancelled() and isinstance(sock := task.result(), socket.socket):
-                sock.close()
+            _close_result(task)
 
 
 async def _result(connect: Connect, address: str) -> socket.socket | Exception:
@@ -62,6 +70,11 @@ async def _result(connect: Connect, address: str) -> socket.socket | Exception:
         return await connect(address)
     except Exception as error:
         return error
+
+
+def _close_result(task: asyncio.Task[socket.socket | Exception]) -> None:
+    if not task.cancelled() and isinstance(sock := task.result(), socket.socket):
+        sock.close()
 
 
 def interleaved(addresses: Sequence[str]) -> list[str]:
