@@ -64,7 +64,9 @@ async def test_events_from_before_the_registration(client: Client, receiver: Rec
     assert (replay["queued"], replay["skipped"]) == (len(expected), 0)
     requests = await receiver.until(len(expected), "/w")
     assert sorted(request.json["id"] for request in requests) == sorted(expected)
-    delivery = await client.until("w", expected[0], "succeeded")
+    for event_id in expected:  # the next replay leaves out what has not ended
+        await client.until("w", event_id, "succeeded")
+    delivery = await client.delivery("w", expected[0])
     assert (delivery["run"], delivery["repeats"]) == (1, f"replay {replay['id']}")
     ids = {request.json["id"]: request.headers["webhook-id"] for request in requests}
     replay = await _ended(
