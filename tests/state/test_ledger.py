@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +20,7 @@ from event_gateway.state import ledger as ledger_module
 from event_gateway.state import pending_changes as pending_module
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.pending_changes import MANY
 from event_gateway.state.queues import Queues
 from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.state.scripts import parts
@@ -572,4 +573,41 @@ async def test_successes_wait_for_others_for_a_moment_only(
         delivery(ledger), Status.SUCCEEDED, wait=None, fresh=True, succeeded=True, patient=True
     )
     ledger.nothing_follows()
+    await written(ledger)
+
+
+def _end(ledger: Ledger, *event_ids: str) -> None:
+    for event_id in event_ids:
+        ledger.submit(
+            delivery(ledger, event_id), Status.SUCCEEDED, wait=None, fresh=True, patient=True
+        )
+
+
+async def test_successes_share_a_write_while_other_attempts_run(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says then that nothing follows."""
+    monkeypatch.setattr(ledger_module, "SHARED", 10 * PATIENCE)
+    urgent_changes: list[Callable[[], None]] = [
+        lambda: ledger.submit(delivery(ledger, "u"), Status.PENDING, wait=0.0, fresh=True),
+        lambda: ledger.change_lane("w", "pause"),
+        lambda: _end(ledger, *(str(number) for number in range(MANY))),
+    ]
+    for urgent in urgent_changes:
+        _end(ledger, "a")
+        await asyncio.sleep(0.01)
+        _end(ledger, "b")
+        await asyncio.sleep(0.01)
+        assert ledger.unconfirmed == 2
+        urgent()
+        await written(ledger)
+
+
+async def test_where_many_events_come_successes_do_not_wait_for_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "SHARED", 10 * PATIENCE)
+    _end(ledger, *(str(number) for number in range(MANY + 1)))
+    await written(ledger)
+    _end(ledger, "a")
     await written(ledger)

@@ -68,7 +68,8 @@ class Backlogs:
             on_recorded()
 
         job.on_recorded = recorded
-        self._outcomes.enqueue(job)
+        # What a lane could take at once, as one with a rate limit, is to be found soon.
+        self._outcomes.enqueue(job, patient=lane.failing or not lane.accepts)
 
     def return_to_queue(self, lane: Lane, keep: int = 0) -> None:
         """Puts all but the oldest ``keep`` deliveries of the backlog back into the queue."""

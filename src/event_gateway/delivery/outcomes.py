@@ -45,6 +45,8 @@ from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Response
 
 LEASE_MARGIN = 10.0  # seconds beyond its timeout for which an attempt's delivery is leased
+# Seconds until a retry, beside which the time that its record waits for others hardly counts.
+LONG_DELAY = 0.5
 BACKLOG_LEASE = 10.0  # seconds for which a delivery may wait in a backlog
 DEAD_LETTER_RETRY = 10.0  # seconds until a dead letter that NATS did not confirm is written again
 _SUCCEEDED = Succeeded()
@@ -81,7 +83,7 @@ class Outcomes:
 
     def attempt_started(self, job: Job, timeout: float) -> None:
         """Records that an attempt is in progress, for at most ``timeout`` seconds."""
-        self.record(job, Status.IN_PROGRESS, timeout + LEASE_MARGIN)
+        self.record(job, Status.IN_PROGRESS, timeout + LEASE_MARGIN, patient=True)
         if job.delivery.stream != LIFECYCLE:
             delivery, event_type = job.delivery, job.received.event.type
             number = len(delivery.attempts) + 1
@@ -196,24 +198,25 @@ class Outcomes:
         log_no_attempt(job, last_error, seconds)
         self._postpone(job, Status.PENDING, Retry(seconds), last_error)
 
-    def enqueue(self, job: Job) -> None:
-        """Puts a delivery into the queue, due at once."""
+    def enqueue(self, job: Job, *, patient: bool) -> None:
+        """Puts a delivery into the queue, due at once. ``patient``: nothing waits for it there."""
         self._cache_event(job.received)
-        self.record(job, Status.PENDING, 0.0)
+        self.record(job, Status.PENDING, 0.0, patient=patient)
 
     def record(
         self, job: Job, status: Status, wait: float | None, last_error: str = "",
         *, succeeded: bool | None = None, written: Callable[[bool], None] | None = None,
+        patient: bool = False,
     ) -> None:  # fmt: skip
-        """Records a state that is due in ``wait`` seconds (None: final)."""
+        """Records a state that is due in ``wait`` seconds (None: final). ``patient``: nothing waits
+        for it, unless the webhook is ordered: then its next event does."""
         recorded, job.on_recorded = job.on_recorded, None
         queued = job.on_outcome is None
         self._ledger.submit(
             job.delivery, status, wait=wait if queued else None, last_error=last_error,
             fresh=recorded is not None, succeeded=succeeded,
             next_attempt=None if queued else wait, recorded=recorded, written=written,
-            # The next event of an ordered webhook waits for the record.
-            patient=queued and status is Status.SUCCEEDED,
+            patient=queued and patient,
         )  # fmt: skip
 
     def _postpone(
@@ -229,7 +232,10 @@ class Outcomes:
             # The delay begins with the write: a look for it before that would find nothing.
             self._signal.due_in(outcome.delay)
 
-        self.record(job, status, outcome.delay, last_error, succeeded=succeeded, written=written)
+        self.record(
+            job, status, outcome.delay, last_error, succeeded=succeeded, written=written,
+            patient=outcome.delay >= LONG_DELAY,
+        )  # fmt: skip
         self._cache_event(job.received)
 
     def _end(
@@ -246,7 +252,9 @@ class Outcomes:
                 on_outcome(outcome)
 
             job.on_recorded = recorded
-        self.record(job, status, None, last_error, succeeded=succeeded)
+        self.record(
+            job, status, None, last_error, succeeded=succeeded, patient=status is Status.SUCCEEDED
+        )
 
     def _write_dead_letter(self, lane: Lane, job: Job, outcome: DeadLetter, error: str) -> None:
         def not_confirmed() -> None:

@@ -23,7 +23,7 @@ from event_gateway.state.delivery_records import read_record, read_records_of
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.keys import HIGH
-from event_gateway.state.pending_changes import Batch, PendingChanges
+from event_gateway.state.pending_changes import CALL_RECORDS, MANY, Batch, PendingChanges
 from event_gateway.state.recorded_sequences import highest_sequences
 from event_gateway.state.records import (
     FORMAT,
@@ -42,10 +42,10 @@ log = structlog.get_logger(__name__)
 GATHER = 0.003  # seconds in which changes gather before they are written
 WRITTEN_AFTER = 0.01  # seconds until the server has what was submitted just now, mostly
 QUIET = 0.003  # seconds since the last write after which few changes are expected
-# Seconds in which successes share a write where events come one by one: a write costs both sides
-# more than all else that is done for a success. An event every 10 ms is a third of a write then.
+# Seconds in which changes that nothing waits for share a write where events come one by one: a
+# write costs both sides more than all else that is done for a success. An event every 10 ms is a
+# third of a write then.
 SHARED = 0.025
-MANY = 64  # changes that do not gather: they are written as soon as the former ones are
 MAX_RECORDS = 256  # that are written, or looked up, in one round trip
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached
 
@@ -86,6 +86,7 @@ class Ledger:
         self._timer: asyncio.TimerHandle | None = None  # that sets it; None while it writes, too
         self._timer_at = 0.0  # on the loop's clock
         self._written_at = 0.0  # on the loop's clock
+        self._is_busy = False  # the last write was of more changes than one call takes
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._calls = 0  # of the script, which are confirmed: the number of the latest
         self.condition: str | None = None  # what is wrong with Redis
@@ -233,25 +234,19 @@ class Ledger:
     def nothing_follows(self) -> None:
         """Writes the pending changes at once: no event is being processed that could change them.
 
-        Where the last write was a moment ago, more events are expected. Changes that nothing waits
-        for then share a write with those of the next events, and others gather for a moment.
+        Where the last write was a moment ago, more events are expected, and the changes gather.
         """
         if self._timer is None:
             return
-        now = self._loop.time()
-        since, waited = now - self._written_at, self._pending.waits_for_more
-        if since > SHARED or self._pending.due >= MANY:
-            self._due.set()
-        elif self._pending.wait_for_more():
-            if not waited:
-                self._timer.cancel()
-                self._timer = None
-                self._write_at(now + SHARED)
-        elif since > QUIET:
+        since = self._loop.time() - self._written_at
+        quiet = SHARED if self._pending.patient else QUIET
+        if since > quiet or self._pending.due >= MANY:
             self._due.set()
 
     def _write_later(self) -> None:
-        self._write_at(self._loop.time() + GATHER)
+        now = self._loop.time()
+        shared = self._pending.patient and not self._is_busy and now - self._written_at <= SHARED
+        self._write_at(now + (SHARED if shared else GATHER))
 
     def _write_at(self, at: float) -> None:
         """Writes at a time of the loop's clock at the latest."""
@@ -296,6 +291,7 @@ class Ledger:
             self.mark_unreachable(error)
             return False
         self._batch = None
+        self._is_busy = len(batch.changes) > CALL_RECORDS
         self._calls += len(batch.calls)
         if not self._reachable.is_set():
             log.info("the ledger in Redis can be reached again")

@@ -26,11 +26,13 @@ _webhook = itemgetter(0)
 # Records in a call of the script. The server keeps what a call writes until the call ends, and
 # blocks others meanwhile; each call reads and writes what it needs of its webhooks.
 CALL_RECORDS = 32
+MANY = 64  # changes that do not gather: they are written as soon as the former ones are
 
 # Seconds for which the start of an attempt is not written. A receiver that answers within them
 # costs one record in place of two. After a crash the log gives the delivery again, or the queue,
 # once the former lease has ended.
 HOLD = 0.05
+HOLD_AT_MOST = 0.075  # it goes with a write that comes in between
 TIMER_STEP = 0.001  # seconds by which a timer may be early: those of the loop have whole ms
 
 # Of the changes of a lane with the same subject, the newest is written. Others: "breaker".
@@ -42,7 +44,7 @@ class PendingChange(msgspec.Struct, gc=False):
 
     It is encoded only when it is written, because most changes are replaced by a newer one before.
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
-    ``due_at``: when it is to be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
+    ``due_at``: when it may be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
     ``patient``: nobody waits for its write, it may be shared with later changes.
     ``recorded``: called once it is written.
     """
@@ -113,10 +115,11 @@ def calls_for(webhooks: Sequence[str]) -> list[slice]:
 class PendingChanges:
     """Collects changes until they are written.
 
-    Calls ``on_first`` at the first change that is to be written soon, also where others wait for
-    more (:meth:`wait_for_more`), and ``on_held`` at the first one that is held, with the time until
-    which it is. ``process`` is the beginning of all fencing tokens of this process; a number, which
-    grows with each token, follows. ``clock``: the time in seconds.
+    Calls ``on_first`` when they are to be written: at the first change, and once more where all
+    were ``patient``, and the next one is not or makes them many. Calls ``on_held`` at the first one
+    that is held, with the time until which it is at most. ``process`` is the beginning of all
+    fencing tokens of this process; a number, which grows with each token, follows. ``clock``: the
+    time in seconds.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class PendingChanges:
         self._held: dict[Key, PendingChange] = {}  # attempts that have just started, in their order
         self._written: dict[Key, Callable[[bool], None]] = {}
         self._lanes: dict[tuple[str, str], LaneChange] = {}
-        self.waits_for_more = False  # what is to be written soon, as none of it is urgent
+        self.patient = False  # nothing waits for what is to be written
 
     def __len__(self) -> int:
         return len(self._changes) + len(self._held) + len(self._lanes)
@@ -151,8 +154,10 @@ class PendingChanges:
 
     @property
     def held_until(self) -> float | None:
-        """When the first of the changes that are held is to be written; None if none is."""
-        return next(iter(self._held.values())).due_at if self._held else None
+        """Until when the first of the changes that are held is at most; None if none is."""
+        if not self._held:
+            return None
+        return next(iter(self._held.values())).due_at + (HOLD_AT_MOST - HOLD)
 
     def submit(
         self,
@@ -192,9 +197,9 @@ class PendingChanges:
                 () if recorded is None else (recorded,),
             )  # fmt: skip
             if due_at:
-                if not self._held:
-                    self._on_held(due_at)
-                self._held[key] = change
+                is_first, self._held[key] = not self._held, change
+                if is_first:
+                    self._on_held(due_at + (HOLD_AT_MOST - HOLD))
             else:
                 self._write_soon(change)
         else:
@@ -234,26 +239,19 @@ class PendingChanges:
         self._lanes[webhook_id, subject] = LaneChange(
             webhook=webhook_id, what=what, wait=round(seconds * 1000), token=token
         )
-        if not self._changes or self.waits_for_more:
-            self.waits_for_more = False
+        if not self._changes or self.patient:
+            self.patient = False
             self._on_first()
 
     def changes_breaker(self, webhook_id: str) -> bool:
         """Whether a change of the webhook's circuit breaker has not been written yet."""
         return (webhook_id, "breaker") in self._lanes
 
-    def wait_for_more(self) -> bool:
-        """Whether what is to be written soon can wait for more, as nothing waits for it. It does
-        from now on, until a change comes that cannot."""
-        if not self.waits_for_more and self._changes and not self._lanes:
-            self.waits_for_more = all(change.patient for change in self._changes.values())
-        return self.waits_for_more
-
     def take(self, limit: int) -> Batch:
         """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
         as many of lanes."""
         self._end_holding()
-        self.waits_for_more = False
+        self.patient = False
         # Not a list of all: thousands may wait, of which it would be made for each batch.
         first = list(islice(self._changes, limit))
         taken = {key: self._changes.pop(key) for key in first}
@@ -294,8 +292,11 @@ class PendingChanges:
             self._write_soon(change)
 
     def _write_soon(self, change: PendingChange) -> None:
-        if not self._changes or (self.waits_for_more and not change.patient):
-            self.waits_for_more = False
+        if not self._changes:
+            self.patient = change.patient and not self._lanes
+            self._on_first()
+        elif self.patient and not (change.patient and len(self._changes) < MANY):
+            self.patient = False
             self._on_first()
         self._changes[change.key] = change
 
