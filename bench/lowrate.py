@@ -14,6 +14,7 @@ from bench.receiver import Receiver
 from bench.sizes import Sizes
 
 KINDS = ["bench.t0"]
+IDLE = 5  # times as long as a rate: some things are done every five seconds
 
 
 async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
@@ -37,8 +38,9 @@ async def run(figures: Figures, receiver: Receiver, sizes: Sizes) -> None:
             figures.add("lowrate", f"{name}: CPU of NATS and Redis", "us", behind, base["cpu_us"])
             figures.add("lowrate", f"{name}: p50", "ms", quantile(latencies, 0.5))
             figures.add("lowrate", f"{name}: p99", "ms", quantile(latencies, 0.99))
+        await asyncio.sleep(sizes.seconds)  # what follows the last events is not idle
         cpu, began = cpu_seconds(running.pid), time.monotonic()
-        await asyncio.sleep(sizes.seconds)
+        await asyncio.sleep(IDLE * sizes.seconds)
         idle = (cpu_seconds(running.pid) - cpu) / (time.monotonic() - began)
         figures.add("lowrate", "idle", "% of a core", idle * 100)
 

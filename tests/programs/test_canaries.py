@@ -223,6 +223,7 @@ async def _wait_for_any(
     done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
     for task in rest:
         task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
     assert done, f"{webhook}: none {status}"
     await done.pop()
 

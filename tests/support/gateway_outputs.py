@@ -11,6 +11,7 @@ from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
 from support.client import Client
+from support.http_transport import PlainTransport
 
 # Files that contain a key on purpose, readable only by their owner.
 PRIVATE = ("admin.key", "sealing.key", "endpoints.json", "servers.json", "nats.conf", "valkey.conf")
@@ -23,7 +24,7 @@ PAGES = (
 Places = list[tuple[str, bytes]]
 
 
-class Recorded(httpx.AsyncHTTPTransport):
+class Recorded(PlainTransport):
     """Stores each response of the API, headers included."""
 
     def __init__(self) -> None:

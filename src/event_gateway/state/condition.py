@@ -18,6 +18,7 @@ from redis.exceptions import (
 from event_gateway.beats import beat
 from event_gateway.state.connection import StateError
 from event_gateway.state.primary import NoPrimary
+from event_gateway.state.scripts import script
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class RedisSettings:
     it may not."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._maxmemory_policy = script(client, "condition/maxmemory_policy.lua")
         self.reason: str | None = None
 
     async def run(self) -> None:
@@ -78,12 +79,12 @@ class RedisSettings:
         while True:
             await beat(INTERVAL)
             try:
-                policy = (await self._client.info("memory")).get("maxmemory_policy", "noeviction")
+                policy = (await self._maxmemory_policy()).decode()
             except StateError as error:
                 log.debug("the settings of Redis cannot be read", error=str(error))
                 continue
             reason = None
-            if policy != "noeviction":
+            if policy not in ("noeviction", ""):
                 reason = (
                     f"redis has maxmemory-policy {policy}: it may drop delivery records; set "
                     "maxmemory-policy noeviction"

@@ -32,6 +32,7 @@ class EventIndex:
         self._external = external
         self._add = script(client, "index/add.lua")
         self._keep = script(client, "index/keep.lua")
+        self._begins = script(client, "index/begins.lua")
 
     def arguments(self, events: Sequence[Received]) -> list[Any]:
         """What a script of the index takes for events of one stream, of which there is one at
@@ -71,7 +72,7 @@ class EventIndex:
     async def begins(self, stream: str) -> int | None:
         """The sequence from which on the index has all events that the router has taken; None: it
         has none yet."""
-        begins = await cast(Any, self._client.hget(INDEXED_FROM.key(), stream))
+        begins = await self._begins(stream)
         return None if begins is None else int(begins)
 
     async def extent(self, stream: str) -> tuple[int | None, bool]:
