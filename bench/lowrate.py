@@ -1,7 +1,7 @@
 """lowrate: few events a second for one webhook, as most installations have them.
 
-Nothing is shared between events then: each has its own turns of the event loop, writes, and round
-trips to NATS and Redis. CPU is counted for the gateway and for both servers together.
+Little is shared between events then: each has its own turns of the event loop, and few share writes
+and round trips to NATS and Redis. CPU is counted for the gateway and for both servers together.
 """
 
 import asyncio

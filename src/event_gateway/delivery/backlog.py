@@ -68,8 +68,9 @@ class Backlogs:
             on_recorded()
 
         job.on_recorded = recorded
-        # What a lane could take at once, as one with a rate limit, is to be found soon.
-        self._outcomes.enqueue(job, patient=lane.failing or not lane.accepts)
+        # What could be taken at once is to be found soon: by this process, as the deliveries of a
+        # webhook with a rate limit, or by another one that has the share of the concurrency.
+        self._outcomes.enqueue(job, patient=lane.lets_wait)
 
     def return_to_queue(self, lane: Lane, keep: int = 0) -> None:
         """Puts all but the oldest ``keep`` deliveries of the backlog back into the queue."""

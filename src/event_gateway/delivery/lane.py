@@ -275,8 +275,17 @@ class Lane:
     @property
     def accepts(self) -> bool:
         """Whether deliveries may wait in the backlog, rather than in the queue."""
-        blocked = self.tripped or self.throttled or self.disable_pending
-        return self.active and not blocked and self.share > 0
+        return self.share > 0 and self.active and not self._blocked
+
+    @property
+    def lets_wait(self) -> bool:
+        """Whether deliveries wait in the queue for longer, as no process attempts them now or only
+        a few at a time."""
+        return self.failing or not self.active or self._blocked
+
+    @property
+    def _blocked(self) -> bool:
+        return self.tripped or self.throttled or self.disable_pending
 
     @property
     def paced(self) -> bool:

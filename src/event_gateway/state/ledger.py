@@ -1,8 +1,8 @@
 """The ledger: the one writer of delivery state.
 
-Changes gather for a few milliseconds, the latest state of each delivery wins, and one round trip
-writes all of them, in script calls of a few records each. So a delivery that succeeds at once costs
-a single write.
+Changes gather for a few milliseconds, or 25 where nothing waits for them and few come. The latest
+state of each delivery wins, and one round trip writes all of them, in script calls of a few records
+each. So a delivery that succeeds at once costs a single write.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from event_gateway.tasks import Policy, Supervisor, end
 log = structlog.get_logger(__name__)
 
 GATHER = 0.003  # seconds in which changes gather before they are written
-WRITTEN_AFTER = 0.01  # seconds until the server has what was submitted just now, mostly
+WRITTEN_AFTER = 0.01  # seconds until the server has a change of a lane, mostly
 QUIET = 0.003  # seconds since the last write after which few changes are expected
 # Seconds in which changes that nothing waits for share a write where events come one by one: a
 # write costs both sides more than all else that is done for a success. An event every 10 ms is a
@@ -74,7 +74,7 @@ class Ledger:
         self._loop = asyncio.get_running_loop()
         self._pending = PendingChanges(
             self._process, clock=self._loop.time,
-            on_first=self._write_later, on_held=self._write_at,
+            on_first=self._write_later, on_held=self._write_held,
         )  # fmt: skip
         self.submit = self._pending.submit  # bound directly: every delivery calls it
         self.change_lane = self._pending.change_lane
@@ -86,7 +86,7 @@ class Ledger:
         self._timer: asyncio.TimerHandle | None = None  # that sets it; None while it writes, too
         self._timer_at = 0.0  # on the loop's clock
         self._written_at = 0.0  # on the loop's clock
-        self._is_busy = False  # the last write was of more changes than one call takes
+        self._last_was_large = False  # the last write was of more changes than one call takes
         self._batch: Batch | None = None  # what is being written, until Redis confirms it
         self._calls = 0  # of the script, which are confirmed: the number of the latest
         self.condition: str | None = None  # what is wrong with Redis
@@ -245,8 +245,13 @@ class Ledger:
 
     def _write_later(self) -> None:
         now = self._loop.time()
-        shared = self._pending.patient and not self._is_busy and now - self._written_at <= SHARED
-        self._write_at(now + (SHARED if shared else GATHER))
+        few = now - self._written_at <= SHARED and not self._last_was_large
+        self._write_at(now + (SHARED if few and self._pending.patient else GATHER))
+
+    def _write_held(self) -> None:
+        until = self._pending.held_until
+        if until is not None:
+            self._write_at(until)
 
     def _write_at(self, at: float) -> None:
         """Writes at a time of the loop's clock at the latest."""
@@ -275,8 +280,8 @@ class Ledger:
             self._written_at = self._loop.time()
             if self._pending.due:
                 self._write_later()
-            elif self._pending.held_until is not None:
-                self._write_at(self._pending.held_until)
+            else:
+                self._write_held()
 
     async def _flush(self) -> bool:
         # A batch of which an answer was lost may have been written in part: all its calls are sent
@@ -291,7 +296,7 @@ class Ledger:
             self.mark_unreachable(error)
             return False
         self._batch = None
-        self._is_busy = len(batch.changes) > CALL_RECORDS
+        self._last_was_large = len(batch.changes) > CALL_RECORDS
         self._calls += len(batch.calls)
         if not self._reachable.is_set():
             log.info("the ledger in Redis can be reached again")

@@ -26,13 +26,13 @@ _webhook = itemgetter(0)
 # Records in a call of the script. The server keeps what a call writes until the call ends, and
 # blocks others meanwhile; each call reads and writes what it needs of its webhooks.
 CALL_RECORDS = 32
-MANY = 64  # changes that do not gather: they are written as soon as the former ones are
+MANY = 64  # changes that do not wait for more
 
 # Seconds for which the start of an attempt is not written. A receiver that answers within them
 # costs one record in place of two. After a crash the log gives the delivery again, or the queue,
 # once the former lease has ended.
 HOLD = 0.05
-HOLD_AT_MOST = 0.075  # it goes with a write that comes in between
+HOLD_LONGER = 0.025  # seconds after that, in which it goes with a write for something else
 TIMER_STEP = 0.001  # seconds by which a timer may be early: those of the loop have whole ms
 
 # Of the changes of a lane with the same subject, the newest is written. Others: "breaker".
@@ -117,9 +117,8 @@ class PendingChanges:
 
     Calls ``on_first`` when they are to be written: at the first change, and once more where all
     were ``patient``, and the next one is not or makes them many. Calls ``on_held`` at the first one
-    that is held, with the time until which it is at most. ``process`` is the beginning of all
-    fencing tokens of this process; a number, which grows with each token, follows. ``clock``: the
-    time in seconds.
+    that is held. ``process`` is the beginning of all fencing tokens of this process; a number,
+    which grows with each token, follows. ``clock``: the time in seconds.
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class PendingChanges:
         *,
         clock: Callable[[], float],
         on_first: Callable[[], None],
-        on_held: Callable[[float], None],
+        on_held: Callable[[], None],
     ) -> None:
         self._process = process
         self._clock = clock
@@ -155,9 +154,7 @@ class PendingChanges:
     @property
     def held_until(self) -> float | None:
         """Until when the first of the changes that are held is at most; None if none is."""
-        if not self._held:
-            return None
-        return next(iter(self._held.values())).due_at + (HOLD_AT_MOST - HOLD)
+        return next(iter(self._held.values())).due_at + HOLD_LONGER if self._held else None
 
     def submit(
         self,
@@ -199,15 +196,17 @@ class PendingChanges:
             if due_at:
                 is_first, self._held[key] = not self._held, change
                 if is_first:
-                    self._on_held(due_at + (HOLD_AT_MOST - HOLD))
+                    self._on_held()
             else:
                 self._write_soon(change)
         else:
             if recorded is not None:
                 change.recorded += (recorded,)
-            change.patient = patient
+            is_older = change.token != delivery.token and self._older(delivery.token, change.token)
+            if not is_older:
+                change.patient = patient
             self._write_soon(change)
-            if change.token != delivery.token and self._older(delivery.token, change.token):
+            if is_older:
                 # This process has leased the delivery again: the state of the newer lease counts.
                 if written is not None:
                     written(False)
@@ -295,7 +294,7 @@ class PendingChanges:
         if not self._changes:
             self.patient = change.patient and not self._lanes
             self._on_first()
-        elif self.patient and not (change.patient and len(self._changes) < MANY):
+        elif self.patient and not (change.patient and len(self._changes) + 1 < MANY):
             self.patient = False
             self._on_first()
         self._changes[change.key] = change
