@@ -7,6 +7,8 @@ from support.source_code import modules_with
 
 MAX_POSITIONAL = 4
 
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 # Modules that start tasks without the supervisor and `spawn`: who awaits them, and so sees an
 # exception. Whoever adds a module here says the same of it.
 OWN_TASKS = {
@@ -29,7 +31,11 @@ GROUPS = {  # asyncio.TaskGroup awaits its tasks, and raises what they raise
 }  # fmt: skip
 
 
-def _constructors(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+def _constructors(module: ast.Module) -> Iterator[tuple[str, _Function]]:
+    """Constructors, and the functions that build a stage."""
+    for node in module.body:
+        if isinstance(node, _Function) and node.name.startswith("build_"):
+            yield node.name, node
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef):
             for member in node.body:
@@ -41,7 +47,10 @@ def _many_positional(module: ast.Module) -> list[str]:
     return [
         name
         for name, function in _constructors(module)
-        if len(function.args.posonlyargs + function.args.args) - 1 > MAX_POSITIONAL
+        if sum(
+            argument.arg != "self" for argument in (*function.args.posonlyargs, *function.args.args)
+        )
+        > MAX_POSITIONAL
     ]
 
 
@@ -61,12 +70,13 @@ def _silent_defaults(module: ast.Module) -> list[int]:
 def test_constructors_name_what_they_get_beyond_four_arguments() -> None:
     found = {
         str(path): names
-        for path, module in modules_with("__init__")
+        for path, module in modules_with("__init__", "def build_")
         if (names := _many_positional(module))
     }
     assert found == {}
     code = "class A:\n    def __init__(self, a, b, c, d, e, *, f): ...\n"
-    assert _many_positional(ast.parse(code)) == ["A"]
+    code += "async def build_a(a, b, c, d, e): ...\nasync def build_b(a, b, c, d, *, e): ...\n"
+    assert sorted(_many_positional(ast.parse(code))) == ["A", "build_a"]
 
 
 def test_nothing_is_wired_with_a_function_that_does_nothing() -> None:

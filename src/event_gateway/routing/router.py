@@ -171,7 +171,7 @@ class Router:
                 await self._ledger.wait_reachable()
                 room = self._room()
                 await puller.request(room)
-                self._unsettled.waits_for_room = room <= 0
+                self._unsettled.wait_for_room(room <= 0)
                 puller.interrupt_at_beat(IDLE_LOOK if room >= BATCH else LOOK)
                 batch = await puller.take(BATCH)
                 if batch:

@@ -37,8 +37,8 @@ class Settlement(msgspec.Struct, eq=False):
 
 class Unsettled:
     """The unsettled events of one stream, by sequence. It acknowledges them in the log once all
-    their deliveries are recorded. Calls ``on_room`` once there is room again, where
-    ``waits_for_room`` was set."""
+    their deliveries are recorded. Calls ``on_room`` once there is room again, where somebody waits
+    for it (:meth:`wait_for_room`)."""
 
     def __init__(self, broker: Broker, on_room: Callable[[], None]) -> None:
         self._broker = broker
@@ -61,6 +61,10 @@ class Unsettled:
         if self._bytes + arrived_bytes >= MAX_UNSETTLED_BYTES:
             return 0
         return MAX_UNSETTLED - len(self._events)
+
+    def wait_for_room(self, waits: bool) -> None:
+        """Has ``on_room`` called once there is room again, or not any more."""
+        self.waits_for_room = waits
 
     def add(self, pulled: Pulled, seq: int, deliveries: int) -> Settlement:
         """Holds an event until all of its ``deliveries`` are recorded."""

@@ -42,6 +42,7 @@ class Alerts:
 def build_alerts(
     config: Config,
     adapters: Adapters,
+    *,
     observability: Observability,
     deliveries: Deliveries,
     routing: Routing,

@@ -33,6 +33,7 @@ class Compliance:
 def build_compliance(
     config: Config,
     adapters: Adapters,
+    *,
     observability: Observability,
     requests: Requests,
     supervisor: Supervisor,

@@ -60,6 +60,7 @@ class Deliveries:
 def build_delivery(
     config: Config,
     adapters: Adapters,
+    *,
     ingest: Ingest,
     requests: Requests,
     registrations: Registrations,

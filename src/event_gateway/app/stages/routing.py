@@ -72,6 +72,7 @@ class Routing:
 def build_routing(
     config: Config,
     adapters: Adapters,
+    *,
     ingest: Ingest,
     registrations: Registrations,
     deliveries: Deliveries,

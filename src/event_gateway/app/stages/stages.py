@@ -108,28 +108,30 @@ async def build_stages(
     deliveries = build_delivery(
         config,
         adapters,
-        ingest,
-        requests,
-        registrations,
-        settings.max_attempts,
-        telemetry.tracing,
-        supervisor,
+        ingest=ingest,
+        requests=requests,
+        registrations=registrations,
+        max_attempts=settings.max_attempts,
+        tracing=telemetry.tracing,
+        supervisor=supervisor,
     )
     streaming = build_streaming(adapters, ingest, telemetry.tracing, supervisor)
     routing = build_routing(
         config,
         adapters,
-        ingest,
-        registrations,
-        deliveries,
-        streaming,
-        telemetry.tracing,
-        supervisor,
+        ingest=ingest,
+        registrations=registrations,
+        deliveries=deliveries,
+        streaming=streaming,
+        tracing=telemetry.tracing,
+        supervisor=supervisor,
     )
     observability.health.add(lambda: routing.repair.reasons)
     observability.health.add(lambda: routing.lost_log.reasons)
     observability.health.add(lambda: routing.lag.reasons)
-    compliance = build_compliance(config, adapters, observability, requests, supervisor)
+    compliance = build_compliance(
+        config, adapters, observability=observability, requests=requests, supervisor=supervisor
+    )
     observability.health.add_wide(lambda: compliance.chains.reasons)
     observability.health.add_figures("routing", lambda: _routing_figures(routing))
     return Stages(
@@ -144,7 +146,9 @@ async def build_stages(
         replaying=build_replay(config, adapters, ingest),
         lookup=build_lookup(adapters),
         telemetry=telemetry,
-        alerts=build_alerts(config, adapters, observability, deliveries, routing),
+        alerts=build_alerts(
+            config, adapters, observability=observability, deliveries=deliveries, routing=routing
+        ),
         history=build_history(adapters, routing, streaming),
         compliance=compliance,
         supervisor=supervisor,
