@@ -20,7 +20,7 @@ from event_gateway.state import ledger as ledger_module
 from event_gateway.state import pending_changes as pending_module
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
-from event_gateway.state.pending_changes import MANY
+from event_gateway.state.pending_changes import CALL_RECORDS
 from event_gateway.state.queues import Queues
 from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.state.scripts import parts
@@ -591,7 +591,7 @@ async def test_successes_share_a_write_while_other_attempts_run(
     urgent_changes: list[Callable[[], None]] = [
         lambda: ledger.submit(delivery(ledger, "u"), Status.PENDING, wait=0.0, fresh=True),
         lambda: ledger.change_lane("w", "pause"),
-        lambda: _end(ledger, *(str(number) for number in range(MANY))),
+        lambda: _end(ledger, *(str(number) for number in range(CALL_RECORDS - 2))),
     ]
     for urgent in urgent_changes:
         _end(ledger, "a")
@@ -607,7 +607,7 @@ async def test_where_many_events_come_successes_do_not_wait_for_more(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_module, "SHARED", 10 * PATIENCE)
-    _end(ledger, *(str(number) for number in range(MANY + 1)))
+    _end(ledger, *(str(number) for number in range(CALL_RECORDS + 1)))
     await written(ledger)
     _end(ledger, "a")
     await written(ledger)

@@ -23,7 +23,7 @@ from event_gateway.state.delivery_records import read_record, read_records_of
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.keys import HIGH
-from event_gateway.state.pending_changes import CALL_RECORDS, MANY, Batch, PendingChanges
+from event_gateway.state.pending_changes import CALL_RECORDS, Batch, PendingChanges
 from event_gateway.state.recorded_sequences import highest_sequences
 from event_gateway.state.records import (
     FORMAT,
@@ -46,6 +46,7 @@ QUIET = 0.003  # seconds since the last write after which few changes are expect
 # write costs both sides more than all else that is done for a success. An event every 10 ms is a
 # third of a write then.
 SHARED = 0.025
+MANY = 64  # changes that do not gather: they are written as soon as the former ones are
 MAX_RECORDS = 256  # that are written, or looked up, in one round trip
 RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reached
 

@@ -26,7 +26,6 @@ _webhook = itemgetter(0)
 # Records in a call of the script. The server keeps what a call writes until the call ends, and
 # blocks others meanwhile; each call reads and writes what it needs of its webhooks.
 CALL_RECORDS = 32
-MANY = 64  # changes that do not wait for more
 
 # Seconds for which the start of an attempt is not written. A receiver that answers within them
 # costs one record in place of two. After a crash the log gives the delivery again, or the queue,
@@ -116,7 +115,7 @@ class PendingChanges:
     """Collects changes until they are written.
 
     Calls ``on_first`` when they are to be written: at the first change, and once more where all
-    were ``patient``, and the next one is not or makes them many. Calls ``on_held`` at the first one
+    were ``patient``, and the next one is not or fills a call. Calls ``on_held`` at the first one
     that is held. ``process`` is the beginning of all fencing tokens of this process; a number,
     which grows with each token, follows. ``clock``: the time in seconds.
     """
@@ -294,7 +293,7 @@ class PendingChanges:
         if not self._changes:
             self.patient = change.patient and not self._lanes
             self._on_first()
-        elif self.patient and not (change.patient and len(self._changes) + 1 < MANY):
+        elif self.patient and not (change.patient and len(self._changes) + 1 < CALL_RECORDS):
             self.patient = False
             self._on_first()
         self._changes[change.key] = change
