@@ -33,9 +33,9 @@ GROUPS = {  # asyncio.TaskGroup awaits its tasks, and raises what they raise
 
 def _constructors(module: ast.Module) -> Iterator[tuple[str, _Function]]:
     """Constructors, and the functions that build a stage."""
-    for node in module.body:
-        if isinstance(node, _Function) and node.name.startswith("build_"):
-            yield node.name, node
+    for built in module.body:
+        if isinstance(built, _Function) and built.name.startswith("build_"):
+            yield built.name, built
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef):
             for member in node.body:
