@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from event_gateway.core.text.urls import parse_server_url
+from event_gateway.state.connection import close as close_redis
+from event_gateway.state.connection import connect as connect_redis
 from event_gateway.state.pool import Pool
 from support.patience import PATIENCE
 
@@ -68,6 +71,22 @@ async def test_a_connection_that_the_server_has_closed_is_opened_again(
         while not await _answers(client):
             await asyncio.sleep(0.05)
     assert await client.client_id() != closed
+    await other.aclose()
+
+
+async def test_the_first_call_after_the_server_has_closed_the_connections_succeeds(
+    servers: tuple[str, str],
+) -> None:
+    client = await connect_redis(servers[1])
+    other = Redis.from_url(parse_server_url(servers[1]).encoded)
+    await other.client_kill_filter(skipme=True)
+    idle = cast(Any, client.connection_pool)._available_connections
+    assert idle
+    async with asyncio.timeout(PATIENCE):
+        while not all(connection._reader.at_eof() for connection in idle):
+            await asyncio.sleep(0.01)
+    assert await client.ping()
+    await close_redis(client)
     await other.aclose()
 
 

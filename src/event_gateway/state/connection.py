@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
 from redis.exceptions import BusyLoadingError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import CLUSTER, parse_server_url, without_password
@@ -64,6 +65,9 @@ def _pool(url: str, login: RedisLogin, servers: Servers | None) -> Pool:
         "socket_connect_timeout": 3.0,
         "health_check_interval": 0,
         "driver_info": DriverInfo(),  # one for all: each reads the version from the package's files
+        # With them the client does not look whether the server has closed an idle connection: the
+        # first call after a restart of the server would fail.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         "retry": Retry(NoBackoff(), 0),  # the callers retry, and know which calls can be retried
         **login.options(),
     }
