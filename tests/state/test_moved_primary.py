@@ -8,6 +8,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from event_gateway.delivery.ordered import LEASE
 from event_gateway.state.client import Client
@@ -57,7 +58,7 @@ async def _connected(servers: tuple[str, str], naming: Naming) -> AsyncIterator[
         socket_connect_timeout=PATIENCE,
     )  # fmt: skip
     client = cast(Client, Client.from_pool(pool))
-    primary.on_move(client.leave)
+    primary.on_move(client.follow)
     try:
         yield client
     finally:
@@ -99,6 +100,28 @@ async def test_a_connection_that_was_being_opened_is_not_kept(
         async with asyncio.timeout(PATIENCE):
             while former.connections:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_former_primary_that_hangs_is_not_waited_for(
+    servers: tuple[str, str], relays: tuple[Relay, Relay]
+) -> None:
+    """What it would confirm later is not on the new one."""
+    former, new = relays
+    naming = Naming(former.port)
+    async with _connected(servers, naming) as client:
+        await _script(client)
+        former.hold()
+        calling = asyncio.ensure_future(_script(client))
+        await asyncio.sleep(0)
+        naming.port = new.port
+        found = servers_of(client)
+        assert found
+        await found.primary.find()
+        with pytest.raises(RedisConnectionError):
+            await calling
+        assert not new.connections
+        await _script(client)
+        assert new.connections
 
 
 @pytest.fixture

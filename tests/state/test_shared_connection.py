@@ -200,6 +200,18 @@ async def test_what_waits_fails_when_the_connection_is_closed(shared: SharedConn
         await waiting
 
 
+async def test_what_waits_fails_when_another_server_is_the_primary(
+    shared: SharedConnection,
+) -> None:
+    own = await shared.call("CLIENT", "ID")
+    waiting = asyncio.ensure_future(shared.call("BLPOP", "nothing", 0))
+    await asyncio.sleep(0)
+    shared.abandon()
+    with pytest.raises(RedisConnectionError):
+        await waiting
+    assert await shared.call("CLIENT", "ID") != own
+
+
 async def test_a_script_that_the_server_has_forgotten_is_loaded_again(
     servers: tuple[str, str],
 ) -> None:

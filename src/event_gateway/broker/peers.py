@@ -2,8 +2,9 @@
 
 Each process publishes a heartbeat once a second and at each change. A heartbeat holds the revision
 of the registry that the process has applied, so that the API can answer a change once every process
-has applied it; a digest of the configuration file, so that different files are detected; and why
-the health of the process is degraded, so that the leader knows it of all.
+has applied it; a digest of the configuration file, so that different files are detected; why the
+health of the process is degraded, so that the leader knows it of all; and the server of Redis that
+it sees, so that no checkpoint covers what a process has written to a former one.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from nats.aio.msg import Msg
 from event_gateway import __version__
 from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker
+from event_gateway.broker.provision import ACK_WAIT
 from event_gateway.core.observability.reason import Reason
 from event_gateway.tasks import Supervisor, end
 
@@ -40,7 +42,9 @@ class Heartbeat(msgspec.Struct):
     ``applied`` is the revision of the registry that the process has applied; ``file`` a digest of
     the definitions in its configuration file, empty if it has none; ``gone``: the process ends.
     ``version`` is the gateway's, empty for those that do not know of leading; ``started``: when the
-    process started, in seconds since the epoch; ``reasons``: why its health is degraded.
+    process started, in seconds since the epoch; ``reasons``: why its health is degraded;
+    ``server``: the identity of its server of Redis, empty until it knows one, None for versions
+    that do not say so.
     """
 
     process: str
@@ -52,6 +56,7 @@ class Heartbeat(msgspec.Struct):
     version: str = ""
     started: float = 0.0
     reasons: list[Reason] = []
+    server: str | None = None
 
     @property
     def place(self) -> str:
@@ -71,10 +76,11 @@ class Peers:
         self._supervisor = supervisor
         self._own = Heartbeat(
             process, socket.gethostname(), os.getpid(),
-            file=file, version=__version__, started=time.time(),
+            file=file, version=__version__, started=time.time(), server="",
         )  # fmt: skip
         self._lost: dict[str, tuple[Heartbeat, float]] = {}
         self._received: dict[str, tuple[Heartbeat, float]] = {}
+        self._silent: dict[str, tuple[Heartbeat, float]] = {}  # it may stand still, and go on
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._echo = time.monotonic()
@@ -108,6 +114,21 @@ class Peers:
     def set_reasons(self, reasons: list[Reason]) -> None:
         """Sets why the health of this process is degraded, for the next heartbeat."""
         self._own.reasons = reasons
+
+    def set_server(self, server: str) -> None:
+        """Publishes the identity of the server of Redis that this process sees, if it is another
+        one."""
+        if server != self._own.server:
+            self._own.server = server
+            self._publish()
+
+    def all_see(self, server: str) -> bool:
+        """Whether every other process sees this server of Redis, too, also those that have not been
+        heard for so short a time that NATS still waits for their acknowledgements."""
+        live, since = self._live(), time.monotonic() - ACK_WAIT
+        self._silent = {name: kept for name, kept in self._silent.items() if kept[1] > since}
+        silent = [heartbeat for heartbeat, _ in self._silent.values()]
+        return all(peer.server in (server, None) for peer in (*live, *silent))
 
     async def confirmed(self, revision: int, timeout: float) -> bool:
         """Waits until every live process has applied a revision; False after ``timeout`` seconds.
@@ -188,7 +209,7 @@ class Peers:
         now = time.monotonic()
         for process, (heartbeat, received_at) in list(self._received.items()):
             if now - received_at > DEAD_AFTER:
-                del self._received[process]
+                self._silent[process] = self._received.pop(process)
                 if self._echo - received_at > HEARD_ALONE and len(self._lost) < MAX_LOST:
                     self._lost[process] = (heartbeat, now)
         return [heartbeat for heartbeat, _ in self._received.values()]
@@ -214,6 +235,7 @@ class Peers:
             self._echo = time.monotonic()
             return
         self._lost.pop(heartbeat.process, None)
+        self._silent.pop(heartbeat.process, None)
         if heartbeat.gone:
             self._received.pop(heartbeat.process, None)
         else:

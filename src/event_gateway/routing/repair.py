@@ -107,7 +107,7 @@ class Repair:
 
     async def write_checkpoints(self) -> None:
         """Writes the present checkpoints. Raises the exceptions in BrokerError and StateError."""
-        await self._write(await self._floors())
+        await self._write(await self._floors() if self._all_see_the_server else {})
 
     def decide(self, *, reread: bool) -> list[str]:
         """Rereads the streams that wait for a decision, or leaves them as they are; returns their
@@ -127,9 +127,17 @@ class Repair:
             return False
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
+    @property
+    def _all_see_the_server(self) -> bool:
+        """Whether no live process may still write to another server than this one: the floors
+        would cover events whose records that server has. Once it comes here it marks the streams,
+        which are then read again from a checkpoint that is before these events."""
+        return self._peers.all_see(self._checkpoints.server)
+
     async def _look(self) -> None:
         # The records of acknowledged events are on the server that the last look has seen.
-        floors = await self._floors() if self._peers.leads else {}
+        writes = self._peers.leads and self._all_see_the_server
+        floors = await self._floors() if writes else {}
         await self._write(floors)
         for stream in self._pending:
             if stream not in self._rereading and not self._waits_for_decision(stream):
@@ -144,6 +152,7 @@ class Repair:
             if not refuses_one_command(error):
                 self._ledger.mark_unreachable(error)
             raise
+        self._peers.set_server(self._checkpoints.server)
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in self._pending}
         lost = [
@@ -182,4 +191,4 @@ class Repair:
             decide=self._manual and not decided,
         )  # fmt: skip
         if until is not None and stream in self._known:
-            self._known[stream] = Checkpoint(until, reread=False)
+            self._known[stream] = Checkpoint(until, mark=0)

@@ -76,12 +76,12 @@ class Rereading:
         try:
             if not await self._checkpoints.lease(stream, HOLD):
                 return None
-            server = self._checkpoints.server
+            server, checkpoint = self._checkpoints.server, known()
+            # Read after the mark of that checkpoint: who marks the stream later has it read again.
             info = await self._broker.js.consumer_info(stream, ROUTER)
             # The router itself processes what was not delivered to it yet.
             until = info.delivered.stream_seq if info.delivered else 0
             settled = info.ack_floor.stream_seq if info.ack_floor else 0
-            checkpoint = known()
             if checkpoint is None or (checkpoint.seq is None and decide and until):
                 return None
             at = checkpoint.seq
@@ -100,11 +100,9 @@ class Rereading:
                 position = part[-1].seq + 1 if part else until + 1
                 if not await self._checkpoints.lease(stream, HOLD):
                     return None
-                if not await self._checkpoints.advance(
-                    stream, position - 1, server, complete=False
-                ):
+                if not await self._checkpoints.advance(stream, position - 1, server, mark=None):
                     return None
-            if not await self._checkpoints.advance(stream, until, server, complete=True):
+            if not await self._checkpoints.advance(stream, until, server, mark=checkpoint.mark):
                 return None
             if read:
                 log.info("the log is reread", stream=stream, events=read, queued=queued)
@@ -158,9 +156,6 @@ class Rereading:
         return [pair for pair, recorded in zip(pairs, known, strict=True) if not recorded]
 
     async def _queue(self, missing: Sequence[tuple[Received, Webhook]]) -> None:
-        missing = [
-            pair for pair in missing if not self._ledger.is_pending(pair[1].id, pair[0].event)
-        ]
         left = len(missing)
         written = asyncio.Event()
 
@@ -172,10 +167,12 @@ class Rereading:
 
         for received, webhook in missing:
             event = received.event
+            # What this process has not written yet is newer than what is queued here.
+            if self._ledger.call_once_written(webhook.id, event, recorded):
+                continue
             delivery = Delivery(
                 webhook.id, event.id, event.source, received.stream, received.seq,
                 self._ledger.token(), event_at=received.time,
             )  # fmt: skip
             self._ledger.submit(delivery, Status.PENDING, wait=0.0, fresh=True, recorded=recorded)
-        if left:
-            await written.wait()
+        await written.wait()

@@ -18,10 +18,16 @@ _pack = msgspec.msgpack.Encoder().encode
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """``seq``: every event up to this sequence has its records; None: not known.
-    ``reread``: the stream must be read again from there."""
+    ``mark``: 0, or the stream must be read again from there; another number each time that a
+    process finds out that it must."""
 
     seq: int | None
-    reread: bool
+    mark: int
+
+    @property
+    def reread(self) -> bool:
+        """Whether the stream must be read again."""
+        return self.mark > 0
 
 
 class Checkpoints:
@@ -50,17 +56,18 @@ class Checkpoints:
         changed = self.server != server.decode()
         self.server = server.decode()
         return changed, {
-            stream.decode(): Checkpoint(int(seq) if seq else None, bool(reread))
-            for stream, seq, reread in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+            stream.decode(): Checkpoint(int(seq) if seq else None, int(mark))
+            for stream, seq, mark in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
         }
 
-    async def advance(self, stream: str, seq: int, server: str, *, complete: bool) -> bool:
+    async def advance(self, stream: str, seq: int, server: str, *, mark: int | None) -> bool:
         """Advances a checkpoint after the stream was read again up to a sequence.
 
-        ``complete``: the stream was read to its end. Returns False if ``server``, which has the new
-        records, was replaced or restarted since.
+        ``mark``: the stream was read to the end that it had after it had this mark; None: only a
+        part was read. Returns False if ``server``, which has the new records, was replaced or
+        restarted since, or if the stream was marked again: then it must be read again.
         """
-        return bool(await self._advance(server, stream, seq, int(complete)))
+        return bool(await self._advance(server, stream, seq, mark or 0))
 
     async def read(self, stream: str) -> int | None:
         """The checkpoint of a stream; None if there is none."""

@@ -57,6 +57,14 @@ class Client(Redis):
         pool: Any = self.connection_pool  # that of state/pool.py
         await pool.leave()
 
+    async def follow(self) -> None:
+        """Leaves a server because another one is the primary now. A script that this one has not
+        answered yet fails: a former primary that hung may still run it, and say so, but what it
+        writes is lost."""
+        self._scripts.abandon()
+        pool: Any = self.connection_pool
+        await pool.leave()
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes all connections."""
         await self._scripts.close()

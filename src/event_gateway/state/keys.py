@@ -197,7 +197,7 @@ CHECKPOINT = Family(
 )  # fmt: skip
 REREAD = Family(
     name="reread", pattern="reread", type="hash", owner="checkpoints",
-    value="The streams that must be read again from their checkpoint",
+    value="The streams that must be read again from their checkpoint: the number of their mark",
     lifetime="a field: until the stream has been read again", deleted_by="the repair",
 )  # fmt: skip
 RESET = Family(

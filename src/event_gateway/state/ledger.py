@@ -177,10 +177,17 @@ class Ledger:
         self._tokens += 1
         return f"{self._process}.{self._tokens}"
 
-    def is_pending(self, webhook_id: str, event: Event) -> bool:
-        """Whether a change of a delivery has not been written yet."""
-        key = (webhook_id, member_of(event.id), event.source)
-        return key in self._pending or (self._batch is not None and key in self._batch.keys)
+    def call_once_written(
+        self, webhook_id: str, event: Event, recorded: Callable[[], None]
+    ) -> bool:
+        """Calls ``recorded`` once the pending change of a delivery is written; False if none is.
+
+        A change that is being written is not pending: its answer may come from a server that is
+        not the primary any more.
+        """
+        return self._pending.call_once_written(
+            (webhook_id, member_of(event.id), event.source), recorded
+        )
 
     async def known(self, deliveries: Sequence[tuple[Webhook, Received]]) -> list[bool]:
         """Whether each delivery, as (webhook, event), has a record, or the same event published

@@ -241,6 +241,14 @@ class PendingChanges:
             self.patient = False
             self._on_first()
 
+    def call_once_written(self, key: Key, recorded: Callable[[], None]) -> bool:
+        """Calls ``recorded`` once the change of a delivery is written; False if there is none."""
+        change = self._changes.get(key) or self._held.get(key)
+        if change is None:
+            return False
+        change.recorded += (recorded,)
+        return True
+
     def changes_breaker(self, webhook_id: str) -> bool:
         """Whether a change of the webhook's circuit breaker has not been written yet."""
         return (webhook_id, "breaker") in self._lanes

@@ -61,6 +61,12 @@ class SharedConnection:
         if self._open is not None:
             self._open.leave()
 
+    def abandon(self) -> None:
+        """Uses another connection from now on, and fails the calls that wait: another server is the
+        primary, and what this one may still write is lost."""
+        if self._open is not None:
+            self._open.close(lambda: RedisConnectionError("another server is the primary"))
+
     async def close(self) -> None:
         """Closes the connection; calls that wait fail."""
         if self._opening is not None:
