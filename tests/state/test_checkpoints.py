@@ -1,14 +1,14 @@
 """Checkpoints beside what other processes have written to a former server, on a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 
-from event_gateway.broker import peers as peers_module
+from event_gateway.broker import agreement as agreement_module
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
 from event_gateway.routing.repair import Repair
@@ -18,6 +18,8 @@ from event_gateway.tasks import Supervisor, end
 from support.patience import PATIENCE
 
 LOG = "LOG"
+
+Pair = tuple[Peers, Peers]
 
 
 @pytest.fixture
@@ -60,13 +62,17 @@ async def test_a_stream_that_is_marked_while_it_is_read_is_read_again(
     assert await process.advance(LOG, 3, server, mark=None)
     late = Checkpoints(redis, "late")
     _, found = await late.exchange([LOG], {LOG: 9})
-    assert found == {LOG: Checkpoint(3, mark + 1)}
+    another = found[LOG].mark
+    assert found == {LOG: Checkpoint(3, another)}
+    assert another > mark > 0
     assert not await process.advance(LOG, 5, server, mark=mark)
     _, found = await process.exchange([LOG], {LOG: 9})
-    assert found == {LOG: Checkpoint(5, mark + 1)}
-    assert await process.advance(LOG, 7, server, mark=mark + 1)
+    assert found == {LOG: Checkpoint(5, another)}
+    assert await process.advance(LOG, 7, server, mark=another)
     _, found = await late.exchange([LOG], {LOG: 9})
     assert found == {LOG: Checkpoint(9, 0)}
+    _, found = await late.exchange([LOG], {}, mark=True)
+    assert found[LOG].mark > another, "a mark that was there before could be taken for it"
 
 
 async def test_processes_that_look_at_a_stream_without_a_checkpoint_do_not_mark_it_again(
@@ -78,67 +84,124 @@ async def test_processes_that_look_at_a_stream_without_a_checkpoint_do_not_mark_
 
 
 @pytest.fixture
-async def pair(broker: Broker) -> AsyncIterator[tuple[Peers, Peers]]:
+async def pair(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    """A process that leads, and another one; they hear each other."""
+    monkeypatch.setattr(agreement_module, "LISTENING", 0.0)
     supervisor = Supervisor()
     peers = Peers(broker, "1", "", supervisor), Peers(broker, "2", "", supervisor)
     for each in peers:
         await each.start()
-    async with asyncio.timeout(PATIENCE):
-        while not all(each.others for each in peers):
-            await asyncio.sleep(0.01)
+        each.set_server("former")
+    await _until(lambda: all([peer.server for peer in each.others] == ["former"] for each in peers))
     yield peers
     for each in peers:
         await each.stop()
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def _repair(process: Checkpoints, leader: Peers, floor: int) -> Repair:
+    """Of a process whose router has acknowledged the events up to the sequence ``floor``."""
+    state = SimpleNamespace(ack_floor=SimpleNamespace(stream_seq=floor))
+
+    async def read(stream: str) -> Any:
+        return state
+
+    nothing = cast(Any, None)
+    return Repair(
+        lambda: (LOG,), positions=cast(Any, SimpleNamespace(read=read)), peers=leader,
+        checkpoints=process, ledger=nothing, rereading=nothing, on_loss=(), manual=True,
+    )  # fmt: skip
+
+
 async def test_no_checkpoint_is_written_before_every_process_has_come_to_the_server(
-    process: Checkpoints, pair: tuple[Peers, Peers]
+    process: Checkpoints, pair: Pair
 ) -> None:
     """A process that has not may still acknowledge events whose records only a former primary
     has."""
     leader, other = pair
-    floor = SimpleNamespace(ack_floor=SimpleNamespace(stream_seq=9))
-
-    async def read(stream: str) -> Any:
-        return floor
-
-    repair = Repair(
-        lambda: (LOG,), positions=cast(Any, SimpleNamespace(read=read)), peers=leader,
-        checkpoints=process, ledger=cast(Any, None), rereading=cast(Any, None), on_loss=(),
-        manual=False,
-    )  # fmt: skip
+    repair = _repair(process, leader, 9)
     await _is_reread(process, 3)
-    for server, checkpoint in (("former", 3), (process.server, 9)):
-        other.set_server(server)
-        async with asyncio.timeout(PATIENCE):
-            while leader.others[0].server != server:
-                await asyncio.sleep(0.01)
-        await repair.write_checkpoints()
-        assert await process.read(LOG) == checkpoint
+    leader.set_server(process.server)
+    await repair.write_checkpoints()
+    assert await process.read(LOG) == 3
+    other.set_server(process.server)
+    await _until(leader.agreement.is_reached)
+    await repair.write_checkpoints()
+    assert await process.read(LOG) == 9
 
 
-async def test_a_process_that_stands_still_is_waited_for_until_nats_does_not_any_more(
-    pair: tuple[Peers, Peers], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When it goes on it acknowledges what it has read before from a former primary."""
-    leader, other = pair
-    other.set_server("former")
-    async with asyncio.timeout(PATIENCE):
-        while leader.others[0].server != "former":
-            await asyncio.sleep(0.01)
+async def _ends(leader: Peers, other: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    await other.stop()
+
+
+async def _stands_still(leader: Peers, other: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For longer than NATS waits for its acknowledgements."""
     await end([other._task])
-    monkeypatch.setattr(peers_module, "DEAD_AFTER", 0.1)
-    async with asyncio.timeout(PATIENCE):
-        while leader.others:
-            await asyncio.sleep(0.01)
-    assert not leader.all_see("new")
-    monkeypatch.setattr(peers_module, "ACK_WAIT", 0.1)
-    async with asyncio.timeout(PATIENCE):
-        while not leader.all_see("new"):
-            await asyncio.sleep(0.01)
+    assert not leader.agreement.is_reached()
+    monkeypatch.setattr(agreement_module, "ACK_WAIT", 0.1)
 
 
-def test_a_process_of_a_former_version_is_not_waited_for() -> None:
-    """It does not say which server it sees."""
-    peers = Peers(cast(Any, None), "1", "", Supervisor())
-    assert peers.all_see("any")
+@pytest.mark.parametrize("leave", [_ends, _stands_still])
+async def test_what_a_process_has_acknowledged_that_never_comes_to_the_server_is_read_again(
+    process: Checkpoints,
+    pair: Pair,
+    leave: Callable[[Peers, Peers, pytest.MonkeyPatch], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leader, other = pair
+    repair = _repair(process, leader, 9)
+    await _is_reread(process, 3)
+    leader.set_server(process.server)
+    await leave(leader, other, monkeypatch)
+    await _until(lambda: leader.agreement.is_reached() and leader.agreement.someone_left)
+    await repair.write_checkpoints()
+    assert await process.read(LOG) == 3
+    repair._rereading[LOG] = cast(Any, None)  # it would begin at once
+    await repair._look()
+    _, mark = await _marked(process)
+    assert mark
+    assert await process.advance(LOG, 4, process.server, mark=mark)
+    await repair._look()
+    assert await process.read(LOG) == 9
+
+
+async def test_no_checkpoint_is_written_before_the_others_could_be_heard(
+    process: Checkpoints, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause of this process, in which it heard nobody."""
+    leader, _ = pair
+    repair = _repair(process, leader, 9)
+    await _is_reread(process, 3)
+    for each in pair:
+        each.set_server(process.server)
+    await _until(leader.agreement.is_reached)
+    monkeypatch.setattr(agreement_module, "LISTENING", 10 * PATIENCE)
+    await repair.write_checkpoints()
+    assert await process.read(LOG) == 3
+
+
+async def test_a_process_of_a_former_version_is_not_waited_for(broker: Broker, pair: Pair) -> None:
+    """It does not say which server it uses."""
+    leader, other = pair
+    await other.stop()
+    await broker.nc.publish("eg.process.old", b'{"process": "old", "host": "h", "pid": 7}')
+    await _until(lambda: [each.process for each in leader.others] == ["old"])
+    assert leader.agreement.is_reached()
+
+
+async def test_a_process_that_does_not_come_is_named_after_a_while(
+    process: Checkpoints, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, other = pair
+    repair = _repair(process, leader, 9)
+    leader.set_server("new")
+    assert not leader.agreement.is_reached()
+    assert repair.reasons == []
+    monkeypatch.setattr(agreement_module, "LONG", 0.0)
+    (reason,) = repair.reasons
+    assert reason.text == f"{other.own.place} uses another Redis server, no checkpoint is written"

@@ -15,7 +15,7 @@ from event_gateway.state.client import Client
 from event_gateway.state.connection import StateError, servers_of
 from event_gateway.state.order import Order
 from event_gateway.state.pool import Pool
-from event_gateway.state.primary import Address, NoPrimary, Primary
+from event_gateway.state.primary import Address, Primary
 from event_gateway.state.scripts import script
 from event_gateway.state.server_connection import ServerConnection
 from event_gateway.state.servers import Servers
@@ -92,7 +92,7 @@ async def test_a_connection_that_was_being_opened_is_not_kept(
         assert found
         await found.primary.find()
         former.release()
-        with pytest.raises(NoPrimary):
+        with pytest.raises(RedisConnectionError):
             await opening
         assert not new.connections
         await call(client)

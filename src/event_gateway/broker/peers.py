@@ -4,7 +4,7 @@ Each process publishes a heartbeat once a second and at each change. A heartbeat
 of the registry that the process has applied, so that the API can answer a change once every process
 has applied it; a digest of the configuration file, so that different files are detected; why the
 health of the process is degraded, so that the leader knows it of all; and the server of Redis that
-it sees, so that no checkpoint covers what a process has written to a former one.
+it uses, so that no checkpoint covers what a process has written to a former one.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from nats.aio.msg import Msg
 
 from event_gateway import __version__
 from event_gateway.beats import beat
+from event_gateway.broker.agreement import DEAD_AFTER, LISTENING, Agreement
 from event_gateway.broker.connection import Broker
-from event_gateway.broker.provision import ACK_WAIT
 from event_gateway.core.observability.reason import Reason
 from event_gateway.tasks import Supervisor, end
 
@@ -28,9 +28,7 @@ log = structlog.get_logger(__name__)
 
 SUBJECT = "eg.process"
 INTERVAL = 1.0  # seconds between two heartbeats
-DEAD_AFTER = 3.5  # seconds without a heartbeat after which a process counts as dead
 LOST_FOR = 30.0  # seconds for which a process that has disappeared is remembered
-LISTENING = 2.5  # seconds in which every live process is heard
 HEARD_ALONE = 2.0  # seconds of own heartbeats without the other's: else NATS was away
 MAX_LOST = 20
 DIFFERENT_FOR = 3.0  # seconds after which different files are no reload that goes on
@@ -43,8 +41,7 @@ class Heartbeat(msgspec.Struct):
     the definitions in its configuration file, empty if it has none; ``gone``: the process ends.
     ``version`` is the gateway's, empty for those that do not know of leading; ``started``: when the
     process started, in seconds since the epoch; ``reasons``: why its health is degraded;
-    ``server``: the identity of its server of Redis, empty until it knows one, None for versions
-    that do not say so.
+    ``server``: the identity of the server of Redis that it uses, as in :class:`Agreement`.
     """
 
     process: str
@@ -69,18 +66,19 @@ _decode = msgspec.json.Decoder(Heartbeat).decode
 
 
 class Peers:
-    """Tracks the live processes of the gateway. ``process`` is the name of this process."""
+    """Tracks the live processes of the gateway. ``process`` is the name of this process;
+    ``agreement``: on the server of Redis."""
 
     def __init__(self, broker: Broker, process: str, file: str, supervisor: Supervisor) -> None:
         self._broker = broker
         self._supervisor = supervisor
         self._own = Heartbeat(
             process, socket.gethostname(), os.getpid(),
-            file=file, version=__version__, started=time.time(), server="",
+            file=file, version=__version__, started=time.time(),
         )  # fmt: skip
         self._lost: dict[str, tuple[Heartbeat, float]] = {}
         self._received: dict[str, tuple[Heartbeat, float]] = {}
-        self._silent: dict[str, tuple[Heartbeat, float]] = {}  # it may stand still, and go on
+        self.agreement = Agreement()
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._echo = time.monotonic()
@@ -91,6 +89,7 @@ class Peers:
         """Starts to receive and to publish heartbeats. Raises the exceptions in BrokerError."""
         await self._broker.nc.subscribe(f"{SUBJECT}.*", cb=self._on_heartbeat)
         self._echo = time.monotonic()
+        self.agreement.echoed()
         self._task = self._supervisor.start("peers", self._run)
 
     async def stop(self) -> None:
@@ -116,19 +115,11 @@ class Peers:
         self._own.reasons = reasons
 
     def set_server(self, server: str) -> None:
-        """Publishes the identity of the server of Redis that this process sees, if it is another
-        one."""
+        """Publishes the identity of the server of Redis that this process uses, if it is another
+        one; empty: it has just begun."""
         if server != self._own.server:
-            self._own.server = server
+            self.agreement.server = self._own.server = server
             self._publish()
-
-    def all_see(self, server: str) -> bool:
-        """Whether every other process sees this server of Redis, too, also those that have not been
-        heard for so short a time that NATS still waits for their acknowledgements."""
-        live, since = self._live(), time.monotonic() - ACK_WAIT
-        self._silent = {name: kept for name, kept in self._silent.items() if kept[1] > since}
-        silent = [heartbeat for heartbeat, _ in self._silent.values()]
-        return all(peer.server in (server, None) for peer in (*live, *silent))
 
     async def confirmed(self, revision: int, timeout: float) -> bool:
         """Waits until every live process has applied a revision; False after ``timeout`` seconds.
@@ -209,7 +200,7 @@ class Peers:
         now = time.monotonic()
         for process, (heartbeat, received_at) in list(self._received.items()):
             if now - received_at > DEAD_AFTER:
-                self._silent[process] = self._received.pop(process)
+                del self._received[process]
                 if self._echo - received_at > HEARD_ALONE and len(self._lost) < MAX_LOST:
                     self._lost[process] = (heartbeat, now)
         return [heartbeat for heartbeat, _ in self._received.values()]
@@ -233,15 +224,17 @@ class Peers:
             return  # from a newer version
         if heartbeat.process == self._own.process:
             self._echo = time.monotonic()
+            self.agreement.echoed()
             return
         self._lost.pop(heartbeat.process, None)
-        self._silent.pop(heartbeat.process, None)
         if heartbeat.gone:
             self._received.pop(heartbeat.process, None)
+            self.agreement.left(heartbeat.process)
         else:
             if heartbeat.process not in self._received:
                 self._publish()  # a new process learns of this one without waiting
             self._received[heartbeat.process] = (heartbeat, time.monotonic())
+            self.agreement.heard(heartbeat.process, heartbeat.place, heartbeat.server)
             self._compare_files(heartbeat)
         async with self._changed:
             self._changed.notify_all()

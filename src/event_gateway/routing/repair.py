@@ -72,7 +72,8 @@ class Repair:
     @property
     def reasons(self) -> list[Reason]:
         """Why the gateway's health is degraded: streams that are reread (not for the moment that it
-        takes after each start), and streams that wait for a decision."""
+        takes after each start), streams that wait for a decision, and processes that use another
+        server of Redis."""
         waiting = [name for name in self._pending if self._waits_for_decision(name)]
         latest = time.monotonic() - GRACE
         rereading = [
@@ -89,10 +90,17 @@ class Repair:
                 )
                 for name in waiting
             ),
+            *(
+                Reason(
+                    REPAIR, f"{place} uses another Redis server, no checkpoint is written", place
+                )
+                for place in self._peers.agreement.waits_long_for
+            ),
         ]
 
     async def run(self) -> None:
         """Writes checkpoints, and reads streams again if needed. It never returns."""
+        self._peers.set_server(self._checkpoints.server)  # from now on it routes events
         try:
             while True:
                 try:
@@ -107,7 +115,7 @@ class Repair:
 
     async def write_checkpoints(self) -> None:
         """Writes the present checkpoints. Raises the exceptions in BrokerError and StateError."""
-        await self._write(await self._floors() if self._all_see_the_server else {})
+        await self._write(await self._floors_to_write())
 
     def decide(self, *, reread: bool) -> list[str]:
         """Rereads the streams that wait for a decision, or leaves them as they are; returns their
@@ -128,25 +136,38 @@ class Repair:
         return self._acknowledged.get(stream, 1) > 0  # nothing is lost if nothing was routed
 
     @property
-    def _all_see_the_server(self) -> bool:
-        """Whether no live process may still write to another server than this one: the floors
-        would cover events whose records that server has. Once it comes here it marks the streams,
-        which are then read again from a checkpoint that is before these events."""
-        return self._peers.all_see(self._checkpoints.server)
+    def _may_write(self) -> bool:
+        """Whether the records of all events that are acknowledged are on the server that the last
+        look has seen. While a process uses another server they may be there. Once it comes it marks
+        the streams, which are read again from a checkpoint before these events; if it ends instead,
+        the one that leads marks them."""
+        agreement = self._peers.agreement
+        return agreement.is_reached() and not agreement.someone_left
+
+    async def _floors_to_write(self) -> dict[str, int]:
+        """The router's ack floors, by stream; none while they may not be written."""
+        if not self._may_write:
+            return {}
+        floors = await self._floors()
+        return floors if self._may_write else {}
 
     async def _look(self) -> None:
-        # The records of acknowledged events are on the server that the last look has seen.
-        writes = self._peers.leads and self._all_see_the_server
-        floors = await self._floors() if writes else {}
-        await self._write(floors)
+        agreement = self._peers.agreement
+        if agreement.is_reached() and agreement.someone_left and self._peers.leads:
+            await self._write({}, mark=True)
+            agreement.someone_left = False
+        else:
+            await self._write(await self._floors_to_write() if self._peers.leads else {})
         for stream in self._pending:
             if stream not in self._rereading and not self._waits_for_decision(stream):
                 self._begin(stream)
 
-    async def _write(self, floors: dict[str, int]) -> None:
+    async def _write(self, floors: dict[str, int], *, mark: bool = False) -> None:
         first_look, before = not self._checkpoints.server, self._known
         try:
-            changed, self._known = await self._checkpoints.exchange(self._streams(), floors)
+            changed, self._known = await self._checkpoints.exchange(
+                self._streams(), floors, mark=mark
+            )
         except StateError as error:
             # Without traffic nothing else notices that Redis is away.
             if not refuses_one_command(error):

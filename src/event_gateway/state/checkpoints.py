@@ -18,8 +18,8 @@ _pack = msgspec.msgpack.Encoder().encode
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """``seq``: every event up to this sequence has its records; None: not known.
-    ``mark``: 0, or the stream must be read again from there; another number each time that a
-    process finds out that it must."""
+    ``mark``: 0, or the stream must be read again from there; a new number each time that a process
+    finds out that it must."""
 
     seq: int | None
     mark: int
@@ -45,14 +45,16 @@ class Checkpoints:
         self._advance = script(client, "checkpoints/advance.lua")
 
     async def exchange(
-        self, streams: Sequence[str], new: Mapping[str, int]
+        self, streams: Sequence[str], new: Mapping[str, int], *, mark: bool = False
     ) -> tuple[bool, dict[str, Checkpoint]]:
         """Writes new checkpoints, except of streams that must be read again, and reads all.
+        ``mark``: all streams must be read again, as when the server was replaced.
 
         Returns whether the server was replaced or restarted since the last call, and the
         checkpoints of ``streams``.
         """
-        server, rows = await self._note(self.server, _pack(list(streams)), _pack(dict(new)))
+        known = "" if mark else self.server
+        server, rows = await self._note(known, _pack(list(streams)), _pack(dict(new)))
         changed = self.server != server.decode()
         self.server = server.decode()
         return changed, {
@@ -65,7 +67,8 @@ class Checkpoints:
 
         ``mark``: the stream was read to the end that it had after it had this mark; None: only a
         part was read. Returns False if ``server``, which has the new records, was replaced or
-        restarted since, or if the stream was marked again: then it must be read again.
+        restarted since, or if the stream was read to its end and has another mark by now: then it
+        must be read again.
         """
         return bool(await self._advance(server, stream, seq, mark or 0))
 

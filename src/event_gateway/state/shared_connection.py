@@ -66,6 +66,9 @@ class SharedConnection:
         primary, and what this one may still write is lost."""
         if self._open is not None:
             self._open.close(lambda: RedisConnectionError("another server is the primary"))
+        # A task that opens a connection may be the one that has found the new primary.
+        if self._opening is not None and self._opening is not asyncio.current_task():
+            self._opening.cancel()
 
     async def close(self) -> None:
         """Closes the connection; calls that wait fail."""

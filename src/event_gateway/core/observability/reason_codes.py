@@ -99,8 +99,9 @@ CODES: dict[str, ReasonCode] = {
     REPAIR: ReasonCode(
         "routing",
         "Redis has lost records, and the process reads the log again; or it waits for a decision "
-        "on that (`repair: manual`).",
-        "Find out why Redis lost them. If the reason asks for a decision, take it.",
+        "on that (`repair: manual`). Or a process uses another Redis server than the others.",
+        "Find out why Redis lost them. If the reason asks for a decision, take it. If it names a "
+        "process, find out why that one does not reach the Sentinels or nodes, or restart it.",
         "When Redis loses records",
     ),
     LOG_NEARLY_FULL: ReasonCode(

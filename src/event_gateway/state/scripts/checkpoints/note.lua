@@ -5,21 +5,23 @@
 -- Returns {the server, {stream, checkpoint ('': none), its mark if it must be read again, else 0,
 -- …}}. A server that has restarted, or has taken over from another, may have lost its last writes,
 -- with the checkpoint among them: then each stream must be read again from its checkpoint. Each
--- process that finds that out sets a new mark. For a stream with a mark, and for one without a
--- checkpoint, no new checkpoint is written.
+-- process that finds that out sets a mark that there never was before. For a stream with a mark,
+-- and for one without a checkpoint, no new checkpoint is written.
 -- include shared/server_identity.lua
 local known, packed_streams, packed_sequences = unpack(ARGV)
+local time = redis.call('TIME')
+local new_mark = string.format('%d%06d', time[1], time[2])
 local sequences = cmsgpack.unpack(packed_sequences)
 local rows = {}
 for _, stream in ipairs(cmsgpack.unpack(packed_streams)) do
   local checkpoint = redis.call('HGET', CHECKPOINT_KEY, stream)
   if known ~= server then
-    redis.call('HINCRBY', REREAD_KEY, stream, 1)
+    redis.call('HSET', REREAD_KEY, stream, new_mark)
   elseif not checkpoint then
-    redis.call('HSETNX', REREAD_KEY, stream, 1)
+    redis.call('HSETNX', REREAD_KEY, stream, new_mark)
   end
-  local mark = tonumber(redis.call('HGET', REREAD_KEY, stream) or '0')
-  if mark == 0 and sequences[stream] then
+  local mark = redis.call('HGET', REREAD_KEY, stream) or '0'
+  if mark == '0' and sequences[stream] then
     checkpoint = sequences[stream]
     redis.call('HSET', CHECKPOINT_KEY, stream, checkpoint)
   end
