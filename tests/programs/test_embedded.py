@@ -192,7 +192,7 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
         (tmp_path / "bin" / "setpriv").chmod(0o755)
     code = FILTER + PARENT if way == "filter" else PARENT
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(log), CHILD, way, end],
+        [sys.executable, "-c", code, str(log), f"{CHILD} # {tmp_path}", way, end],
         stdout=subprocess.PIPE, text=True, env=os.environ | {"PATH": programs},
     )  # fmt: skip
     assert parent.stdout is not None
@@ -217,22 +217,29 @@ async def test_a_server_does_not_outlive_the_gateway(tmp_path: Path, way: str, e
         parent.stdout.close()
     # And no helper process is left.
     async with asyncio.timeout(PATIENCE):
-        while _running(str(log)) or _running(CHILD):
+        while _running(str(tmp_path)):
             await asyncio.sleep(0.05)
 
 
 def test_a_server_does_not_start_once_the_gateway_has_ended(tmp_path: Path) -> None:
     """Also if that was before Linux was asked for the signal: this setpriv waits for it."""
-    log, setpriv = tmp_path / "log", tmp_path / "setpriv"
+    log, setpriv, waits = tmp_path / "log", tmp_path / "setpriv", tmp_path / "waits"
+    # The shell learns of its parent when it begins, so that one ends only after that.
     setpriv.write_text(
         f"""#!/bin/sh
-case "$*" in *os.getpid*) while kill -0 $PPID 2>/dev/null; do sleep 0.01; done ;; esac
+case "$*" in *os.getpid*) : >{waits}; while kill -0 $PPID 2>/dev/null; do sleep 0.01; done ;; esac
 exec {shutil.which("setpriv")} "$@"
 """
     )
     setpriv.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    parent = PARENT.replace('print("started", flush=True)', "import os; os.kill(os.getpid(), 9)")
+    end = f"""
+import os
+while not Path({str(waits)!r}).exists():
+    time.sleep(0.01)
+os.kill(os.getpid(), 9)
+"""
+    parent = PARENT.replace('print("started", flush=True)', end)
     arguments = [sys.executable, "-c", parent, str(log), f"{CHILD} # {tmp_path}", "setpriv", "kill"]
     ended = subprocess.run(arguments, env=os.environ | {"PATH": path}, check=False)
     assert ended.returncode == -signal.SIGKILL
