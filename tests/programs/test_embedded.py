@@ -17,7 +17,7 @@ import redis.asyncio
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded import servers
-from event_gateway.embedded.process import ServerProcess
+from event_gateway.embedded.process import EmbeddedServerError, ServerProcess
 from event_gateway.state.connection import connect
 from support.client import connected, event
 from support.patience import PATIENCE, allowance
@@ -326,10 +326,13 @@ main()
     )
 
 
+@pytest.mark.parametrize("for_a_moment", [False, True])
 async def test_a_port_taken_between_the_check_and_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_a_moment: bool
 ) -> None:
-    """Another port is used: a free port can be taken right after the check."""
+    """Another port is used: a free port can be taken right after the check, also for a moment."""
+    is_free, freed = servers._is_free, [True] if for_a_moment else []
+    monkeypatch.setattr(servers, "_is_free", lambda port: freed.pop() if freed else is_free(port))
     thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     result = thief.sockets[0].getsockname()[1]
     checks = [result, result]
@@ -347,6 +350,16 @@ async def test_a_port_taken_between_the_check_and_the_start(
     finally:
         await embedded.stop()
         thief.close()
+
+
+async def test_no_server_is_left_where_the_other_one_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "nats_binary", lambda: shutil.which("false"))
+    embedded = servers.EmbeddedServers(tmp_path)
+    with pytest.raises(EmbeddedServerError):
+        await embedded.start()
+    assert not _running(str(tmp_path))
 
 
 async def test_a_server_may_take_long_to_load_its_data(

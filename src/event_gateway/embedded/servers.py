@@ -64,6 +64,7 @@ class EmbeddedServers:
         )
         for error in errors:
             if error is not None:
+                await self.stop()
                 raise error
         nats, valkey = settings.get("nats", {}), settings.get("valkey", {})
         return (
@@ -137,8 +138,10 @@ class EmbeddedServers:
             process.start(self._command(name))
             if await self._answers(process, port, str(entry["password"]), deadline):
                 return
-            # Another process may have taken the port between the check and its use.
-            if start + 1 == STARTS or _is_free(port):
+            # Another process may have taken the port between the check and its use, and may have
+            # freed it since; both servers say then that they fail "listening on port".
+            was_taken = "listening on port" in process.last_log_line()
+            if start + 1 == STARTS or (not was_taken and _is_free(port)):
                 raise process.failure("ended at its start")
 
     async def _answers(

@@ -146,10 +146,9 @@ class Repair:
 
     async def _floors_to_write(self) -> dict[str, int]:
         """The router's ack floors, by stream; none while they may not be written."""
-        if not self._may_write:
-            return {}
-        floors = await self._floors()
-        return floors if self._may_write else {}
+        may_write = self._may_write
+        floors = await self._floors()  # in any case: they say whether anything was routed
+        return floors if may_write and self._may_write else {}
 
     async def _look(self) -> None:
         agreement = self._peers.agreement
