@@ -13,20 +13,12 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.peers import Peers
 from event_gateway.routing.repair import Repair
 from event_gateway.state.checkpoints import Checkpoint, Checkpoints
-from event_gateway.state.connection import connect
 from event_gateway.tasks import Supervisor, end
 from support.patience import PATIENCE
 
 LOG = "LOG"
 
 Pair = tuple[Peers, Peers]
-
-
-@pytest.fixture
-async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
-    client = await connect(servers[1])
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -1,21 +1,11 @@
 """The list of browser tokens on a real Valkey."""
 
 import time
-from collections.abc import AsyncIterator
 
-import pytest
 from redis.asyncio import Redis
 
 from event_gateway.core.access.browser_token import BrowserToken, new_id
 from event_gateway.state.browser_tokens import ALL, IssuedTokens, TokenPosition
-from event_gateway.state.connection import connect
-
-
-@pytest.fixture
-async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
-    client = await connect(servers[1])
-    yield client
-    await client.aclose()
 
 
 async def test_all_tokens_that_expire_with_their_key_are_listed(redis: Redis) -> None:

@@ -35,13 +35,6 @@ WEBHOOK = Webhook("w", "http://x", ("a.*",))
 
 
 @pytest.fixture
-async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
-    client = await connect(servers[1])
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
 async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
     result = Ledger(redis, 60.0, Supervisor())
     await result.start()

@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -13,7 +12,6 @@ from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup import deliveries, merged_deliveries
 from event_gateway.lookup.deliveries import WAITING, DeliveryList, DeliveryQuery
-from event_gateway.state.connection import connect
 from event_gateway.state.records import FORMAT
 from event_gateway.state.tracking import Tracking
 
@@ -22,13 +20,6 @@ pytestmark = pytest.mark.shared
 NAMES = ("a", "B", "b", "c-1", "c_1", "long", "none")
 LEASED = 160_000  # ms: the end of a lease is in the future
 FEW = 40  # different times, so that many deliveries have the same one
-
-
-@pytest.fixture
-async def redis(servers: tuple[str, str]) -> AsyncIterator[Redis]:
-    client = await connect(servers[1])
-    yield client
-    await client.aclose()
 
 
 class _Written:

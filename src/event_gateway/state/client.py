@@ -62,8 +62,7 @@ class Client(Redis):
         answered yet fails: a former primary that hung may still run it, and say so, but what it
         writes is lost."""
         self._scripts.abandon()
-        pool: Any = self.connection_pool
-        await pool.leave()
+        await self.leave()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Closes all connections."""
