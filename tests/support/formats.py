@@ -2,6 +2,9 @@
 
 ``PYTHONPATH=tests python -m support.formats tests/data/NAME.tar.gz`` stores the directory that the
 present version writes.
+
+0.1.0-dev1 kept the records of finished deliveries for 7 days, whatever its configuration said. In
+its archive they expire 50 years later than it wrote, so that it opens as it did in its first week.
 """
 
 import asyncio
