@@ -59,6 +59,11 @@ class Program:
         """The processes of its NATS and Valkey servers."""
         return [self.server_pid(name) for name in ("nats", "valkey")]
 
+    def keep_on(self, core: int) -> None:
+        """Keeps its process on one core, as ``taskset`` and systemd's ``CPUAffinity`` do."""
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+
     async def get(self, path: str) -> bytes:
         """Requests a path of a gateway's API. Raises urllib's HTTPError, and OSError."""
         headers = {"Authorization": f"Bearer {self.key}"}

@@ -1,6 +1,7 @@
 """Measures the gateway and Centrifugo with the same live subscribers.
 
     python -m bench.peers.live [--peers FILE] [--subscribers 500] [--rate 40] [--workers 1]
+        [--apart]
 
 FILE is that of ``bench.peers``, with the driver ``centrifugo``. The gateway is started with its own
 servers, and takes its turn with each program. An event of 1 KB comes in by the program's HTTP API,
@@ -8,10 +9,16 @@ one a request at an even rate, and goes to all subscribers over WebSocket. They 
 their own, the same for each program. The latency counts from the moment at which an event was due
 until a subscriber has read it. The memory of a connection is measured once, in the first turn, with
 ``--idle`` subscribers that get nothing: start the other programs afresh before.
+
+``--apart`` keeps the subscribers and the publisher on one core, and the gateway's process on
+another, as if they were on two machines. Without it the kernel may run the subscribers on the core
+of the program that writes to them, which then needs twice the time. The other programs run where
+they were started.
 """
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +75,13 @@ DRIVERS: dict[str, Callable[[str], Centrifugo]] = {"centrifugo": Centrifugo}
 @dataclass(frozen=True)
 class Live:
     """How many subscribers, and how many of them idle; ``rate`` events a second for ``seconds``.
-    ``workers``: processes of the gateway."""
+    ``workers``: processes of the gateway. ``apart``: its process and the subscribers have a core
+    each."""
 
     subscribers: int
     idle: int
     workers: int
+    apart: bool
     rate: float
     seconds: float
 
@@ -83,13 +92,19 @@ def main() -> None:
     parser.add_argument("--subscribers", type=int, default=500)
     parser.add_argument("--idle", type=int, default=5000, help="subscribers that get no event")
     parser.add_argument("--workers", type=int, default=1, help="processes of the gateway")
+    parser.add_argument(
+        "--apart", action="store_true", help="the gateway and the subscribers have a core each"
+    )
     parser.add_argument("--rate", type=float, default=40.0, help="events a second")
     parser.add_argument("--seconds", type=float, default=15.0, help="for so long")
     parser.add_argument("--runs", type=int, default=5, help="turns")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
     entries = read_peers(parser, options.peers, DRIVERS)
-    live = Live(options.subscribers, options.idle, options.workers, options.rate, options.seconds)
+    live = Live(
+        options.subscribers, options.idle, options.workers, options.apart, options.rate,
+        options.seconds,
+    )  # fmt: skip
     figures = Figures()
     for turn in range(options.runs):
         asyncio.run(_turn(figures, entries, live, first=not turn))
@@ -100,15 +115,21 @@ def main() -> None:
 
 
 async def _turn(figures: Figures, entries: list[Entry], live: Live, *, first: bool) -> None:
+    cores = sorted(os.sched_getaffinity(0))
     async with program("gateway", CONFIG, live.workers) as running:
         driver: Driver = Gateway(running.key)
         name = "gateway" if live.workers == 1 else f"gateway, {live.workers} processes"
+        if live.apart:
+            running.keep_on(cores[0])
+            os.sched_setaffinity(0, cores[-1:])  # and the subscribers, which are its children
+            name += ", on one core"
         peer = Peer(name, running.http_url, driver, [running.pid], running.stores)
         await _measure(figures, peer, gateway(running.key), live, first)
     for entry in entries:
         centrifugo = DRIVERS[entry.driver](entry.key)
         peer = Peer(entry.name, entry.url, centrifugo, entry.pids, entry.stores)
         await _measure(figures, peer, centrifugo.dialect(), live, first)
+    os.sched_setaffinity(0, cores)
 
 
 async def _measure(figures: Figures, peer: Peer, dialect: Dialect, live: Live, first: bool) -> None:
