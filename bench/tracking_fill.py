@@ -19,6 +19,7 @@ from event_gateway.core.webhook.delivery import Attempt, Delivery, Status
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.tasks import Supervisor
 
 ENDED, RUNNING = 500, 10  # deliveries of each webhook that have ended, and that are in progress
@@ -78,7 +79,7 @@ def _dead_letters(deep: int, shallow: int) -> Iterator[tuple[str, bytes]]:
 async def fill(url: str, webhook: str, pending: int, name: str = "e") -> None:
     """Writes deliveries with the gateway's own ledger: ended, in progress, pending, retrying."""
     client = await connect(url)
-    ledger = Ledger(client, 7 * 86400.0, Supervisor())
+    ledger = Ledger(client, 7 * 86400.0, LaneReports(), Supervisor())
     await ledger.start()
     attempts, now = failed_attempts(2), time.time()
     retrying = ENDED + RUNNING + pending - pending // 10

@@ -22,6 +22,7 @@ from event_gateway.state.connection import connect
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.pending_changes import CALL_RECORDS
 from event_gateway.state.queues import Queues
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.state.script_arguments import LeaseRequest
 from event_gateway.state.scripts import parts
 from event_gateway.tasks import Supervisor
@@ -36,7 +37,7 @@ WEBHOOK = Webhook("w", "http://x", ("a.*",))
 
 @pytest.fixture
 async def ledger(redis: Redis) -> AsyncIterator[Ledger]:
-    result = Ledger(redis, 60.0, Supervisor())
+    result = Ledger(redis, 60.0, LaneReports(), Supervisor())
     await result.start()
     yield result
     await result.stop()
@@ -130,7 +131,7 @@ async def test_a_change_comes_while_the_time_of_another_has_come(
 
     async def on_uvloop() -> None:
         client = await connect(servers[1])
-        ledger = Ledger(client, 60.0, Supervisor())
+        ledger = Ledger(client, 60.0, LaneReports(), Supervisor())
         await ledger.start()
         for number in range(100):
             started, ended = (delivery(ledger, f"{number}{kind}", number) for kind in "ab")
@@ -335,7 +336,7 @@ async def test_a_new_lease_is_not_overwritten_by_the_previous_process(
 async def _losing_answers(url: str) -> AsyncIterator[tuple[AnswerLoss, Ledger]]:
     """A ledger whose Redis loses answers when it is told to."""
     async with losing_answers(url) as (relay, client):
-        through = Ledger(client, 60.0, Supervisor())
+        through = Ledger(client, 60.0, LaneReports(), Supervisor())
         try:
             await through.start()
             yield relay, through

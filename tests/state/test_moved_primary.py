@@ -58,7 +58,6 @@ async def _connected(servers: tuple[str, str], naming: Naming) -> AsyncIterator[
         socket_connect_timeout=PATIENCE,
     )  # fmt: skip
     client = cast(Client, Client.from_pool(pool))
-    primary.on_move(client.follow)
     try:
         yield client
     finally:

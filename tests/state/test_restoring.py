@@ -20,6 +20,7 @@ from event_gateway.state.key_copies import KeyCopy
 from event_gateway.state.keys import CHECKPOINT, ENRICHMENT, FORMAT, KEYS_USED, RESPONDED, RESPONSES
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import FORMAT as RECORDS_FORMAT
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.tasks import Supervisor
 
 
@@ -185,7 +186,7 @@ async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(
     with pytest.raises(NotRestored, match="an earlier restore onto these servers was interrupted"):
         await restore()
     with pytest.raises(ServerRefused, match="was interrupted"):
-        await Ledger(client, 60.0, Supervisor()).start()
+        await Ledger(client, 60.0, LaneReports(), Supervisor()).start()
 
     await client.flushdb()
     await restore()

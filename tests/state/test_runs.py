@@ -5,6 +5,7 @@ from typing import Any
 from event_gateway.state.connection import connect
 from event_gateway.state.keys import REPLAY, REPLAY_LEASE
 from event_gateway.state.ledger import Ledger
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.state.runs import NewRun, Runs
 from event_gateway.state.script_arguments import ReplayStep
 from event_gateway.tasks import Supervisor
@@ -15,7 +16,7 @@ async def test_a_step_whose_answer_was_lost_counts_once(servers: tuple[str, str]
     try:
         await redis.hset(REPLAY.key("r"), "state", "running")
         await redis.set(REPLAY_LEASE.key("r"), "me")
-        ledger = Ledger(redis, 60.0, Supervisor())
+        ledger = Ledger(redis, 60.0, LaneReports(), Supervisor())
         runs = Runs(
             redis, ledger, 60.0,
             count_cancelled=lambda webhook_id, count: None, report_due=lambda: None,

@@ -14,6 +14,7 @@ from event_gateway.state.connection import close, connect, servers_behind
 from event_gateway.state.keys import DELIVERY, QUEUE
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.permissions import COMMANDS
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.state.scripts import script
 from event_gateway.state.slot import SLOT, TAG, in_slot
 from event_gateway.tasks import Supervisor
@@ -97,7 +98,7 @@ async def test_a_node_is_no_single_server_and_a_single_server_no_cluster(
 
 
 async def test_a_batch_of_several_calls_is_written_into_the_slot(client: Redis, port: int) -> None:
-    ledger = Ledger(client, 60.0, Supervisor())
+    ledger = Ledger(client, 60.0, LaneReports(), Supervisor())
     await ledger.start()
     for number in range(100):
         delivery = Delivery(f"w{number}", "e", "s", "LOG", number, ledger.token())

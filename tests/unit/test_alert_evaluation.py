@@ -40,9 +40,7 @@ class _Process:
         self.history = AttemptHistory(SETTINGS.windows, tick)
         self.book = AlertBook(cast(StatusBucket, None))
         self._revision = 0
-        readings = Readings(
-            SETTINGS, self.history, cast(Queues, None), WEBHOOKS, router_lag=lambda: 0.0
-        )
+        readings = Readings(SETTINGS, self.history, cast(Queues, None), router_lag=lambda: 0.0)
         exchange = tally_exchange.TallyExchange(
             cast(Broker, None), "p", AttemptTallies(), self.history, settings=SETTINGS,
             known=WEBHOOKS, waiting=lambda: (),

@@ -283,7 +283,7 @@ def test_what_is_not_known_after_a_restart_counts_over_all_while_its_alert_fires
         name: Webhook(id=name, url="https://a.example", events=("x.*",)) for name in ("a", "b")
     }
     readings = Readings(
-        SETTINGS, AttemptHistory(SETTINGS.windows, 0), cast(Queues, None), webhooks,
+        SETTINGS, AttemptHistory(SETTINGS.windows, 0), cast(Queues, None),
         router_lag=lambda: 0.0,
     )  # fmt: skip
     for fires, expected in ((True, True), (False, False)):

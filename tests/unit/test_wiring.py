@@ -29,6 +29,11 @@ OWN_TASKS = {
 GROUPS = {  # asyncio.TaskGroup awaits its tasks, and raises what they raise
     "cli/assistants/webhooks.py", "cli/send/session.py", "delivery/due_loop.py",
 }  # fmt: skip
+# Functions that an object gets and gives up again while it lives are its state, and no hooks.
+OPENED_AND_CLOSED = {
+    "observability/tracing/otlp.py": ["_waiting_metrics"],  # the latest that are not sent yet
+    "streaming/outbox.py": ["send_now"],  # while the socket is open
+}
 
 
 def _constructors(module: ast.Module) -> Iterator[tuple[str, _Function]]:
@@ -65,6 +70,55 @@ def _silent_defaults(module: ast.Module) -> list[int]:
         and isinstance(default.body, ast.Constant)
         and default.body.value is None
     ]
+
+
+def _hooks(module: ast.Module) -> list[str]:
+    """Attributes for a function that the constructor leaves empty and another method sets."""
+    found = set()
+    for built in ast.walk(module):
+        if isinstance(built, ast.ClassDef):
+            functions = [member for member in built.body if isinstance(member, _Function)]
+            empty = {
+                target.attr
+                for function in functions
+                if function.name == "__init__"
+                for target, annotation, value in _assigned(function)
+                if "Callable" in annotation and isinstance(value, ast.Constant) and not value.value
+            }
+            found |= {
+                target.attr
+                for function in functions
+                if function.name != "__init__"
+                for target, _, _ in _assigned(function)
+                if target.attr in empty
+            }
+    return sorted(found)
+
+
+def _assigned(function: _Function) -> Iterator[tuple[ast.Attribute, str, ast.expr | None]]:
+    """The attributes that a method assigns, with the annotation and the value."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.AnnAssign):
+            if isinstance(node.target, ast.Attribute):
+                yield node.target, ast.unparse(node.annotation), node.value
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute):
+                    yield target, "", node.value
+
+
+def test_no_function_is_handed_over_after_the_constructor() -> None:
+    found = {
+        path.as_posix(): names
+        for path, module in modules_with("Callable")
+        if (names := _hooks(module))
+    }
+    assert found == OPENED_AND_CLOSED
+    code = (
+        "class A:\n    def __init__(self):\n        self.wake: Callable[[], None] | None = None\n"
+    )
+    code += "    def on_wake(self, wake):\n        self.wake = wake\n"
+    assert _hooks(ast.parse(code)) == ["wake"]
 
 
 def test_constructors_name_what_they_get_beyond_four_arguments() -> None:

@@ -39,6 +39,7 @@ from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
 from event_gateway.state.ledger import WRITTEN_AFTER, Ledger
 from event_gateway.state.queues import Queues
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.transport.client import Failure, Response
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Dispatcher:
         deadlines: Deadlines,
         dead_letters: DeadLetters,
         signal: DueSignal,
+        lane_reports: LaneReports,
         metrics: Metrics,
         tallies: AttemptTallies,
         disable: Callable[[Webhook, str], None],
@@ -97,6 +99,7 @@ class Dispatcher:
             self.breakers,
             self.throttles,
             signal,
+            reports=lane_reports,
             return_to_queue=return_to_queue,
             disable=disable,
         )

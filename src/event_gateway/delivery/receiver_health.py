@@ -19,12 +19,14 @@ from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import BACKLOG_PER_SLOT, Lane
 from event_gateway.delivery.response_directives import DIRECTIVES, disables, retry_after
 from event_gateway.delivery.throttling import Throttles
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.transport.client import Failure, Response
 
 
 class ReceiverHealth:
     """The health of the receivers behind ``lanes``, which are those of this process by webhook.
 
+    ``reports`` of the ledger change the lanes, too.
     ``return_to_queue(lane, keep)`` puts all but ``keep`` deliveries of a backlog into the queue;
     ``disable(webhook, reason)`` has the registry disable a webhook.
     """
@@ -36,6 +38,7 @@ class ReceiverHealth:
         throttles: Throttles,
         signal: DueSignal,
         *,
+        reports: LaneReports,
         return_to_queue: Callable[[Lane, int], None],
         disable: Callable[[Webhook, str], None],
     ) -> None:
@@ -45,6 +48,7 @@ class ReceiverHealth:
         self._signal = signal
         self._return_to_queue = return_to_queue
         self._disable_webhook = disable
+        reports.follow(self._apply_report)
 
     def request_ended(self, lane: Lane, job: Job, result: Response | Failure) -> None:
         """Applies the result of a request; ``job``: its first."""
@@ -57,7 +61,7 @@ class ReceiverHealth:
         elif not is_own(result):
             self._request_failed(lane, job, result)
 
-    def apply_report(
+    def _apply_report(
         self,
         webhooks: Sequence[str],
         not_closed: frozenset[str],

@@ -1,7 +1,7 @@
 """Turns messages of the log into events: the one loop that decodes, admits and enriches.
 
-Everything that reads the log goes through :class:`EventDecoder`, so that all readers agree on what
-is an event. They differ in four things, each of which is an argument:
+All that routes, delivers and streams events reads them through :class:`EventDecoder`, so that these
+readers agree on what is an event. They differ in four things, each of which is an argument:
 
 ====================  ======================  ==================  ===================  ==========
 reader                ``admit``               rejected messages   ``select``           enrichment
@@ -12,7 +12,9 @@ live subscribers      ``check_again``         skipped             all           
 repair, replays       ``check_again``         skipped             (:meth:`decode`)     no
 ====================  ======================  ==================  ===================  ==========
 
-The methods of ``admit`` are those of :class:`~event_gateway.ingest.admission.Admission`.
+The methods of ``admit`` are those of :class:`~event_gateway.ingest.admission.Admission`. Whatever
+shows single messages to people, and admits nothing (events that are looked up, rejected input,
+sealed records), decodes them with ``from_message``.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -19,10 +19,12 @@ class Client(Redis):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        pool = self.connection_pool
+        pool: Any = self.connection_pool  # that of state/pool.py
         self._scripts = SharedConnection(
             pool.make_connection, lambda: float(pool.connection_kwargs["socket_timeout"])
         )
+        if pool.servers is not None:
+            pool.servers.primary.add_follower(self.follow)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command. Raises the exceptions in StateError."""

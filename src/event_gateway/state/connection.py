@@ -45,8 +45,6 @@ async def connect(
     servers = servers_at(url, login)
     kind = Client if servers is None else servers.client
     client = cast(Client, kind.from_pool(_pool(url, login, servers)))
-    if servers is not None:
-        servers.primary.on_move(client.follow)
     try:
         await _wait_until_ready(client, url, login, timeout)
         await _check(client)

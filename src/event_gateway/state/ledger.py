@@ -32,7 +32,7 @@ from event_gateway.state.records import (
     member_of,
     source_hash,
 )
-from event_gateway.state.reported_lanes import ReportedLanes
+from event_gateway.state.reported_lanes import LaneReports, ReportedLanes
 from event_gateway.state.script_arguments import Lookup
 from event_gateway.state.scripts import script, script_calls
 from event_gateway.tasks import Policy, Supervisor, end
@@ -52,11 +52,6 @@ RETRY_AFTER = 0.25  # seconds between two writes while the ledger cannot be reac
 
 _pack = msgspec.msgpack.Encoder().encode
 
-# Called after each write with: the webhooks in the write; those of them whose circuit breaker is
-# not closed; for those with a failed attempt, for how many seconds all attempts have failed; and
-# for how many seconds which of them are throttled.
-LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float], dict[str, float]], None]
-
 
 class Ledger:
     """Writes and reads the records of deliveries.
@@ -64,9 +59,13 @@ class Ledger:
     ``submit`` and ``change_lane`` accept changes, as :class:`PendingChanges` describes.
     """
 
-    def __init__(self, client: Redis, retention: float, supervisor: Supervisor) -> None:
-        """``retention``: seconds for which the record of a final delivery is stored."""
+    def __init__(
+        self, client: Redis, retention: float, reports: LaneReports, supervisor: Supervisor
+    ) -> None:
+        """``retention``: seconds for which the record of a final delivery is stored. ``reports``
+        gets what each write says of the lanes."""
         self._client = client
+        self._reports = reports
         self._supervisor = supervisor
         self.retention = retention
         self._write = script_calls(client, "ledger/write.lua")
@@ -79,7 +78,6 @@ class Ledger:
         )  # fmt: skip
         self.submit = self._pending.submit  # bound directly: every delivery calls it
         self.change_lane = self._pending.change_lane
-        self._report: LaneReport | None = None
         self._reachable = asyncio.Event()
         self._reachable.set()
         self._flusher: asyncio.Task[None] | None = None
@@ -121,10 +119,6 @@ class Ledger:
         """Whether it is reachable and fewer than ``limit`` changes are not confirmed yet."""
         batch, pending = self._batch, len(self._pending)
         return pending + (0 if batch is None else len(batch)) < limit and self._reachable.is_set()
-
-    def report_lanes(self, report: LaneReport) -> None:
-        """Calls ``report`` after each write from now on."""
-        self._report = report
 
     async def start(self) -> None:
         """Reads the highest recorded sequences and starts to write.
@@ -335,7 +329,7 @@ class Ledger:
         ]
 
     def _report_lanes_of(self, batch: Batch, answers: Sequence[Any]) -> None:
-        if self._report is None:
+        if not self._reports.followed:
             return
         lanes, changed = ReportedLanes(), {change.webhook for change in batch.lanes.values()}
         for call, (not_closed, failing, _, throttled) in zip(batch.calls, answers, strict=True):
@@ -351,4 +345,4 @@ class Ledger:
             settled = [
                 webhook for webhook in lanes.webhooks if not self._pending.changes_breaker(webhook)
             ]
-            self._report(settled, frozenset(lanes.not_closed), lanes.failing, lanes.throttled)
+            self._reports.report(settled, lanes)

@@ -58,13 +58,13 @@ class Primary:
         self._answers = 0
         self._fault: NoPrimary | None = None
         self.address: Address = ("", 0)
-        self._on_move: Callable[[], Awaitable[None]] | None = None
+        self._followers: list[Callable[[], Awaitable[None]]] = []
         self.moved_at = -math.inf
 
-    def on_move(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Calls ``call`` each time that another server has become the primary. (The client, which
-        has to leave the former one, is made with this object.)"""
-        self._on_move = call
+    def add_follower(self, follow: Callable[[], Awaitable[None]]) -> None:
+        """Calls ``follow`` each time that another server has become the primary, before anybody
+        has a connection to it: a client leaves the former one."""
+        self._followers.append(follow)
 
     async def find(self) -> Address:
         """Where the primary is now. Raises NoPrimary."""
@@ -102,5 +102,5 @@ class Primary:
             host, port = self.address
             log.warning("another Redis server is the primary now", address=f"{host}:{port}")
             self.moved_at = time.monotonic()  # before anybody has a connection to it
-            if self._on_move is not None:
-                await self._on_move()
+            for follow in self._followers:
+                await follow()

@@ -1,13 +1,15 @@
-"""What the calls of a write report of the lanes of its webhooks. The latest call of each counts."""
+"""What the calls of a write report of the lanes of its webhooks, and who follows these reports."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 
 
 class ReportedLanes(msgspec.Struct):
-    """``webhooks``: those of which something was written; ``not_closed``: those of them whose
+    """What a write reports; of several calls about a webhook the latest counts.
+
+    ``webhooks``: those of which something was written; ``not_closed``: those of them whose
     circuit breaker is not closed; ``failing``: for those with a failed attempt, for how many
     seconds all attempts have failed; ``throttled``: for how many seconds which of them are."""
 
@@ -35,6 +37,33 @@ class ReportedLanes(msgspec.Struct):
         self.not_closed.update(webhook.decode() for webhook in not_closed)
         self.failing |= _seconds(failing)
         self.throttled |= _seconds(throttled)
+
+
+# Gets the fields of ReportedLanes in their order.
+LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float], dict[str, float]], None]
+
+
+class LaneReports:
+    """What the writes of the ledger report of the lanes: made before the ledger, which reports, and
+    before those that follow it."""
+
+    def __init__(self) -> None:
+        self._followers: list[LaneReport] = []
+
+    def follow(self, follower: LaneReport) -> None:
+        """Calls ``follower`` with each report from now on."""
+        self._followers.append(follower)
+
+    @property
+    def followed(self) -> bool:
+        """Whether a report is worth its making."""
+        return bool(self._followers)
+
+    def report(self, settled: Sequence[str], lanes: ReportedLanes) -> None:
+        """Reports a write. ``settled``: the webhooks of which nothing newer is about to be
+        written."""
+        for follower in self._followers:
+            follower(settled, frozenset(lanes.not_closed), lanes.failing, lanes.throttled)
 
 
 def _seconds(row: Sequence[Any]) -> dict[str, float]:

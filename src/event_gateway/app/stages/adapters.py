@@ -43,6 +43,7 @@ from event_gateway.state.event_index import EventIndex
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.queues import Queues
 from event_gateway.state.recorded_sequences import reached_sequences
+from event_gateway.state.reported_lanes import LaneReports
 from event_gateway.state.runs import Runs
 from event_gateway.tasks import Supervisor
 
@@ -70,7 +71,7 @@ class Storage:
         return [Reason(DISK_NEARLY_FULL, warning)] if warning else []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
     """What all stages share. ``installation_key`` is the key that all processes of this gateway
     share; ``external_retention`` the retention of each stream of ``ingest.streams``, in seconds."""
@@ -95,6 +96,7 @@ class Adapters:
     metrics: Metrics
     tallies: AttemptTallies
     due_signal: DueSignal
+    lane_reports: LaneReports
     installation_key: bytes
     external_retention: Mapping[str, float]
     storage: Storage
@@ -172,7 +174,8 @@ async def open_adapters(
     closing.push_async_callback(registry.stop)
     dead_letters = DeadLetterLog(broker, registry)
     audit_log = AuditLog(broker)
-    ledger = Ledger(redis, records_kept(config), supervisor)
+    lane_reports = LaneReports()
+    ledger = Ledger(redis, records_kept(config), lane_reports, supervisor)
     due_signal = DueSignal()
     external_retention = {stream.name: stream.max_age for stream in external}
     return Adapters(
@@ -202,6 +205,7 @@ async def open_adapters(
         metrics=metrics,
         tallies=AttemptTallies(),
         due_signal=due_signal,
+        lane_reports=lane_reports,
         installation_key=installation_key,
         external_retention=external_retention,
         storage=storage,

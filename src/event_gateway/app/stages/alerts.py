@@ -17,7 +17,7 @@ from event_gateway.observability.alerts.tally_exchange import TallyExchange
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alerts:
     """The parts of this stage. ``book`` has all alerts and silences."""
 
@@ -56,7 +56,7 @@ def build_alerts(
         settings=settings, known=registry.webhooks, waiting=deliveries.ordered.waiting,
     )  # fmt: skip
     readings = Readings(
-        settings, history, adapters.queues, registry.webhooks,
+        settings, history, adapters.queues,
         router_lag=lambda: routing.lag.waited,
     )  # fmt: skip
     book = AlertBook(observability.bucket)
@@ -75,4 +75,4 @@ def build_alerts(
         limit_reached=adapters.metrics.limit_reached,
     )
     observability.health.add_wide(book.reasons)
-    return Alerts(book, announcing, evaluation, exchange)
+    return Alerts(book=book, announcing=announcing, evaluation=evaluation, exchange=exchange)

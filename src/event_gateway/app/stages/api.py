@@ -45,7 +45,7 @@ MAX_ADMIN_CONNECTIONS = 64  # to the admin port of a process, at most half of th
 CLOSE_TIMEOUT = 2.0  # seconds for the notice to subscribers to connect elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminPort:
     """What answers on the admin port. ``http`` makes the protocol of a connection."""
 
@@ -54,7 +54,7 @@ class AdminPort:
     http: Callable[..., asyncio.Protocol]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """The parts of this stage. ``http`` makes the protocol of a connection, ``sockets`` that of a
     WebSocket connection."""
@@ -227,4 +227,8 @@ def _admin_port(config: Config, stages: Stages, state: ApiState) -> AdminPort | 
         HttpMetrics(stages.adapters.metrics.figures, admin=True),
     )
     application = admin_application(health_parts(stages, state))
-    return AdminPort(application, connections, connection_for(connections, Cors(), None, None))
+    return AdminPort(
+        asgi=application,
+        open_connections=connections,
+        http=connection_for(connections, Cors(), None, None),
+    )

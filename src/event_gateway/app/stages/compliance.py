@@ -18,7 +18,7 @@ from event_gateway.core.webhook.signing_keys import PRIVATE
 from event_gateway.tasks import Supervisor, TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compliance:
     """The parts of this stage."""
 
@@ -72,4 +72,4 @@ def build_compliance(
         chain_every=settings.chain_every,
         anchor_every=settings.anchor_every,
     )
-    return Compliance(chains, sealing)
+    return Compliance(chains=chains, sealing=sealing)

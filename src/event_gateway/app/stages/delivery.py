@@ -25,7 +25,7 @@ from event_gateway.state.order import Order
 from event_gateway.tasks import Supervisor, TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
     """The parts of this stage."""
 
@@ -81,10 +81,9 @@ def build_delivery(
     dispatcher = Dispatcher(
         ledger, queues, requests.receivers, requests.builders,
         outcomes=outcomes, deadlines=deadlines, dead_letters=dead_letters, signal=signal,
-        metrics=adapters.metrics, tallies=adapters.tallies, tracing=tracing,
-        disable=registrations.amendments.disable, max_in_flight=max_attempts,
+        lane_reports=adapters.lane_reports, metrics=adapters.metrics, tallies=adapters.tallies,
+        tracing=tracing, disable=registrations.amendments.disable, max_in_flight=max_attempts,
     )  # fmt: skip
-    ledger.report_lanes(dispatcher.health.apply_report)
     handover = Handover(dispatcher, ingest.stored_events.load)
     source = OrderedSource(adapters.broker, ingest.decoder, ingest.note_expression_error)
     order = Order(adapters.redis, adapters.peers.process)

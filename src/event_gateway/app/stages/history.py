@@ -13,7 +13,7 @@ from event_gateway.state.history import HistoryStore
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """The parts of this stage."""
 
@@ -40,7 +40,7 @@ def build_history(adapters: Adapters, routing: Routing, streaming: Streaming) ->
         levels=lambda: _levels(adapters, routing, streaming),
         known=known,
     )
-    return History(recorder, HistoryReader(store, recorder))
+    return History(recorder=recorder, reader=HistoryReader(store, recorder))
 
 
 def _levels(adapters: Adapters, routing: Routing, streaming: Streaming) -> Levels:

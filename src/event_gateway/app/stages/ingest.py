@@ -25,7 +25,7 @@ from event_gateway.state.source_counts import SourceCounts
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
     """The parts of this stage. ``capture`` decodes the events that the router takes from the log,
     ``decoder`` those that are read again, ``live_decoder`` those for live subscribers."""

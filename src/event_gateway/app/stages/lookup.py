@@ -18,7 +18,7 @@ from event_gateway.state.tracking import Tracking
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
     """The parts of this stage."""
 

@@ -16,7 +16,7 @@ from event_gateway.state.condition import UNREACHABLE
 from event_gateway.tasks import Supervisor, TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
     """The parts of this stage. Later stages add their reasons to ``health``."""
 
@@ -50,7 +50,7 @@ def build_observability(adapters: Adapters, supervisor: Supervisor) -> Observabi
     health.add_figures("registry", lambda: _registry_figures(adapters))
     health.add_figures("disk", lambda: _disk_figures(adapters))
     health.add_figures("tasks", lambda: {"running": len(supervisor.policies)})
-    return Observability(bucket, announcements, health, leader)
+    return Observability(bucket=bucket, announcements=announcements, health=health, leader=leader)
 
 
 def _redis(adapters: Adapters) -> Iterable[Reason]:

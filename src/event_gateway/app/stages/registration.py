@@ -31,7 +31,7 @@ from event_gateway.state.renames import Renames
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registrations:
     """The parts of this stage."""
 

@@ -15,7 +15,7 @@ from event_gateway.state.replays import Replays
 from event_gateway.tasks import TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replaying:
     """The parts of this stage."""
 

@@ -27,7 +27,7 @@ from event_gateway.transport.tls_files import Trust
 BODY_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
     """The parts of this stage."""
 

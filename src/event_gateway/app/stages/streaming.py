@@ -14,7 +14,7 @@ from event_gateway.streaming.subscription_directory import SubscriptionDirectory
 from event_gateway.tasks import Supervisor, TaskGroup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Streaming:
     """The parts of this stage."""
 

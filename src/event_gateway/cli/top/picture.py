@@ -41,7 +41,7 @@ def picture(view: View, width: int, height: int, *, live: bool = True) -> Group:
     bottom = min(rows, MAX_BOTTOM, max(1, (height - len(head)) // 2 - 3))
     left = max(2, height - len(head) - bottom - 3)
     parts: list[RenderableType] = [*head, _webhooks(figures.webhooks, left, width), Text()]
-    parts.append(_bottom(figures, bottom, width))
+    parts.append(_bottom(figures, bottom))
     return Group(*parts)
 
 
@@ -196,7 +196,7 @@ def _state(webhook: WebhookFigures, *, short: bool) -> Text:
     return Text(webhook.state or "-", GOOD if webhook.state else QUIET)
 
 
-def _bottom(figures: Figures, rows: int, width: int) -> Table:
+def _bottom(figures: Figures, rows: int) -> Table:
     side = Table.grid(expand=True)
     side.add_column(ratio=1)
     side.add_column(ratio=1)

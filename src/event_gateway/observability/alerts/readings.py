@@ -1,7 +1,7 @@
 """Reads the conditions of the alerts: about each webhook, and over all of them."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from event_gateway.core.observability import alert_rules
 from event_gateway.core.observability.alert_rules import (
@@ -34,14 +34,12 @@ class Readings:
         settings: AlertSettings,
         history: AttemptHistory,
         queues: Queues,
-        webhooks: Mapping[str, Webhook],
         *,
         router_lag: Callable[[], float | None],
     ) -> None:
         self.settings = settings
         self._history = history
         self._queues = queues
-        self._webhooks = webhooks
         self._router_lag = router_lag
         self._not_closed: frozenset[str] | None = None
         self._late: dict[str, float] | None = None  # for how many seconds the due deliveries wait

@@ -114,7 +114,10 @@ class OtlpExport:
 
     def _run(self) -> None:
         while not self._ending.wait(INTERVAL):
-            self._send()
+            try:
+                self._send()
+            except Exception:  # a fault of the gateway: the thread goes on
+                log.exception("telemetry cannot be sent")
         self._send(until=time.monotonic() + FAREWELL)
 
     def _send(self, until: float | None = None) -> None:
