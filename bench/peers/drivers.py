@@ -85,6 +85,7 @@ class Svix:
     async def prepare(self, api: Api, urls: Mapping[str, str]) -> None:
         self._application = (await api("POST", "/app/", {"name": NAME}))["id"]
         for event_type, url in urls.items():
+            await api("PUT", f"/event-type/{event_type}/", {"description": NAME})
             await api("POST", f"/app/{self._application}/endpoint/", {
                 "url": url, "filterTypes": [event_type],
             })  # fmt: skip
