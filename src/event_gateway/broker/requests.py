@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionDrainingError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
 NOBODY = "503"  # the status with which the server answers where nobody is subscribed
 
@@ -44,7 +44,7 @@ class Requests:
         self._inbox = ""
         self._number = 0  # of the last request
         self._waiting: dict[int, asyncio.Future[Msg]] = {}
-        self._open = Joined(self._subscribe)
+        self._open = SharedCall(self._subscribe)
 
     async def ask(self, subject: str, payload: bytes, timeout: float) -> Msg:
         """The first answer to a request. Raises NoRespondersError where nobody takes the subject,

@@ -10,7 +10,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
 SUBJECT = "$JS.API.STREAM.LIST"
 PAGE = 256  # streams in one answer
@@ -40,7 +40,7 @@ class StreamList:
         self._known: dict[bytes, StreamInfo] = {}  # by the server's text, without the time in it
         self._streams: dict[str, StreamInfo] = {}
         self._only_page = b""  # the latest answer without its times, if it held all streams
-        self.read = Joined(self._read)
+        self.read = SharedCall(self._read)
 
     @property
     def is_short(self) -> bool:

@@ -15,9 +15,9 @@ from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.links import PATH as ONCE
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed, Token
+from event_gateway.console.page_request import FormRefused, check_token, read_form, render
 from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
-from event_gateway.console.visit import FormRefused, check_token, read_form, render
 from event_gateway.core.access.failed_logins import FailedLogins
 from event_gateway.core.access.forwarded import Client
 from event_gateway.core.access.trusted_proxies import TrustedProxies

@@ -28,10 +28,10 @@ from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane, Makers
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
+from event_gateway.delivery.outcomes_without_attempt import lost_event, outcome_without_attempt
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.delivery.throttling import Throttles
-from event_gateway.delivery.unattempted import lost_event, outcome_without_attempt
 from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing

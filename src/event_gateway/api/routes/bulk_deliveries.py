@@ -20,7 +20,7 @@ from event_gateway.audit.trail import Call
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.lookup.deliveries import DeliveryPosition, DeliveryQuery
-from event_gateway.registration.visible import webhook_of
+from event_gateway.registration.visibility import webhook_of
 from event_gateway.state.tracking import TrackedDelivery
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)

@@ -36,7 +36,7 @@ from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.deliveries import DeliveryList, DeliveryPosition, DeliveryQuery
-from event_gateway.registration.visible import webhook_of, webhook_or_none, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhook_or_none, webhooks_of
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record

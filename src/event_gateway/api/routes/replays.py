@@ -32,7 +32,7 @@ from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.validation import MAX_PATTERNS
-from event_gateway.registration.visible import webhook_of, webhook_or_none
+from event_gateway.registration.visibility import webhook_of, webhook_or_none
 from event_gateway.replay.replayer import Replayer
 from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 

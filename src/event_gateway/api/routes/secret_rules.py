@@ -17,7 +17,7 @@ from event_gateway.core.access.narrowing import (
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.text.units import parse_duration
-from event_gateway.registration.visible import webhooks_of
+from event_gateway.registration.visibility import webhooks_of
 from event_gateway.secrets.named import Secrets
 from event_gateway.secrets.sealed import SealedSecrets
 

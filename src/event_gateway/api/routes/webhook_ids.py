@@ -6,7 +6,7 @@ from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import AlreadyExists, InvalidDefinition
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.registration.visible import sees
+from event_gateway.registration.visibility import sees
 
 
 def is_unreadable(registry: Registry, caller: Principal, webhook_id: str) -> bool:
