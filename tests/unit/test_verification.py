@@ -123,17 +123,17 @@ def test_an_export_that_begins_at_an_anchor() -> None:
     assert "chain" in kinds(verified([lines[0], *lines[2:]]))
 
 
-def test_a_chain_that_was_written_anew_is_found_by_the_anchors() -> None:
+def test_a_chain_that_was_rewritten_is_found_by_the_anchors() -> None:
     kept = anchors_of(export(seed=1))
-    anew = export(seed=2)
-    assert kinds(verified(anew, outside=kept)) == {"anchor"}
-    assert verified(anew)["problems"] == []  # the key was stolen: only what is kept outside tells
+    rewritten = export(seed=2)
+    assert kinds(verified(rewritten, outside=kept)) == {"anchor"}
+    assert verified(rewritten)["problems"] == []  # stolen key: only what is kept outside tells
     # Without the key the writer can leave the anchors out, keep them, or sign with another key.
-    without = [line for line in anew if not isinstance(decode_line(line), Anchor)]
+    without = [line for line in rewritten if not isinstance(decode_line(line), Anchor)]
     assert kinds(verified(without)) == {"anchor"}
     old = [encode(each) for each in kept]
-    former = list(anew)
-    for at, line in zip(positions(anew, "anchor"), old, strict=True):
+    former = list(rewritten)
+    for at, line in zip(positions(rewritten, "anchor"), old, strict=True):
         former[at] = line
     assert kinds(verified(former)) == {"anchor"}
     assert kinds(verified(export(seed=2, key=OTHER_KEY))) == {"anchor"}
@@ -488,8 +488,8 @@ def test_a_statement_says_the_limits_of_its_stream() -> None:
 
 
 def test_two_anchors_kept_outside_that_contradict_each_other_are_named() -> None:
-    lines, anew = export(seed=1), export(seed=2)
-    kept = [*anchors_of(lines), *anchors_of(anew)]
+    lines, rewritten = export(seed=1), export(seed=2)
+    kept = [*anchors_of(lines), *anchors_of(rewritten)]
     assert kinds(verified(lines, outside=kept)) == {"anchor"}
 
 

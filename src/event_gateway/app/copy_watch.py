@@ -4,7 +4,7 @@ The leader of a stream reads each source through a consumer, from which it hears
 changes of a cluster end that for good, others for minutes: nats-server cancels the consumer of a
 stream that gets more replicas if a heartbeat of it comes at the wrong moment, and it waits 40
 seconds, then longer and longer, after a request that no leader of the source has answered. A new
-leader of the stream begins anew, behind the last message that the stream has.
+leader of the stream begins again, behind the last message that the stream has.
 """
 
 import asyncio

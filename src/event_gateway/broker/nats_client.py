@@ -1,4 +1,4 @@
-"""The client of nats-py, which logs in anew for each connection and never gives up.
+"""The client of nats-py, which logs in again for each connection and never gives up.
 
 nats-py has no documented way for any of this. What is replaced:
 

@@ -28,11 +28,12 @@ _decode = msgspec.json.Decoder(_Page).decode
 
 
 class StreamList:
-    """Reads the list. The client decodes each stream anew into nested objects, which once a second
-    was a third of what an idle gateway did; one that is as it was has the object that it had.
+    """Reads the list. The client decodes each stream into new nested objects, which once a second
+    was a third of what an idle gateway did; an unchanged stream keeps the object that it had.
 
-    ``read()`` returns the streams by name, the same dictionary where all are as they were. Who asks
-    while others do gets what they get. Raises the exceptions in BrokerError, and APIError.
+    ``read()`` returns the streams by name, the same dictionary where all are as they were. Callers
+    that ask at the same time get the same answer. Raises the exceptions in BrokerError, and
+    APIError.
     """
 
     def __init__(self, broker: Broker) -> None:

@@ -3,7 +3,7 @@
 An entry's name is a digest, so that it tells nobody's name. The key in it is sealed. To erase a
 key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its place.
 
-The stream keeps two messages of an entry: one that is sealed anew is stored before the former one
+The stream keeps two messages of an entry: one that is sealed again is stored before the former one
 is overwritten. What JetStream drops by itself would stay on disk, where erasing the key does not
 reach it.
 """
@@ -88,11 +88,11 @@ class SubjectKeys:
     async def reseal(
         self, stream: str, person: str, entry: SubjectKey, sealed: Sealed, revision: int
     ) -> bool:
-        """As :meth:`write` with the same key sealed anew; overwrites the former message on disk. It
-        may have been replaced already by a process that ended before it overwrote that."""
+        """As :meth:`write` with the same key sealed again; overwrites the former message on disk.
+        A process that ended before it overwrote that may have replaced the entry already."""
         await self._overwrite_before(stream, person, revision)
-        anew = msgspec.structs.replace(entry, sealed=sealed)
-        if not await self.write(stream, person, anew, revision):
+        resealed = msgspec.structs.replace(entry, sealed=sealed)
+        if not await self.write(stream, person, resealed, revision):
             present, present_revision = await self.read(stream, person)
             if present is None or present.sealed is None or present.number != entry.number:
                 return False

@@ -19,7 +19,7 @@ from event_gateway.core.matching.path import path_of
 SealBytes = Callable[[str, bytes], Sealed]
 OpenBytes = Callable[[str, Sealed], bytes]
 TRIES = 5
-AT_ONCE = 32  # keys that are sealed anew at a time
+AT_ONCE = 32  # keys that are sealed again at a time
 NUMBER_BITS = 48
 
 
@@ -65,8 +65,8 @@ class DataSealing:
         raise CannotOpen("the key of a person is being changed")
 
     async def reseal(self, first_key_id: str) -> Resealed:
-        """Seals the keys of people anew that another sealing key seals than the first one, whose id
-        is given."""
+        """Seals again, with the first sealing key, the keys of people that another sealing key
+        seals. ``first_key_id``: the id of the first one."""
         result = Resealed()
         async with contextlib.aclosing(self.keys.all()) as pages:
             async for page in pages:

@@ -26,7 +26,7 @@ _INCOMPLETE = object()  # what the reader returns until an answer is complete
 
 
 class SharedConnection:
-    """Opens the connection with the first call, and anew with the next one after it was lost.
+    """Opens the connection with the first call, and again with the next one after it was lost.
 
     ``make_connection`` makes a connection of the client, which logs in; ``timeout`` returns for how
     many seconds a call waits for its answer.

@@ -63,7 +63,7 @@ class CallerLimits:
     ) -> None:
         """Applies other limits: ``failures`` in ``period`` seconds, for an address and for a key;
         ``requests`` (None: any number) in ``window`` seconds for a caller without a limit of its
-        own. Starts to count failures anew where they differ."""
+        own. Counts failures from zero again where they differ."""
         if (failures, period) != self._failures:
             self._count_failures(failures, period)
         self._limit = None if requests is None else RequestLimit(requests, window)

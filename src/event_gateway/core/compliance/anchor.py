@@ -1,7 +1,8 @@
 """Anchors: signed statements of how far a chain went, and which link it had there.
 
 A statement is text, one line each, and ends with a line break; its bytes are what is signed with
-ed25519 (RFC 8032). Whoever holds an anchor outside can tell whether the chain was written anew.
+ed25519 (RFC 8032). An auditor that holds an anchor outside can tell whether the chain was
+rewritten.
 """
 
 import base64
