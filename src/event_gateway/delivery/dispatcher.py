@@ -247,10 +247,10 @@ class Dispatcher:
             else:
                 if not (lane.tripped or lane.throttled or lane.limits):
                     break
-                admitted, delivery.probe, wait = await self._queues.admit_attempt(
+                may_start, delivery.probe, wait = await self._queues.may_start(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
                 )
-                if admitted:
+                if may_start:
                     break
                 await asyncio.sleep(min(wait, SLOT_WAIT))
         self._attempts.start(lane, [job])

@@ -145,7 +145,7 @@ async def caller(
     return principal
 
 
-async def admitted(
+async def authorized_caller(
     authenticator: Authenticator,
     request: Request,
     body: BodyOnce,
