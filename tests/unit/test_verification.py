@@ -431,7 +431,7 @@ def test_what_leaves_after_a_hold_is_not_missed() -> None:
 
 
 def test_the_limits_that_were_signed_count() -> None:
-    """Whoever changes the first line of an export, or the definition, hides no removal."""
+    """A change of the first line of an export, or of the definition, hides no removal."""
     for signed in ({}, {"max_messages": 1000}, {"max_bytes": 100_000_000}):
         lines = export(left=30, retention=None, **signed)
         begin = msgspec.json.decode(lines[0])
@@ -445,7 +445,7 @@ def test_the_limits_that_were_signed_count() -> None:
 
 
 def test_limits_of_any_size_are_compared() -> None:
-    """Whoever writes an export, and signs its anchors, does not end the verification."""
+    """The writer of an export, who signs its anchors, cannot end the verification."""
     for limits in ({"retention": 1e300}, {"max_messages": 10**400}, {"max_bytes": 10**400}):
         lines = export(left=30, **{"retention": None} | limits)
         lines[0] = encode(msgspec.json.decode(lines[0]) | {"max_messages": None, "max_bytes": None})

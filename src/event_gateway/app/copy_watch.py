@@ -87,7 +87,7 @@ class CopyWatch:
         await asyncio.gather(*(self._change(name, still[name]) for name in due[:AT_ONCE]))
 
     def _found(self, name: str, infos: Mapping[str, StreamInfo], now: float) -> StillStream | None:
-        """What stands still in a stream; None if nothing does, or if nobody could copy now."""
+        """What stands still in a stream; None if nothing does, or if no server could copy now."""
         info = infos.get(name)
         if info is None or not has_leader(info):
             return None

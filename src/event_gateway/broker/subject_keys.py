@@ -1,7 +1,8 @@
 """The keys of the people whom events are about: one entry each in GATEWAY_SUBJECT_KEYS.
 
-An entry's name is a digest, so that it tells nobody's name. The key in it is sealed. To erase a
-key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its place.
+An entry's name is a digest, so that it does not tell the person's name. The key in it is sealed. To
+erase a key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its
+place.
 
 The stream keeps two messages of an entry: one that is sealed again is stored before the former one
 is overwritten. What JetStream drops by itself would stay on disk, where erasing the key does not
@@ -71,7 +72,7 @@ class SubjectKeys:
         return _decode(message.data or b""), message.seq or 0
 
     async def write(self, stream: str, person: str, entry: SubjectKey, revision: int) -> bool:
-        """Replaces the entry of a revision; False if somebody else has written it in between."""
+        """Replaces the entry of a revision; False if another process has written it in between."""
         try:
             await self._broker.js.publish(
                 f"{SUBJECT}.{stream}.{person}", _encode(entry), stream=STREAM,
@@ -149,6 +150,6 @@ class SubjectKeys:
         try:
             await self._broker.js.delete_msg(STREAM, revision)
         except NotFoundError:
-            pass  # somebody else was faster
+            pass  # another process was faster
         except _FAILURES as error:
             raise failure(self._broker, error) from None

@@ -41,8 +41,8 @@ class DataSealing:
         return hmac.new(self._installation_key, text, hashlib.sha256).hexdigest()[:32]
 
     def person_of(self, stream: str, path: str, received: Received) -> str | None:
-        """The digest of the person whom an event is about, by the text or number at a path; None
-        if it names nobody."""
+        """The digest of the person whom an event is about, by the text or number at a path; None if
+        it names no person."""
         value: Any = path_of(path).value(received)
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             return None

@@ -157,7 +157,7 @@ class Console:
             return self._failed(request, error)
 
     def _failed(self, request: Request, error: GatewayError | GatewayUnreachable) -> Response:
-        """The answer where nobody knows who the caller is."""
+        """The answer where the caller is not known."""
         if isinstance(error, GatewayError) and error.status == 401:
             response = self._to_sign_in(request, ended=True)
             self._sessions.clear(response, request.cookies)

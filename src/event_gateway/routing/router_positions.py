@@ -16,9 +16,9 @@ ASKED_AGAIN = 10.0  # seconds after which the router of a stream that has not ch
 class RouterPositions:
     """The positions of the routers' consumers.
 
-    Who asks while others do gets the answer that they get. Of a stream that is as it was when its
-    router had settled everything, nothing is asked: ``streams``, which is read each second anyway,
-    says whether it is.
+    Callers that ask for the same position at the same time share one request to NATS. No request is
+    made for a stream that has not changed since its router had settled everything: ``streams``,
+    which is read each second anyway, says whether it has.
     """
 
     def __init__(self, broker: Broker, streams: StreamList) -> None:

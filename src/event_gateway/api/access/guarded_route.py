@@ -103,7 +103,7 @@ class GuardedRoute(APIRoute):
 
 
 class BodyOnce:
-    """The body of a request, which is read when somebody first needs it."""
+    """The body of a request, which is read when it is first needed."""
 
     __slots__ = ("_content", "_limit", "_request")
 

@@ -74,7 +74,7 @@ async def change_deliveries(
     webhook = webhook_of(caller, parts.registry, given.webhook)
     narrowed = is_narrowed(caller)
     since, until = time_of("since", given.since), time_of("until", given.until)
-    if narrowed:  # a former webhook of this id may have been somebody else's
+    if narrowed:  # a former webhook of this id may have had another owner
         since = max(since or 0.0, webhook.created_at)
     failed: list[dict[str, str]] = []
     matched = changed = 0

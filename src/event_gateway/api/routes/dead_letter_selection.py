@@ -67,7 +67,7 @@ class DeadLetterSelection:
 
     def may_see(self, caller: Principal, stored: StoredDeadLetter) -> bool:
         """Whether a caller may see a dead letter: its webhook, and its event. A former webhook of
-        this id may have been somebody else's."""
+        this id may have had another owner."""
         if not is_narrowed(caller):
             return True
         webhook = webhook_or_none(caller, self.registry, stored.body.webhook_id)

@@ -226,7 +226,7 @@ async def _read(parts: ReplayParts, caller: Principal, replay_id: str) -> tuple[
 
 def _may_see(parts: ReplayParts, caller: Principal, replay: Replay) -> bool:
     """Whether a caller may see a replay: that of a webhook which it may see, since the registration
-    of this webhook, as a former one of this id may have been somebody else's."""
+    of this webhook, as a former one of this id may have had another owner."""
     if not is_narrowed(caller):
         return True
     webhook = webhook_or_none(caller, parts.registry, replay.webhook or "")

@@ -49,7 +49,7 @@ async def edit(request: PageRequest) -> Response:
 
 
 async def save(request: PageRequest) -> Response:
-    """Registers an event type; or replaces one, unless somebody else has changed it meanwhile."""
+    """Registers an event type; or replaces one, unless another caller has changed it meanwhile."""
     former = request.field("former") or None
     body: dict[str, Any] = {
         name: request.field(name)

@@ -140,8 +140,8 @@ class Anchor(msgspec.Struct, frozen=True, tag="anchor"):
 
 
 class Stamp(msgspec.Struct, frozen=True, tag="stamp"):
-    """Somebody outside confirms when an anchor existed. ``sequence``: of the anchor; ``kind``: such
-    as ``rfc3161``; ``value``: the token as its issuer made it (base64 in JSON)."""
+    """A time stamp from outside confirms when an anchor existed. ``sequence``: of the anchor;
+    ``kind``: such as ``rfc3161``; ``value``: the token as its issuer made it (base64 in JSON)."""
 
     sequence: int
     kind: str

@@ -1,4 +1,4 @@
-"""The body of a request that somebody has captured, as a form has it.
+"""The body of a captured request, as a form has it.
 
 A browser does not keep which line breaks a text has, and signatures cover them: so users say it.
 """

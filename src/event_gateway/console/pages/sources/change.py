@@ -74,7 +74,7 @@ async def create(request: PageRequest) -> Response:
 
 
 async def save(request: PageRequest) -> Response:
-    """Replaces the definition of a source, unless somebody else has changed it meanwhile."""
+    """Replaces the definition of a source, unless another caller has changed it meanwhile."""
     name = request.path("name")
     definition = _definition(request) | {"name": name}
     try:

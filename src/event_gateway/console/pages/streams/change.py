@@ -47,7 +47,7 @@ async def create(request: PageRequest) -> Response:
 
 
 async def save(request: PageRequest) -> Response:
-    """Changes a stream, unless somebody else has changed it meanwhile, or that would drop events
+    """Changes a stream, unless another caller has changed it meanwhile, or that would drop events
     and the user has not said that it may."""
     name, body = request.path("name"), _definition(request)
     try:

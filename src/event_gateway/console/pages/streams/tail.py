@@ -18,7 +18,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 class Tails:
     """The tails that are open, by the id of their user. ``most``: of all users; ``each``: of one,
-    so that nobody takes all."""
+    so that no user takes all."""
 
     def __init__(self, most: int, each: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""What streams there are, what they hold, and who reads them."""
+"""The list of streams, and the page of one, with its messages and its subscribers."""
 
 import asyncio
 from collections import Counter

@@ -58,7 +58,7 @@ async def create(request: PageRequest) -> Response:
 
 
 async def save(request: PageRequest) -> Response:
-    """Replaces the definition of a webhook, unless somebody else has changed it meanwhile."""
+    """Replaces the definition of a webhook, unless another caller has changed it meanwhile."""
     name = request.path("webhook_id")
     definition, errors = definition_of(request.form)
     if errors:
