@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 
 
 class _Beat:
-    """Who waits for one beat. A function is called once, however often it was registered."""
+    """The functions and tasks that wait for one beat. A function is called once, however often it
+    was registered."""
 
     __slots__ = ("calls", "waiting")
 

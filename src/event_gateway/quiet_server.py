@@ -12,8 +12,9 @@ DATE = 1.0  # seconds between two dates in the headers of responses
 
 
 class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handling, as whoever runs it decides when it ends, and without
-    its ten looks a second whether it is to end: they are most of the wake-ups of an idle process.
+    """uvicorn without its own signal handling, as its caller decides when it ends, and
+    without its ten checks a second whether it is to end: they are most of the wake-ups of an idle
+    process.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -35,7 +35,7 @@ async def wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:
 
     That of 3.11 returns the result if it comes together with a cancellation (gh-86296). The clients
     of NATS and Redis call it, so a cancelled task, or a block with a time limit, continued
-    as if it had not been cancelled, and whoever awaited its end did so for ever.
+    as if it had not been cancelled, and a task that awaited its end did so for ever.
     """
     if timeout is not None and timeout <= 0:
         future = asyncio.ensure_future(awaitable)
@@ -60,7 +60,7 @@ class Policy(Enum):
     """What the supervisor does when a task crashes."""
 
     RESTART = "restart"  # after a delay that doubles with each crash
-    END_PROCESS = "end process"  # whoever manages the process starts it again
+    END_PROCESS = "end process"  # the manager of the process starts it again
 
 
 class TaskCrashed(Exception):
@@ -89,8 +89,8 @@ def _exit(crash: TaskCrashed) -> None:
 class Supervisor:
     """Runs the perpetual tasks of one process.
 
-    A crash is an exception that the task raises, a return, or a cancellation that did not come
-    from whoever ends the task. Each crash is logged with its traceback and passed to ``on_crash``
+    A crash is an exception that the task raises, a return, or a cancellation that did not come from
+    the code that ends the task. Each crash is logged with its traceback and passed to ``on_crash``
     with the task's name. If the task's policy is to end the process, ``on_fatal`` gets the reason,
     and the task is not started again.
     """

@@ -138,7 +138,7 @@ async def test_requests_of_a_caller_are_limited(start: Start, connect: Start) ->
     assert (await client.http.patch(path, json={"limits": None})).json()["limits"] is None
     client.http.headers["authorization"] = f"Bearer {made['key']}"
     assert "ratelimit" not in (await client.http.get("/v1/webhooks/none")).headers
-    # Who is not known has no quota, and a page may read the headers.
+    # A caller that is not known has no quota, and a page may read the headers.
     client.http.headers.pop("authorization")
     answer = await client.http.get("/v1/webhooks", headers={"Origin": "https://a.test"})
     assert (answer.status_code, "ratelimit" in answer.headers) == (401, False)

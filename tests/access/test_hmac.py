@@ -102,7 +102,7 @@ async def test_signed_requests(start: Start, tmp_path: Path) -> None:
             assert answer.status_code == 202
             assert answer.json()["duplicates"] == duplicates
 
-        # Whoever sees it cannot read with it: a read with a body is signed with its path.
+        # An eavesdropper cannot read with it: a read with a body is signed with its path.
         for path in ("/v1/webhooks", "/v1/events"):
             answer = await http.request("GET", path, content=body, headers=signed | STRUCTURED)
             assert answer.status_code == 401, answer.text

@@ -62,7 +62,7 @@ async def test_every_page_is_accessible(
     tmp_path: Path, chromium: Browser, receiver: Receiver
 ) -> None:
     """Half of the pages are opened on one screen and checked again as the other one, which each
-    page follows without being loaded anew; the other half the other way round."""
+    page follows without being loaded again; the other half the other way round."""
     async with gateway_and_console(tmp_path, STREAMS) as console:
         await console.client.webhook(id="orders", url=f"{receiver.url}/orders", events=["user.>"])
         for screens, paths in ((SCREENS, PATHS[::2]), (SCREENS[::-1], PATHS[1::2])):

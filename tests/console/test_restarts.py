@@ -56,7 +56,7 @@ async def test_a_console_that_is_killed_comes_back_alone(tmp_path: Path) -> None
             while (first := _console_pid(gateway)) is None:
                 await asyncio.sleep(0.05)
             os.kill(first, signal.SIGKILL)
-            # Whoever comes meanwhile waits.
+            # A client that comes meanwhile waits.
             answer = await http.get(f"{console.url}/sign-in", timeout=PATIENCE)
             assert answer.status_code == 200
             assert _console_pid(gateway) not in (None, first)

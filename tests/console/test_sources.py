@@ -131,7 +131,7 @@ async def test_a_source_is_made_tried_and_changed(
     await expect(page.get_by_role("row", name="gh")).to_contain_text("GitHub")
     await shown.check_accessible()
 
-    # Who may only read sees no button that changes anything; who is narrowed sees no sources.
+    # A user that may only read sees no button that changes anything; a narrowed one no sources.
     for name, more, seen in (("reader", {}, 1), ("narrowed", {"namespaces": ["customer"]}, 0)):
         made = await client.http.post(
             "/v1/keys", json={"name": name, "scopes": ["events:read"]} | more

@@ -169,7 +169,7 @@ async def test_a_stream_is_created_changed_and_deleted(
     await page.get_by_role("button", name="Delete the stream").click()
     await shown.until("other is deleted, with its events.")
 
-    # Who may only read sees no button that changes anything.
+    # A user that may only read sees no button that changes anything.
     made = await client.http.post("/v1/keys", json={"name": "r", "scopes": ["streams:read"]})
     async with tab(chromium, console.url) as other:
         await other.sign_in(made.json()["key"])

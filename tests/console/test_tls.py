@@ -98,7 +98,7 @@ async def test_the_console_shows_a_client_certificate(tmp_path: Path, issued: Is
                 "/sign-in", data={"key": at["key"]}, headers={"Origin": at["console"]}
             )
             assert "There is no webhook yet." in page.text
-            # Who has no key is nobody: the certificate is the console's, and not a caller.
+            # A user without a key is no caller: the certificate is the console's, and not a caller.
             page = await http.post(
                 "/sign-in", data={"key": "egk_wrong"}, headers={"Origin": at["console"]}
             )

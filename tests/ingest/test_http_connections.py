@@ -256,7 +256,7 @@ async def test_a_client_that_does_not_read_is_closed(
 
     figures = gateway.gateway.stages.adapters.metrics.figures
     await asyncio.to_thread(overwhelm)
-    # Who reads, however slowly, gets all.
+    # A client that reads, however slowly, gets all.
     reader, writer = await asyncio.open_connection(
         *gateway.http_url.removeprefix("http://").split(":"), limit=2**20
     )

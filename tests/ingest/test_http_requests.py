@@ -270,7 +270,8 @@ def test_100_continue_comes_only_for_a_body_that_is_read(served: Served) -> None
         assert client.response().status == 100
         client.send(body)
         assert client.response().status == 202
-        # Without a key there is no use in the body. Who sends it all the same gets the answer.
+        # Without a key there is no use in the body. A client that sends it all the same gets the
+        # answer.
         client.send(served.post(headers, key=False))
         got = client.response()
         assert (got.status, got.headers["connection"]) == (401, "close")

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 
 from event_gateway.cli.process.serve import Running
-from event_gateway.config.shown import HIDDEN, given_keys, settings_of
+from event_gateway.config.redacted_config import HIDDEN, given_keys, settings_of
 from support.client import Client
 from support.configuration import loaded
 from support.fixtures import Command

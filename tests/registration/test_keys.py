@@ -354,7 +354,7 @@ async def test_a_token_never_exceeds_its_issuer(
         assert wrong not in answer.text
     monkeypatch.setattr(tokens_module, "MAX_LIVE_OF_ISSUER", 2)
     assert (await issue(streams=["work"])).status_code == 429
-    # Whoever revokes all that the registry holds does not prevent an operator's revocation.
+    # A caller that revokes as many as the registry holds does not prevent an operator's revocation.
     monkeypatch.setattr(tokens_module, "MAX_REVOKED", tokens_module.KEPT_FOR_OPERATORS)
     path = f"/v1/tokens/{narrow.json()['id']}"
     assert (await client.http.delete(path, headers=_bearer(key["key"]))).status_code == 429

@@ -15,7 +15,7 @@ from event_gateway.broker import log_search
 from event_gateway.broker.dead_letters import DeadLetterBody, DeadLetterLog, StoredDeadLetter
 from event_gateway.broker.pull import Pulled
 from event_gateway.cli.process.serve import Running
-from event_gateway.lookup import backfill, finder, listing, patient_reading, stream_reader
+from event_gateway.lookup import backfill, backward_reading, finder, listing, stream_reader
 from event_gateway.replay.resend import Resend
 from event_gateway.routing.router import Router
 from support.bus import connect_bus
@@ -359,7 +359,7 @@ async def test_nats_does_not_know_yet_where_a_type_is(
     rare = [each["id"] for each in reversed(sent) if each["type"] == "user.rare"]
     at_once = await get(client, "", type="user.rare", limit=1)
     assert (at_once["total"], "note" in at_once) == (3, False)
-    monkeypatch.setattr(patient_reading, "PATIENCE", 0.0)
+    monkeypatch.setattr(backward_reading, "SUBJECT_WAIT", 0.0)
     page = await get(client, "", type="user.rare")
     assert [item["event"]["id"] for item in page["items"]] == rare[: len(page["items"])]
     assert (page["total"], page["next"] is None) == (None, False)
@@ -560,7 +560,7 @@ async def test_few_searches_read_the_log_at_once(
             running -= 1
 
     monkeypatch.setattr(finder, "read_back", counted)
-    monkeypatch.setattr(patient_reading, "read_back", counted)
+    monkeypatch.setattr(backward_reading, "read_back", counted)
     answers = await asyncio.gather(*(client.http.get(f"/v1/events/none-{n}") for n in range(20)))
     assert {answer.status_code for answer in answers} == {404}
     assert 1 <= most <= finder.MAX_SEARCHES

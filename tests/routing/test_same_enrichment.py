@@ -207,7 +207,7 @@ async def test_how_long_it_is_kept(servers: tuple[str, str]) -> None:
         received = _received(_event("a"), 1, now - 7200)
         (first,) = await enrich(received)
         assert await client.pttl(EVENT.key("a")) <= KEPT * 1000
-        # Whoever reads it an hour after the event, or later, has it kept for longer.
+        # If it is read an hour after the event, or later, it is kept for longer.
         assert await enrich(received, routes=False) == [first]
         assert KEPT * 1000 < await client.pttl(EVENT.key("a")) <= 2 * KEPT * 1000
         # An event that is older than what is kept, and is not in the cache: nothing is written.

@@ -198,7 +198,7 @@ async def test_an_interrupted_restoration_is_told_and_no_gateway_starts_with_it(
 async def test_a_backup_names_no_file_outside_of_it(
     tmp_path: Path, connections: tuple[Broker, Redis], name: str
 ) -> None:
-    """Whoever has made it."""
+    """Whichever client of NATS has made it."""
     broker, client = connections
     await broker.js.add_stream(name="GATEWAY_EVENTS", subjects=["events.>"])
     await make_backup(broker, client, tmp_path / "copy", external=[], progress=_nobody)

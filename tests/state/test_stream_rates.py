@@ -22,7 +22,7 @@ async def test_rates_of_a_stream(servers: tuple[str, str]) -> None:
         # What was seen more than a minute ago counts no more.
         now[0] += 30
         assert await rates.rate("users", 116) == 1.5
-        # A stream that was made anew has lower sequences.
+        # A stream that was created again has lower sequences.
         now[0] += 20
         assert await rates.rate("users", 6) == 0.1
         now[0] += 10

@@ -152,14 +152,14 @@ async def test_what_is_done_to_the_streams_in_nats_is_found(
     kept = tmp_path / "anchors.json"
     kept.write_text((await run("streams", "anchors", "audit", "--json")).out)
     config = (await js.stream_info("GATEWAY_STREAM_audit")).config
-    # Whoever may update the stream can empty it.
+    # A client that may update the stream can empty it.
     config.max_msgs = 5
     await js.update_stream(config)
     report = await verified(run, status=1)
     assert {each["kind"] for each in report["problems"]} <= {"left_early", "removed"}
     assert report["problem_count"]
     assert any("max_msgs is 5" in each for each in report["append_only"]["settings"])
-    # Whoever may delete it can write another one, and another chain.
+    # One that may delete it can write another one, and another chain.
     await js.delete_stream("GATEWAY_CHAIN_audit")
     report = await verified(run, "--anchors", str(kept), status=1)
     assert report["problem_count"]

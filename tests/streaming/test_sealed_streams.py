@@ -68,7 +68,7 @@ async def test_a_person_is_redacted_and_the_chain_stays_valid(
     assert [
         message.data for message in await client.stream_messages("GATEWAY_STREAM_audit")
     ] == before
-    # Whoever comes back gets another key.
+    # A person that comes back gets another key.
     again = event("audit.events.made", {"user_id": "zoe", "secret": "of zoe"})
     await client.send(again)
     await _chained(client, 6)

@@ -93,7 +93,7 @@ async def test_the_events_of_a_stream_in_pages(client: Client, own: OwnStream) -
     later = (await client.http.get(path, params={"from_seq": 5})).json()
     assert [item["seq"] for item in later["items"]] == [5, 6]
     assert "missed" not in later
-    # Who polls from the next sequence on gets nothing, and from one behind it is told why.
+    # A client that polls from the next sequence on gets nothing; from one behind it, the reason.
     for from_seq, missed in ((7, None), (8, {"first": 1, "last": 0, "code": "stream_recreated"})):
         page = (await client.http.get(path, params={"from_seq": from_seq})).json()
         assert (page["items"], page.get("missed")) == ([], missed)

@@ -26,12 +26,12 @@ class Disk:
         self._image = image
 
     def copy(self) -> None:
-        """Notes what is on the disk at this moment. Whoever writes to it must be stopped."""
+        """Notes what is on the disk at this moment. Programs that write to it must be stopped."""
         if self.real:
             shutil.copyfile(self._image, self._copy)
 
     def cut(self) -> None:
-        """Goes back to what :meth:`copy` has noted. Whoever used the disk must have ended."""
+        """Goes back to what :meth:`copy` has noted. Programs that used the disk must have ended."""
         if self.real:
             subprocess.run(["umount", str(self.path)], check=True)
             self._copy.replace(self._image)

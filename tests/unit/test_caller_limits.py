@@ -114,7 +114,7 @@ async def test_a_key_is_guessed_from_many_addresses() -> None:
     door = _Door()
     answers = [await door.ask("egk_RightRight00_no", f"198.51.100.{host}") for host in range(6)]
     assert answers == [401] * 3 + ["429 10"] * 3
-    # Who has it is never locked out.
+    # A client with the right key is never locked out.
     assert await door.ask(RIGHT, "203.0.113.9") == 200
     assert await door.ask("egk_OtherOther00_no", "203.0.113.9") == 401
 

@@ -47,10 +47,10 @@ def test_the_program_verifies_an_export_and_finds_changes(tmp_path: Path) -> Non
         result = _verified(tmp_path, changed)
         assert result.returncode == 1, result.stdout
         assert not result.stderr
-    anew = lines_of([message(seq, rng) for seq in range(1, 41)])
+    rewritten = lines_of([message(seq, rng) for seq in range(1, 41)])
     anchors = [line for line in lines if b'"type":"anchor"' in line]
-    mixed = [anchors.pop(0) if b'"type":"anchor"' in line else line for line in anew]
-    assert "the chain was written anew" in _verified(tmp_path, mixed).stdout
+    mixed = [anchors.pop(0) if b'"type":"anchor"' in line else line for line in rewritten]
+    assert "the chain was rewritten" in _verified(tmp_path, mixed).stdout
 
 
 def test_openssl_checks_the_signature_of_an_anchor(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is counted when all is sealed anew."""
+"""What is counted when all is sealed again."""
 
 from event_gateway.core.access.sealing import MAX_NAMED, Resealed
 

@@ -123,17 +123,17 @@ def test_an_export_that_begins_at_an_anchor() -> None:
     assert "chain" in kinds(verified([lines[0], *lines[2:]]))
 
 
-def test_a_chain_that_was_written_anew_is_found_by_the_anchors() -> None:
+def test_a_chain_that_was_rewritten_is_found_by_the_anchors() -> None:
     kept = anchors_of(export(seed=1))
-    anew = export(seed=2)
-    assert kinds(verified(anew, outside=kept)) == {"anchor"}
-    assert verified(anew)["problems"] == []  # the key was stolen: only what is kept outside tells
+    rewritten = export(seed=2)
+    assert kinds(verified(rewritten, outside=kept)) == {"anchor"}
+    assert verified(rewritten)["problems"] == []  # stolen key: only what is kept outside tells
     # Without the key the writer can leave the anchors out, keep them, or sign with another key.
-    without = [line for line in anew if not isinstance(decode_line(line), Anchor)]
+    without = [line for line in rewritten if not isinstance(decode_line(line), Anchor)]
     assert kinds(verified(without)) == {"anchor"}
     old = [encode(each) for each in kept]
-    former = list(anew)
-    for at, line in zip(positions(anew, "anchor"), old, strict=True):
+    former = list(rewritten)
+    for at, line in zip(positions(rewritten, "anchor"), old, strict=True):
         former[at] = line
     assert kinds(verified(former)) == {"anchor"}
     assert kinds(verified(export(seed=2, key=OTHER_KEY))) == {"anchor"}
@@ -431,7 +431,7 @@ def test_what_leaves_after_a_hold_is_not_missed() -> None:
 
 
 def test_the_limits_that_were_signed_count() -> None:
-    """Whoever changes the first line of an export, or the definition, hides no removal."""
+    """A change of the first line of an export, or of the definition, hides no removal."""
     for signed in ({}, {"max_messages": 1000}, {"max_bytes": 100_000_000}):
         lines = export(left=30, retention=None, **signed)
         begin = msgspec.json.decode(lines[0])
@@ -445,7 +445,7 @@ def test_the_limits_that_were_signed_count() -> None:
 
 
 def test_limits_of_any_size_are_compared() -> None:
-    """Whoever writes an export, and signs its anchors, does not end the verification."""
+    """The writer of an export, who signs its anchors, cannot end the verification."""
     for limits in ({"retention": 1e300}, {"max_messages": 10**400}, {"max_bytes": 10**400}):
         lines = export(left=30, **{"retention": None} | limits)
         lines[0] = encode(msgspec.json.decode(lines[0]) | {"max_messages": None, "max_bytes": None})
@@ -488,8 +488,8 @@ def test_a_statement_says_the_limits_of_its_stream() -> None:
 
 
 def test_two_anchors_kept_outside_that_contradict_each_other_are_named() -> None:
-    lines, anew = export(seed=1), export(seed=2)
-    kept = [*anchors_of(lines), *anchors_of(anew)]
+    lines, rewritten = export(seed=1), export(seed=2)
+    kept = [*anchors_of(lines), *anchors_of(rewritten)]
     assert kinds(verified(lines, outside=kept)) == {"anchor"}
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from event_gateway.app.webhook_census import WebhookCensus
-from event_gateway.broker.registered import Registered
+from event_gateway.broker.registry_contents import RegistryContents
 from event_gateway.broker.registry_entries import stored_webhook
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -22,7 +22,7 @@ class Counted(dict[str, Webhook]):
 
 
 async def test_webhooks_are_looked_through_only_after_a_change() -> None:
-    registry = Registered()
+    registry = RegistryContents()
     registry.webhooks = webhooks = Counted()
     census = WebhookCensus(registry)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.broker.registered import Registered
+from event_gateway.broker.registry_contents import RegistryContents
 from event_gateway.broker.registry_entries import stored_webhook
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.webhook.webhook import Webhook
@@ -18,7 +18,7 @@ MOST = 2_500  # bytes of each webhook
 
 def test_many_webhooks_are_small() -> None:
     unused: Any = None  # makes what only deliveries need
-    registered, index, lanes = Registered(), Index(), dict[str, Lane]()
+    registered, index, lanes = RegistryContents(), Index(), dict[str, Lane]()
 
     def apply(webhook_id: str, webhook: Webhook | None) -> None:
         assert webhook is not None

@@ -9,8 +9,8 @@ MAX_POSITIONAL = 4
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-# Modules that start tasks without the supervisor and `spawn`: who awaits them, and so sees an
-# exception. Whoever adds a module here says the same of it.
+# Modules that start tasks without the supervisor and `spawn`: the code that awaits them, and so
+# sees an exception. Say the same of each module that you add.
 OWN_TASKS = {
     "api/http/connection.py": "Exchange.run answers every exception of the application",
     "cli/commands/console.py": "awaited at the end of the command",

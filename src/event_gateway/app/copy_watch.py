@@ -4,7 +4,7 @@ The leader of a stream reads each source through a consumer, from which it hears
 changes of a cluster end that for good, others for minutes: nats-server cancels the consumer of a
 stream that gets more replicas if a heartbeat of it comes at the wrong moment, and it waits 40
 seconds, then longer and longer, after a request that no leader of the source has answered. A new
-leader of the stream begins anew, behind the last message that the stream has.
+leader of the stream begins again, behind the last message that the stream has.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class CopyWatch:
         await asyncio.gather(*(self._change(name, still[name]) for name in due[:AT_ONCE]))
 
     def _found(self, name: str, infos: Mapping[str, StreamInfo], now: float) -> StillStream | None:
-        """What stands still in a stream; None if nothing does, or if nobody could copy now."""
+        """What stands still in a stream; None if nothing does, or if no server could copy now."""
         info = infos.get(name)
         if info is None or not has_leader(info):
             return None

@@ -203,7 +203,7 @@ class Gateway:
         """
         stages = self.stages
         async with self._connections:  # closed last
-            # Without a drain the router may still take events, which nobody would record.
+            # Without a drain the router may still take events, which no stage would record.
             await stages.routing.stop()
             await stages.adapters.audit.finish(AUDIT_TIMEOUT)
             await self._tasks.stop()

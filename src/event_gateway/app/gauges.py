@@ -1,4 +1,4 @@
-"""Measures the gauges that nobody updates when they change.
+"""Measures the gauges that are not updated with each change.
 
 What one process can say of itself is measured when the metrics are read. What takes calls to Redis
 is measured every few seconds, by one process for the whole gateway.

@@ -1,7 +1,7 @@
 """Recognises that the sequences of a log have gone back, and adopts the log as it is now.
 
-Somebody has deleted the stream and created it again, or has restored an older copy, or the server
-has lost the end of it in a power failure. Then new events get sequences for which there are
+An operator has deleted the stream and created it again, or has restored an older copy, or the
+server has lost the end of it in a power failure. Then new events get sequences for which there are
 registrations, records, checkpoints and positions already, which would hide them. So a sequence that
 was noted before the adoption is lowered to the floor: what the gateway had noted of higher ones was
 of messages that the log does not hold. The routers wait until that is in force.

@@ -74,7 +74,7 @@ class RegistryChanges:
             try:
                 self._apply(webhook)
             except Exception as error:
-                # An earlier version stored it, or a fault did. It takes no events until somebody
+                # An earlier version stored it, or a fault did. It takes no events until a caller
                 # changes it, and the other webhooks go on.
                 self.index.remove(webhook_id)
                 self.lifecycle.remove(webhook_id)

@@ -1,9 +1,9 @@
-"""Creates streams of the gateway again that somebody has deleted.
+"""Creates streams of the gateway again that were deleted in NATS.
 
 A stream that is created again begins behind the last sequence of the deleted one, so that delivery
 records, checkpoints, ordered webhooks and durable positions, which name sequences, neither skip its
-messages nor take them for others. A stream that somebody else has created again counts from 1:
-:mod:`.log_adoption` lowers what is known of its sequences.
+messages nor take them for others. A stream that another client of NATS has created again counts
+from 1: :mod:`.log_adoption` lowers what is known of its sequences.
 """
 
 import asyncio
@@ -270,7 +270,8 @@ class StreamUpkeep:
             begins_later = info.state.first_seq > self._broker.known_sequences.last(name)
             is_known = name in self._registry.logs  # else it is one that was just registered
             if named is not None and is_known and not begins_later and not info.state.messages:
-                # Somebody else created it: the gateway fills its own with what the log has.
+                # Another client of NATS created it: the gateway fills its own with what the log
+                # has.
                 await self._broker.js.delete_stream(name)
                 await self._create_named(named)
                 info = await self._broker.js.stream_info(name)

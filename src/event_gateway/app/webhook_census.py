@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from event_gateway.broker.registered import Registered
+from event_gateway.broker.registry_contents import RegistryContents
 from event_gateway.core.webhook.webhook import STATES, Webhook
 
 PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
@@ -13,7 +13,7 @@ PER_TURN = 2000  # webhooks that are looked at in one turn of the event loop
 class WebhookCensus:
     """Looks through the webhooks only if one of them has changed: 100,000 take 40 ms."""
 
-    def __init__(self, registry: Registered) -> None:
+    def __init__(self, registry: RegistryContents) -> None:
         self._registry = registry
         self._changed = True
         self.states: Mapping[str, int] = {}

@@ -1,4 +1,5 @@
-"""Writes the audit log: who changes what is stored before the change, and its outcome after it.
+"""Writes the audit log: before a change a record of the caller and the change, after it one of the
+outcome.
 
 No change is made whose record is not stored: if NATS does not confirm it, the call is refused. If
 the process ends between the two records, the first one shows that the change may have been made.
@@ -38,9 +39,9 @@ MAX_BEGIN = 30.0  # seconds until a change is refused because its record is not 
 END_TIMEOUT = 1.0  # seconds for which an answer waits for the record of its outcome
 RETRY_DELAY = 0.5  # seconds
 MAX_WAITING = 1000  # records that wait for NATS; with more, changes are refused unrecorded
-# Records of refused calls of one caller, and of all that prove nothing together, so that nobody can
-# fill the log with them, or hide those of others: a burst of REFUSED_AT_ONCE, and REFUSED_A_SECOND
-# after that. The others are counted.
+# Records of refused calls of one caller, and of all unauthenticated callers together, so that no
+# caller can fill the log with them, or hide those of others: a burst of REFUSED_AT_ONCE, and
+# REFUSED_A_SECOND after that. The others are counted.
 REFUSED_AT_ONCE = 60
 REFUSED_A_SECOND = 1.0
 
@@ -227,8 +228,8 @@ class AuditTrail:
         self._noticed(self.gateway, "audit-log.recreated", "")
 
     def admin_key_changed(self) -> None:
-        """Stores, without waiting, that somebody has written another key into the file of the admin
-        key, which is in force."""
+        """Stores, without waiting, that the file of the admin key has another key, which is in
+        force."""
         self._noticed(Who("file of the admin key", "file", self._process), "keys.change",
                       "key/admin")  # fmt: skip
 

@@ -75,7 +75,7 @@ async def make_backup(
         began = time.time()
         keys, redis_parts = await _copy_redis(client, writer, progress)
         # Before the registry: a stream that it does not have is created from the log again, but
-        # nobody would own a stream that it has not yet.
+        # a stream that it has not yet would have no owner.
         sizes = await stream_copies.streams_to_copy(broker, external)
         sealing_keys = await sealing_keys_in(broker)
         streams = []

@@ -1,8 +1,9 @@
 """Whether a compliance stream can only grow: its settings in JetStream, and what NATS allows.
 
-``deny_delete`` and ``deny_purge`` keep single messages. Whoever may update or delete the stream can
-still empty it: only the permissions of NATS prevent that. The check tries what the gateway's own
-user may do, with requests that change nothing: JetStream refuses them, as they are no JSON.
+``deny_delete`` and ``deny_purge`` keep single messages. A client that may update or delete the
+stream can still empty it: only the permissions of NATS prevent that. The check tries what the
+gateway's own user may do, with requests that change nothing: JetStream refuses them, as they are no
+JSON.
 """
 
 from nats.js.api import StreamConfig

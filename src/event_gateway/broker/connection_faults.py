@@ -1,4 +1,4 @@
-"""Why NATS does not accept a connection, and what somebody must change."""
+"""Why NATS does not accept a connection, and what an operator must change."""
 
 from event_gateway.broker.login import LoginFailed, NatsLogin
 from event_gateway.core.access.tls_fault import tls_fault
@@ -9,8 +9,8 @@ _TOO_LATE = "authentication timeout"  # a slow network, or a busy machine
 
 
 def refusal_of(error: BaseException, login: NatsLogin) -> str | None:
-    """What somebody must change so that NATS accepts the connection, beginning with the key of the
-    configuration; None if the server may only be away."""
+    """What an operator must change so that NATS accepts the connection, beginning with the key of
+    the configuration; None if the server may only be away."""
     if isinstance(error, LoginFailed):
         return str(error)
     text = str(error).removeprefix("nats: ").strip("'")

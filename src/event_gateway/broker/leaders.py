@@ -22,7 +22,7 @@ async def wait_for_leaders(
     broker: Broker, streams: Iterable[str], timeout: float = START_TIMEOUT
 ) -> None:
     """Returns once those of the streams that exist have leaders, and the router's consumers of them
-    too; after ``timeout`` seconds in any case: who calls them next says what is wrong."""
+    too; after ``timeout`` seconds in any case: the next request to them says what is wrong."""
     deadline = time.monotonic() + timeout
     for stream in streams:
         warned = False

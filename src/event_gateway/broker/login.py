@@ -64,7 +64,8 @@ class NatsLogin:
         return {}
 
     def signature(self, nonce: str) -> tuple[dict[str, str], bytes]:
-        """For the nonce of a server: who signs (``jwt`` or ``nkey``), and the signature in base64.
+        """For the nonce of a server: the identity of the signer (``jwt`` or ``nkey``), and the
+        signature in base64.
 
         Raises LoginFailed."""
         if self.creds is not None:

@@ -1,4 +1,4 @@
-"""The client of nats-py, which logs in anew for each connection and never gives up.
+"""The client of nats-py, which logs in again for each connection and never gives up.
 
 nats-py has no documented way for any of this. What is replaced:
 
@@ -7,7 +7,7 @@ nats-py has no documented way for any of this. What is replaced:
   reading for ever;
 - its TLS context, which it keeps for ever: each connection asks the login for one;
 - its trust in a server without TLS: if TLS is configured, it would send the credentials to a server
-  (or to somebody between) that does not ask for TLS;
+  (or to an attacker in between) that does not ask for TLS;
 - its reading of credentials, which for a file without a JWT does not end;
 - its connections that could not log in, which it leaves open;
 - its end on an error of the server, such as ``User Authentication Expired``: it would close the
@@ -69,8 +69,8 @@ class NatsClient(Client):
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """The answer to a request, as the client's own. Raises NoRespondersError where nobody takes
-        the subject, nats.errors.TimeoutError after ``timeout`` seconds."""
+        """The answer to a request, as the client's own. Raises NoRespondersError where no client
+        takes the subject, nats.errors.TimeoutError after ``timeout`` seconds."""
         if old_style or headers:
             return await super().request(subject, payload, timeout, old_style, headers)
         return await self._requests.ask(subject, payload, timeout)

@@ -190,7 +190,7 @@ class Peers:
     @property
     def lost(self) -> list[Heartbeat]:
         """The processes that have disappeared in the last LOST_FOR seconds without a clean
-        shutdown, at most MAX_LOST. While NATS is away nobody can tell; then there are none."""
+        shutdown, at most MAX_LOST. While NATS is away this is not known; then there are none."""
         self._live()
         since = time.monotonic() - LOST_FOR
         self._lost = {name: kept for name, kept in self._lost.items() if kept[1] > since}

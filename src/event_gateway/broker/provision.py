@@ -120,7 +120,7 @@ async def provision(
         ),
         storage,
     )  # fmt: skip
-    # Nobody can delete or purge records. Whoever may update or delete the stream can drop them.
+    # No client can delete or purge records. One that may update or delete the stream can drop them.
     audit = StreamConfig(
         name=AUDIT, subjects=["eg.audit.*"], storage=StorageType.FILE, max_age=audit_retention,
         max_bytes=audit_max_bytes, discard=DiscardPolicy.OLD, allow_direct=True,

@@ -104,8 +104,8 @@ class Publisher:
     def _answered(
         self, subject: bytes, _reply: bytes, payload: bytes, headers: Mapping[str, str] | None
     ) -> None:
-        """A message came to the inbox. Who has subscribed to an event's subject may answer, too: it
-        is no confirmation."""
+        """A message came to the inbox. It may also come from a client that has subscribed to the
+        event's subject: then it is no confirmation."""
         answer: Answer | None
         if payload:
             try:

@@ -1,5 +1,5 @@
 """Consumers that only read or count: they acknowledge nothing, one server holds them in memory, and
-NATS deletes them once nobody has asked them for a while."""
+NATS deletes them once no client has asked them for a while."""
 
 import contextlib
 import secrets

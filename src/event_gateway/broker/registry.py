@@ -15,8 +15,8 @@ import msgspec
 from event_gateway.broker.connection import Broker
 from event_gateway.broker.named_streams import stream_name
 from event_gateway.broker.peers import Peers
-from event_gateway.broker.registered import Kind, Registered
 from event_gateway.broker.registry_bucket import RegistryBucket, RegistryConflict
+from event_gateway.broker.registry_contents import Kind, RegistryContents
 from event_gateway.broker.registry_entries import (
     FORMAT,
     REVOCATIONS,
@@ -47,10 +47,10 @@ T = TypeVar("T")
 CONCURRENT_WRITES = 64
 
 
-class Registry(Registered):
+class Registry(RegistryContents):
     """Everything that is registered, as this process has applied it, and the methods to change it.
 
-    What the attributes hold says :class:`Registered`.
+    What the attributes hold says :class:`RegistryContents`.
     """
 
     def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:

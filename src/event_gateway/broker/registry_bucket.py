@@ -95,9 +95,9 @@ class RegistryBucket:
         """Creates the bucket again, which was deleted, with these entries and those that this
         process cannot use.
 
-        A bucket that somebody else has created in its place counts its revisions from 1 again: it
-        is replaced, and what was written into it meanwhile is kept. Raises ProvisionError, and what
-        BrokerError names.
+        A bucket that another client of NATS has created in its place counts its revisions from 1
+        again: it is replaced, and what was written into it meanwhile is kept. Raises
+        ProvisionError, and what BrokerError names.
         """
         assert self._config is not None, "the registry was not opened"
         written: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ FORMAT = 3  # version of the stored form
 # Of a webhook that is orphaned, renamed or waits for the one that it takes over: an earlier version
 # would deliver for it as if it were any other.
 FORMAT_IN_CHANGE = 4
-# Of a stream for compliance: an earlier version that wrote it anew would drop its holds and its
+# Of a stream for compliance: an earlier version that rewrote it would drop its holds and its
 # sealed_by, and cannot read its anchors.
 FORMAT_COMPLIANCE = 5
 NEWEST = FORMAT_COMPLIANCE  # an entry of a newer version is not read

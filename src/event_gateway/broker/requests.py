@@ -12,9 +12,9 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionDrainingError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
-NOBODY = "503"  # the status with which the server answers where nobody is subscribed
+NOBODY = "503"  # the status with which the server answers where no client is subscribed
 
 Take = Callable[[bytes, bytes, bytes, Mapping[str, str] | None], None]
 
@@ -27,7 +27,7 @@ class Client(Protocol):
         """Whether the client takes no more messages."""
 
     def new_inbox(self) -> str:
-        """A subject that nobody else has."""
+        """A subject that no other client has."""
 
     def take(self, subject: str, take: Take, /) -> Awaitable[Any]:
         """Subscribes; ``take`` is called for each message."""
@@ -44,12 +44,12 @@ class Requests:
         self._inbox = ""
         self._number = 0  # of the last request
         self._waiting: dict[int, asyncio.Future[Msg]] = {}
-        self._open = Joined(self._subscribe)
+        self._open = SharedCall(self._subscribe)
 
     async def ask(self, subject: str, payload: bytes, timeout: float) -> Msg:
-        """The first answer to a request. Raises NoRespondersError where nobody takes the subject,
-        nats.errors.TimeoutError after ``timeout`` seconds, and what the client's ``publish``
-        raises."""
+        """The first answer to a request. Raises NoRespondersError where no client takes the
+        subject, nats.errors.TimeoutError after ``timeout`` seconds, and what the client's
+        ``publish`` raises."""
         if self._client.is_draining_pubs:
             raise ConnectionDrainingError
         if not self._inbox:

@@ -1,7 +1,7 @@
 """Makes restored streams those that the gateway knows.
 
-The gateway recognises a log by the time at which JetStream created it. Some servers create a stream
-anew from a snapshot: then what was noted of the former one counts for the restored one.
+The gateway recognises a log by the time at which JetStream created it. Some servers create a new
+stream from a snapshot: then what was noted of the former one counts for the restored one.
 """
 
 import json

@@ -73,7 +73,7 @@ class StatusBucket:
     async def write(self, key: str, value: bytes, revision: int = 0) -> int | None:
         """Replaces the entry of a revision; 0: the key must have none.
 
-        Returns the new revision; None if somebody else has written the key in between: nothing is
+        Returns the new revision; None if another process has written the key in between: nothing is
         changed then. Raises ValueError for more than MAX_VALUE bytes.
         """
         if len(value) > MAX_VALUE:
@@ -86,7 +86,7 @@ class StatusBucket:
         return written
 
     async def delete(self, key: str, revision: int) -> bool:
-        """Deletes the entry of a revision; False if somebody else has written the key since."""
+        """Deletes the entry of a revision; False if another process has written the key since."""
         return await self._publish(key, b"", revision, {KV_OP: KV_PURGE}) is not None
 
     async def watch(self, prefix: str, on_change: OnChange) -> None:

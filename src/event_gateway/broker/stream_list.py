@@ -10,7 +10,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from event_gateway.broker.connection import REQUEST_TIMEOUT, Broker
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
 SUBJECT = "$JS.API.STREAM.LIST"
 PAGE = 256  # streams in one answer
@@ -28,11 +28,12 @@ _decode = msgspec.json.Decoder(_Page).decode
 
 
 class StreamList:
-    """Reads the list. The client decodes each stream anew into nested objects, which once a second
-    was a third of what an idle gateway did; one that is as it was has the object that it had.
+    """Reads the list. The client decodes each stream into new nested objects, which once a second
+    was a third of what an idle gateway did; an unchanged stream keeps the object that it had.
 
-    ``read()`` returns the streams by name, the same dictionary where all are as they were. Who asks
-    while others do gets what they get. Raises the exceptions in BrokerError, and APIError.
+    ``read()`` returns the streams by name, the same dictionary where all are as they were. Callers
+    that ask at the same time get the same answer. Raises the exceptions in BrokerError, and
+    APIError.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -40,7 +41,7 @@ class StreamList:
         self._known: dict[bytes, StreamInfo] = {}  # by the server's text, without the time in it
         self._streams: dict[str, StreamInfo] = {}
         self._only_page = b""  # the latest answer without its times, if it held all streams
-        self.read = Joined(self._read)
+        self.read = SharedCall(self._read)
 
     @property
     def is_short(self) -> bool:

@@ -18,9 +18,9 @@ AT_ONCE = 8  # streams of which JetStream is asked at a time
 
 
 class MessageRates:
-    """Rates of streams in this process. Who asks again within a minute gets the difference of the
-    sequences meanwhile; the first time JetStream counts, which takes it a consumer. ``clock``: in
-    seconds."""
+    """Rates of streams in this process. The rate comes from the difference of the last sequences
+    that this process has seen within a minute; for the first call JetStream counts the messages,
+    which needs a consumer. ``clock``: in seconds."""
 
     def __init__(self, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
         self._broker = broker
@@ -39,7 +39,7 @@ class MessageRates:
         self._seen[name] = seen
         if len(self._seen) > MAX_STREAMS:
             del self._seen[next(iter(self._seen))]
-        while seen and (now - seen[0][0] > MINUTE or seen[0][1] > last_seq):  # it was made anew
+        while seen and (now - seen[0][0] > MINUTE or seen[0][1] > last_seq):  # it was created again
             seen.popleft()
         if not seen or now - seen[-1][0] >= STEP:
             seen.append((now, last_seq))

@@ -1,9 +1,10 @@
 """The keys of the people whom events are about: one entry each in GATEWAY_SUBJECT_KEYS.
 
-An entry's name is a digest, so that it tells nobody's name. The key in it is sealed. To erase a
-key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its place.
+An entry's name is a digest, so that it does not tell the person's name. The key in it is sealed. To
+erase a key, its message is overwritten on disk (JetStream's secure erase), and a marker takes its
+place.
 
-The stream keeps two messages of an entry: one that is sealed anew is stored before the former one
+The stream keeps two messages of an entry: one that is sealed again is stored before the former one
 is overwritten. What JetStream drops by itself would stay on disk, where erasing the key does not
 reach it.
 """
@@ -71,7 +72,7 @@ class SubjectKeys:
         return _decode(message.data or b""), message.seq or 0
 
     async def write(self, stream: str, person: str, entry: SubjectKey, revision: int) -> bool:
-        """Replaces the entry of a revision; False if somebody else has written it in between."""
+        """Replaces the entry of a revision; False if another process has written it in between."""
         try:
             await self._broker.js.publish(
                 f"{SUBJECT}.{stream}.{person}", _encode(entry), stream=STREAM,
@@ -88,11 +89,11 @@ class SubjectKeys:
     async def reseal(
         self, stream: str, person: str, entry: SubjectKey, sealed: Sealed, revision: int
     ) -> bool:
-        """As :meth:`write` with the same key sealed anew; overwrites the former message on disk. It
-        may have been replaced already by a process that ended before it overwrote that."""
+        """As :meth:`write` with the same key sealed again; overwrites the former message on disk.
+        A process that ended before it overwrote that may have replaced the entry already."""
         await self._overwrite_before(stream, person, revision)
-        anew = msgspec.structs.replace(entry, sealed=sealed)
-        if not await self.write(stream, person, anew, revision):
+        resealed = msgspec.structs.replace(entry, sealed=sealed)
+        if not await self.write(stream, person, resealed, revision):
             present, present_revision = await self.read(stream, person)
             if present is None or present.sealed is None or present.number != entry.number:
                 return False
@@ -149,6 +150,6 @@ class SubjectKeys:
         try:
             await self._broker.js.delete_msg(STREAM, revision)
         except NotFoundError:
-            pass  # somebody else was faster
+            pass  # another process was faster
         except _FAILURES as error:
             raise failure(self._broker, error) from None

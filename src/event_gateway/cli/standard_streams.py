@@ -1,5 +1,5 @@
-"""Standard input, output and error of a command. They may be closed, full, or pipes that nobody
-reads: the gateway runs on all the same."""
+"""Standard input, output and error of a command. They may be closed, full, or pipes without a
+reader: the gateway runs on all the same."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 """Anchors of a chain: made from time to time, signed, appended to it, and announced as events.
 
-The event ``stream.anchored`` carries the anchor out of the gateway: whoever keeps it elsewhere can
-show later that the chain was not written anew.
+The event ``stream.anchored`` carries the anchor out of the gateway: an auditor that keeps it
+elsewhere can show later that the chain was not rewritten.
 """
 
 import asyncio

@@ -154,8 +154,8 @@ class SealedCopy:
         self, headers: dict[str, str], own: dict[str, str], body: bytes, without_data: bytes | None
     ) -> tuple[bytes, bytes]:
         """The header lines and the payload, cut where NATS would not take the whole: it closes the
-        connection of who sends more. ``without_data``: what stands for the payload then; None: the
-        payload is not sealed, and its beginning does."""
+        connection of a client that sends more. ``without_data``: what stands for the payload then;
+        None: the payload is not sealed, and its beginning does."""
         most = self._broker.nc.max_payload - _HEADER_LINES
         text = _lines(headers | own)
         if len(text) + len(body) <= most:

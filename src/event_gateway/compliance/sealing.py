@@ -19,7 +19,7 @@ from event_gateway.core.matching.path import path_of
 SealBytes = Callable[[str, bytes], Sealed]
 OpenBytes = Callable[[str, Sealed], bytes]
 TRIES = 5
-AT_ONCE = 32  # keys that are sealed anew at a time
+AT_ONCE = 32  # keys that are sealed again at a time
 NUMBER_BITS = 48
 
 
@@ -41,8 +41,8 @@ class DataSealing:
         return hmac.new(self._installation_key, text, hashlib.sha256).hexdigest()[:32]
 
     def person_of(self, stream: str, path: str, received: Received) -> str | None:
-        """The digest of the person whom an event is about, by the text or number at a path; None
-        if it names nobody."""
+        """The digest of the person whom an event is about, by the text or number at a path; None if
+        it names no person."""
         value: Any = path_of(path).value(received)
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             return None
@@ -65,8 +65,8 @@ class DataSealing:
         raise CannotOpen("the key of a person is being changed")
 
     async def reseal(self, first_key_id: str) -> Resealed:
-        """Seals the keys of people anew that another sealing key seals than the first one, whose id
-        is given."""
+        """Seals again, with the first sealing key, the keys of people that another sealing key
+        seals. ``first_key_id``: the id of the first one."""
         result = Resealed()
         async with contextlib.aclosing(self.keys.all()) as pages:
             async for page in pages:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from event_gateway.config.definitions import source_of, stream_of, transformation_of, webhook_of
 from event_gateway.config.delivery_model import DeliveryModel
+from event_gateway.config.fault_removal import without_faults
 from event_gateway.config.ingest_subjects import check_subjects
 from event_gateway.config.model import (
     Config,
@@ -24,7 +25,6 @@ from event_gateway.config.problems import (
     Source,
     is_relevant,
 )
-from event_gateway.config.repaired import repaired
 from event_gateway.config.source_model import SourceModel
 from event_gateway.config.webhook_model import WebhookModel
 from event_gateway.config.yaml_faults import BadYaml
@@ -141,7 +141,7 @@ def examine(
         )
         if key not in reported
     ]
-    return Examined(repaired(Config, document), source, in_order(problems))
+    return Examined(without_faults(Config, document), source, in_order(problems))
 
 
 def in_order(problems: Sequence[Problem]) -> list[Problem]:
@@ -248,7 +248,7 @@ def _definition_problems(
             except InvalidDefinition as error:
                 yield _key("transformations", name, error), error.detail
     for name, value in _items(document, "webhooks"):
-        model = repaired(WebhookModel, value, _ANY_WEBHOOK)
+        model = without_faults(WebhookModel, value, _ANY_WEBHOOK)
         if model is not None:
             webhook = webhook_of(model, name, managed_by="file")
             if any_transformation:
@@ -259,14 +259,14 @@ def _definition_problems(
                 yield _key("webhooks", name, problem), problem.detail
     yield from _renaming_problems(document)
     for name, value in _items(document, "streams"):
-        stream = repaired(StreamModel, value, _ANY_STREAM)
+        stream = without_faults(StreamModel, value, _ANY_STREAM)
         if stream is not None:
             try:
                 stream_of(stream, name, managed_by="file").check()
             except InvalidDefinition as error:
                 yield _key("streams", name, error), error.detail
     for name, value in _items(document, "sources"):
-        source = repaired(SourceModel, value, _ANY_SOURCE)
+        source = without_faults(SourceModel, value, _ANY_SOURCE)
         if source is not None:
             for problem in source_problems(source_of(source, name, managed_by="file")):
                 yield _key("sources", name, problem), problem.detail
@@ -303,7 +303,7 @@ def _valid(model: type[Model], value: Any) -> Model | None:
 def _without_faults(value: Any) -> TransformationModel | None:
     """A transformation without the options that have a fault; None if what it does has one."""
     what = ("base", "template", "python")
-    usable = repaired(TransformationModel, value)
+    usable = without_faults(TransformationModel, value)
     if usable is None or any((key in value) != (key in usable.model_fields_set) for key in what):
         return None
     return usable

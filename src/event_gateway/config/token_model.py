@@ -58,7 +58,7 @@ def token_from_json(body: object, streams: Collection[str], issuer: Principal) -
     model = validated(TokenBody, "tokens", body)
     if not model.streams and not model.subjects:
         raise InvalidBody([("streams", "a token needs at least one stream or subject")])
-    # Whoever may not read a stream is not told whether it exists.
+    # An issuer that may not read a stream is not told whether it exists.
     for name in model.streams:
         if not issuer.may_read(name):
             raise Exceeds(f"streams: {name[:64]}")

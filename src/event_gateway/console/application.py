@@ -21,6 +21,14 @@ from event_gateway.console.guard import Guard
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.oidc import Oidc
 from event_gateway.console.page_group import PageGroup, PageRoute
+from event_gateway.console.page_request import (
+    FormRefused,
+    HiddenFieldRefused,
+    PageRequest,
+    check_token,
+    read_form,
+    render,
+)
 from event_gateway.console.pages import GROUPS
 from event_gateway.console.rendering import templates
 from event_gateway.console.renewal import Renewal
@@ -28,14 +36,6 @@ from event_gateway.console.sealing import sealer_in
 from event_gateway.console.sessions import Session, Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
 from event_gateway.console.sign_in import SignIn
-from event_gateway.console.visit import (
-    FormRefused,
-    HiddenFieldRefused,
-    Visit,
-    check_token,
-    read_form,
-    render,
-)
 
 log = structlog.get_logger(__name__)
 
@@ -126,8 +126,8 @@ class Console:
             if route.changes:
                 form = await read_form(request)
                 check_token(session, request, form)
-            visit = Visit(
-                request=request, session=session, sessions=self._sessions, gateway=gateway,
+            page_request = PageRequest(
+                http_request=request, session=session, sessions=self._sessions, gateway=gateway,
                 caller=await gateway.show_caller(), templates=self._templates, group=group,
                 groups=GROUPS, form=form,
             )  # fmt: skip
@@ -139,9 +139,9 @@ class Console:
         except (GatewayError, GatewayUnreachable) as error:
             return self._failed(request, error)
         try:
-            return await route.handler(visit)
+            return await route.handler(page_request)
         except HiddenFieldRefused as error:
-            return await visit.render(
+            return await page_request.render(
                 "error.html", status=400, title="Not done", errors=[], retry=False,
                 detail=f"The console refused the form: {error}.",
                 remedy="Nothing was changed. Load the page again and repeat your change.",
@@ -152,12 +152,12 @@ class Console:
             about = described(error)
             if error.status == 404 and request.headers.get("hx-target") == "results":
                 about["status"] = 422  # a filter names what there is not: htmx shows that, too
-            return await visit.render("error.html", **about)
+            return await page_request.render("error.html", **about)
         except GatewayUnreachable as error:
             return self._failed(request, error)
 
     def _failed(self, request: Request, error: GatewayError | GatewayUnreachable) -> Response:
-        """The answer where nobody knows who the caller is."""
+        """The answer where the caller is not known."""
         if isinstance(error, GatewayError) and error.status == 401:
             response = self._to_sign_in(request, ended=True)
             self._sessions.clear(response, request.cookies)

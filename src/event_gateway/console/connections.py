@@ -1,5 +1,5 @@
-"""HTTP connections of the console: bounds their number, what a request may hold before it is
-known who sends it, and how long it may take to arrive and its answer to be read.
+"""HTTP connections of the console: bounds their number, what a request may hold before its sender
+is known, and how long it may take to arrive and its answer to be read.
 
 A head has at most 64 KiB, which is uvicorn's bound where h11 parses; httptools has none.
 """

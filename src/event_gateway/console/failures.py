@@ -54,7 +54,7 @@ def described(error: GatewayError | GatewayUnreachable) -> dict[str, Any]:
 
 
 def detail_of(error: GatewayError) -> str:
-    """The one sentence on a form that was refused. Where somebody else has changed meanwhile what
+    """The one sentence on a form that was refused. Where another caller has changed meanwhile what
     the form changes, that of the gateway is about headers, which the user has not written."""
     return _REMEDIES[412] if error.status == 412 else error.detail
 

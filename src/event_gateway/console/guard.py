@@ -2,7 +2,7 @@
 
 Forms: a browser says where a request that changes something comes from (``Sec-Fetch-Site``, or
 ``Origin``), and only the console's own pages may send one. The cookie is ``SameSite=Lax``, and the
-form repeats a token of the session, which :mod:`event_gateway.console.visit` checks.
+form repeats a token of the session, which :mod:`event_gateway.console.page_request` checks.
 """
 
 from urllib.parse import urlsplit

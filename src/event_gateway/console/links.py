@@ -1,4 +1,4 @@
-"""One-time links, which sign in whoever opens them first.
+"""One-time links, which sign in the first client that opens them.
 
 A link is a file in the data directory, named by the digest of its token; taking it renames the
 file, which succeeds once, whatever process tries.
@@ -20,14 +20,14 @@ PATH = "/sign-in/once"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A link that nobody else can use now. ``key``: with which it signs in."""
+    """A link that no other client can use now. ``key``: with which it signs in."""
 
     key: str = field(repr=False)
     _place: Path
     _file: Path
 
     def used(self) -> None:
-        """It has signed somebody in, or never can."""
+        """It has signed a user in, or never can."""
         self._file.unlink(missing_ok=True)
 
     def give_back(self) -> None:

@@ -140,7 +140,8 @@ class Oidc:
         raise OidcRefused("The provider gave no token.")
 
     async def revoke(self, refresh: str) -> None:
-        """Tells the provider that nobody needs a token any more (RFC 7009), if it takes that."""
+        """Tells the provider that the console does not need a token any more (RFC 7009), if it
+        takes that."""
         with contextlib.suppress(OidcFailed, httpx.HTTPError):
             if place := (await self._discover()).get("revocation_endpoint"):
                 form, auth = self._as_client({"token": refresh, "token_type_hint": "refresh_token"})

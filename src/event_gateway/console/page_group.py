@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from event_gateway.console.visit import Visit
+    from event_gateway.console.page_request import PageRequest
 
 LIMITS = ("namespaces", "types", "streams")  # what may narrow a caller
-Handler = Callable[["Visit"], Awaitable[Response]]
+Handler = Callable[["PageRequest"], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

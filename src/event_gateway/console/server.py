@@ -1,8 +1,8 @@
 """Runs the console in a process of its own: ``python -m event_gateway.console FD``.
 
 The settings, with their secrets, come over standard input, and ``FD`` is the socket to answer on.
-When the input ends, the process ends: whoever started it is gone. A thread reads the input, so that
-a console whose pages hang ends, too.
+When the input ends, the process ends: the gateway that started it is gone. A thread reads the
+input, so that a console whose pages hang ends, too.
 """
 
 import asyncio

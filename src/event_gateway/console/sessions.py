@@ -83,7 +83,7 @@ class Sessions:
         )
 
     def clear(self, response: Response, cookies: Mapping[str, str], keep: int = 0) -> None:
-        """Has the browser forget the session; ``keep``: how many of its cookies are set anew."""
+        """Has the browser forget the session; ``keep``: how many of its cookies are set again."""
         for number in range(keep, MAX_PARTS):
             if self._of(number) in cookies:
                 self._set(response, self._of(number), "", 0)

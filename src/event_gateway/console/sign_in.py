@@ -15,9 +15,9 @@ from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.links import PATH as ONCE
 from event_gateway.console.links import OneTimeLinks
 from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed, Token
+from event_gateway.console.page_request import FormRefused, check_token, read_form, render
 from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
-from event_gateway.console.visit import FormRefused, check_token, read_form, render
 from event_gateway.core.access.failed_logins import FailedLogins
 from event_gateway.core.access.forwarded import Client
 from event_gateway.core.access.trusted_proxies import TrustedProxies
@@ -26,7 +26,7 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FAILURES, PERIOD = 10, 60.0  # failed attempts of an address, and seconds
 MAX_KEY = 8192  # characters
 MAX_TARGET = 1500  # characters: the cookie of a sign-in at a provider holds it
-MAX_FORM = 64 * 1024  # bytes, of somebody who is not known yet
+MAX_FORM = 64 * 1024  # bytes, of a client that is not signed in
 
 
 class SignIn:
@@ -83,7 +83,7 @@ class SignIn:
         return self._page(request.query_params.get("next"), message, 200)
 
     def in_place_of_form(self, request: Request) -> Response:
-        """The page for somebody whose session has ended before a form was sent. It leads back to
+        """The page for a user whose session has ended before a form was sent. It leads back to
         the page of the form."""
         text = "Your session has ended, and nothing was changed. Sign in, and send the form again."
         return self._page(_page_of(request), text, 401)
@@ -105,8 +105,8 @@ class SignIn:
         return await self._enter(request, key, target)
 
     async def with_link(self, request: Request) -> Response:
-        """Signs in with a one-time link. Who only asks for headers, as previews of links do, does
-        not use it up."""
+        """Signs in with a one-time link. A client that only asks for headers, such as a preview of
+        links, does not use it up."""
         if request.method != "GET":
             return Response(status_code=405, headers={"Allow": "GET"})
         link = self._links.take(request.query_params.get("token", ""))

@@ -34,7 +34,7 @@ def begin_attempt(tracer: Tracer, jobs: list[Job]) -> str:
 
 
 def exemplar_of(job: Job) -> str | None:
-    """The ``traceparent`` of a trace that somebody records, as far as the gateway knows."""
+    """The ``traceparent`` of a trace that is recorded, as far as the gateway knows."""
     trace = job.received.trace
     if trace is None or not (job.span or (trace.span_id and trace.sampled)):
         return None

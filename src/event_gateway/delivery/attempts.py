@@ -153,8 +153,8 @@ class Attempts:
         self._stopping = True
 
     def cut_off(self) -> None:
-        """Records nothing more of the attempts that are left: whoever leases their deliveries next
-        attempts them again."""
+        """Records nothing more of the attempts that are left: the process that leases their
+        deliveries next attempts them again."""
         self._cut_off = True
 
     def _ended(self, attempt: _Attempt, result: Response | Failure) -> None:

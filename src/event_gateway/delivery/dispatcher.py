@@ -28,10 +28,10 @@ from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
 from event_gateway.delivery.lane import Lane, Makers
 from event_gateway.delivery.outcomes import BACKLOG_LEASE, LEASE_MARGIN, Outcomes
+from event_gateway.delivery.outcomes_without_attempt import lost_event, outcome_without_attempt
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.delivery.receiver_health import ReceiverHealth
 from event_gateway.delivery.throttling import Throttles
-from event_gateway.delivery.unattempted import lost_event, outcome_without_attempt
 from event_gateway.observability.alerts.tally import AttemptTallies
 from event_gateway.observability.metrics import Metrics
 from event_gateway.observability.tracing.spans import Tracing
@@ -250,10 +250,10 @@ class Dispatcher:
             else:
                 if not (lane.tripped or lane.throttled or lane.limits):
                     break
-                admitted, delivery.probe, wait = await self._queues.admit_attempt(
+                may_start, delivery.probe, wait = await self._queues.may_start(
                     lane.webhook, delivery.token, lane.webhook.timeout + LEASE_MARGIN
                 )
-                if admitted:
+                if may_start:
                     break
                 await asyncio.sleep(min(wait, SLOT_WAIT))
         self._attempts.start(lane, [job])

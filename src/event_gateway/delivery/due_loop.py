@@ -41,9 +41,9 @@ class DueLoop:
     """Leases as many due deliveries as their lanes have room for.
 
     It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Once a
-    second it looks for what nobody has told it of; twice a second where there are other processes,
-    which leave what they have no share of, or give it back. While there are due deliveries, it
-    scans them twice a second.
+    second it looks for deliveries of which no signal has told it; twice a second where there are
+    other processes, which leave what they have no share of, or give it back. While there are due
+    deliveries, it scans them twice a second.
     ``may_exist``: whether a webhook without a lane may be registered all the same. The deliveries
     of others are cancelled, after a while: this process may learn of a new webhook a little later
     than the process that has queued its deliveries.

@@ -49,7 +49,8 @@ class DueSignal:
         self.due_in(0.0)
 
     def expect_nothing(self) -> None:
-        """The due loop looks for due deliveries: until somebody says more, no other becomes due."""
+        """The due loop looks for due deliveries: until :meth:`due_in` is called, no other becomes
+        due."""
         self.due_at = math.inf
 
     def sleep_until(self, at: float) -> None:

@@ -89,7 +89,7 @@ class Lane:
         self.tripped = False
         self.throttled = False
         self.deleted = False
-        # Made once somebody waits for it: each takes as much memory as a backlog.
+        # Made once a task waits for it: each takes as much memory as a backlog.
         self._slot_freed: asyncio.Event | None = None
         self._moved: asyncio.Event | None = None
         self._overflows = 0  # deliveries that this process has put into the queue
@@ -168,7 +168,7 @@ class Lane:
         self.in_flight += 1
 
     def attempt_ended(self) -> None:
-        """Counts a request that is over, and wakes whoever waits for its slot."""
+        """Counts a request that is over, and wakes the tasks that wait for its slot."""
         self.in_flight -= 1
         if self._slot_freed is not None:
             self._slot_freed.set()

@@ -229,7 +229,7 @@ def ended_with_parent(command: list[str], by: signal.Signals) -> Started:
 @functools.cache
 def _setpriv() -> str | None:
     """The path of ``setpriv``, if it works here. It is tried: that of BusyBox, and of util-linux
-    before 2.33, does not know the option, and it sets its capabilities anew whatever it is asked
+    before 2.33, does not know the option, and it sets its own capabilities whatever it is asked
     for, which the filter of system calls of our systemd service refuses."""
     found = shutil.which("setpriv")
     if found is None:

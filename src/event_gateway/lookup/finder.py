@@ -16,8 +16,8 @@ from event_gateway.core.cloudevents.nats_message import from_message
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.text.suggestion import close_matches
+from event_gateway.lookup.backward_reading import BackwardReading
 from event_gateway.lookup.log_state import LogState, LogStates
-from event_gateway.lookup.patient_reading import PatientReading
 from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.event_index import EventIndex
@@ -159,7 +159,7 @@ class Finder:
     ) -> tuple[list[Received], int, list[str]]:
         """Reads what the index may not have, the newest first, up to a first event that fits."""
         subjects = [] if event_type is None else filters_for(log_subjects(event_type))
-        reading = PatientReading(self._broker, state.stream, subjects)
+        reading = BackwardReading(self._broker, state.stream, subjects)
         left_out: list[str] = []
         read = 0
         parts = (

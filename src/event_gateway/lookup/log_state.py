@@ -25,7 +25,7 @@ class LogState(msgspec.Struct, frozen=True):
     ``settled``: up to this sequence the router has acknowledged every event; ``taken``: the last
     one that it has taken. ``indexed``: the index has every event from this sequence on that the
     router has taken. ``messages``: how many messages the stream holds. ``rereading``: Redis may
-    have lost entries of the index, and the log is being read again; as nobody knows which are
+    have lost entries of the index, and the log is being read again; as it is not known which are
     missing, ``indexed`` is behind the last event until that has ended.
     """
 

@@ -2,7 +2,7 @@
 
 import time
 
-from event_gateway.lookup import patient_reading
+from event_gateway.lookup import backward_reading
 
 
 class PageBudget:
@@ -34,7 +34,7 @@ class PageBudget:
         waited for it does not count."""
         if not self._waited:
             self._waited = True
-            self._until += patient_reading.PATIENCE
+            self._until += backward_reading.SUBJECT_WAIT
 
     def end(self) -> None:
         """Ends the page."""

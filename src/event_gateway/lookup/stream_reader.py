@@ -12,10 +12,10 @@ from event_gateway.broker.named_streams import seq_before
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.type_subject import log_subjects
 from event_gateway.core.matching.pattern import takes
+from event_gateway.lookup.backward_reading import BackwardReading
 from event_gateway.lookup.finder import MaySee, decoded
 from event_gateway.lookup.log_state import LogState
 from event_gateway.lookup.page_budget import PageBudget
-from event_gateway.lookup.patient_reading import PatientReading
 from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
@@ -84,7 +84,7 @@ class StreamReader:
         self._budget = budget
         self._subjects = [] if wanted.type is None else filters_for(log_subjects(wanted.type))
         self._ready: list[Received] = []  # the newest last
-        self._reading = PatientReading(broker, state.stream, self._subjects)
+        self._reading = BackwardReading(broker, state.stream, self._subjects)
         self._searching: AsyncIterator[None] | None = None  # by the index
         self._size = 0  # messages of the next passage
         self._oldest_read = math.inf

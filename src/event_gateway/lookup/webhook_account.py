@@ -75,7 +75,7 @@ class WebhookAccount:
         self, event_id: str, source: str | None, webhooks: Sequence[Webhook], *, own: bool
     ) -> dict[str, Record]:
         """The records of the deliveries of an event of this id, by webhook. ``own``: without those
-        of former webhooks of an id, which may have been somebody else's. Raises the exceptions in
+        of former webhooks of an id, which may have had another owner. Raises the exceptions in
         StateError, and NewerFormat."""
         records = await self._ledger.read_of([each.id for each in webhooks], event_id, source)
         return {

@@ -66,7 +66,7 @@ class HealthLeader:
             yield Reason(STATUS_UNWRITTEN, f"NATS does not store the health: {self._failure}")
 
     def bucket_recreated(self) -> None:
-        """What is stored is gone, or was changed by somebody else: it is read again."""
+        """The stored health is gone, or another client of NATS has changed it: it is read again."""
         self._stored = None
 
     async def run(self) -> None:

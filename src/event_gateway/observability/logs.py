@@ -113,7 +113,7 @@ class _Handler(logging.Handler):
             output.msg(line)
         except structlog.DropEvent:
             pass
-        except Exception:  # a line that cannot be made must not stop who logs it
+        except Exception:  # a line that cannot be made must not stop the code that logs it
             self.handleError(record)
 
 

@@ -1,7 +1,7 @@
 """Enrichment: adds a member ``enrichment`` to an event's data, without parsing the data.
 
-The event cache makes the enrichment of an event once. All who read the event get the same, so that
-a retry, a replay and a live subscriber see the bytes of the first attempt.
+The event cache makes the enrichment of an event once. All readers of the event get the same, so
+that a retry, a replay and a live subscriber see the bytes of the first attempt.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Enricher:
         self._cache = cache
         self._version = version
         self._skip_until = 0.0  # on the monotonic clock
-        # Done when the router of this process has read its next events; None if nobody waits.
+        # Done when the router of this process has read its next events; None if no task waits.
         self._routed: asyncio.Future[None] | None = None
 
     async def enrich(self, batch: Sequence[Received], *, routes: bool = False) -> None:
@@ -124,7 +124,7 @@ class Enricher:
         await asyncio.wait([self._routed], timeout=seconds)
 
     async def preview(self, received: Received, *, alone: bool) -> None:
-        """Enriches an event that somebody gave: as it was enriched if the cache has an event of the
+        """Enriches an event that a caller gave: as it was enriched if the cache has an event of the
         same source and id, else as a new one. Keeps nothing. ``alone``: as if no other event was
         known."""
         context = None

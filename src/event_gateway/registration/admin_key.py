@@ -67,8 +67,8 @@ class AdminKeyFile:
         self.value = value
 
     def _identity(self) -> tuple[int, ...] | None:
-        """What changes when somebody writes the file, or None: it is missing, is not usable, or was
-        written just now, so that another change may have the same time."""
+        """A value that changes with each write of the file, or None: the file is missing, is not
+        usable, or was written just now, so that another change may have the same time."""
         try:
             now = os.stat(self.path)
         except OSError:

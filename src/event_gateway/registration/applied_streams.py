@@ -70,8 +70,8 @@ class AppliedStreams:
         return await ensure_named(self._broker, definition, self._events.external)
 
     async def ensure_limits(self, definition: StreamDefinition) -> None:
-        """Applies a definition whose limits have changed. Raises Conflict where NATS lets nobody
-        update the stream, and what :meth:`ensure` raises."""
+        """Applies a definition whose limits have changed. Raises Conflict where NATS forbids the
+        gateway's user to update the stream, and what :meth:`ensure` raises."""
         try:
             await self.ensure(definition)
         except (TimeoutError, NatsTimeout) as error:

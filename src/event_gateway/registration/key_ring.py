@@ -94,15 +94,15 @@ class KeyRing:
         key = admin_key(self._admin.value)
         stored = self._registry.keys.get(ADMIN_ID)
         if stored is None or stored.hash != key.hash:
-            return key  # nobody has rotated it, or somebody has changed the file since
+            return key  # never rotated, or the file has changed since
         return replace(
             key, rotated_at=stored.rotated_at, former_hash=stored.former_hash,
             former_until=stored.former_until,
         )  # fmt: skip
 
     async def follow_admin_key(self, on_change: Callable[[], None]) -> None:
-        """Reads the file of the admin key again and again, and calls ``on_change`` where somebody
-        has written another key into it. It never returns."""
+        """Reads the file of the admin key again and again, and calls ``on_change`` when it has
+        another key. It never returns."""
         while True:
             await beat(READ_INTERVAL)
             changed = self._read_admin()

@@ -125,7 +125,7 @@ def check_order(existing: Webhook, webhook: Webhook) -> None:
 
 def is_same(existing: Webhook, webhook: Webhook) -> bool:
     """Whether a definition changes nothing of the registered webhook."""
-    # A webhook that the gateway has disabled stays so until somebody changes or enables it.
+    # A webhook that the gateway has disabled stays so until a caller changes or enables it.
     return existing == replace(_replacing(existing, webhook), disabled=existing.disabled)
 
 

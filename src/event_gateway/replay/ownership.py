@@ -16,7 +16,7 @@ class _Registered(msgspec.Struct):
 def is_own(webhook: Webhook, stored: StoredDeadLetter) -> bool:
     """Whether a dead letter under the id of this webhook is its own.
 
-    A former webhook of the id may have been somebody else's; the dead letter names the registration
+    A former webhook of the id may have had another owner; the dead letter names the registration
     of its webhook. For a webhook without an owner, every dead letter under its id counts.
     """
     if not webhook.owner:

@@ -128,7 +128,7 @@ class ReceiverClient:
     async def request(
         self, builder: RequestBuilder, build: BuildRequest, timeout: float
     ) -> Response | Failure:
-        """Calls a receiver, and returns its response for somebody to see."""
+        """Calls a receiver, and returns its response, for the API to show."""
         call = _ShownCall(builder, timeout, build)
         return self.send(call) or await call.answer
 

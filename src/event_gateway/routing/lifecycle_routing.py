@@ -96,7 +96,8 @@ class LifecycleRouting:
             self._routes = True
 
     async def _end(self) -> None:
-        # What was taken is acknowledged as soon as it is recorded; what is not, is for nobody.
+        # Events that were taken are acknowledged once they are recorded; the others match no
+        # webhook.
         await self._router.stop()
         await self._router.close()
         self._routes = self._prepared = False

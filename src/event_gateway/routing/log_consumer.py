@@ -16,7 +16,7 @@ class LogConsumers:
     """Creates the routers' consumers. ``logs`` is what is known of the streams; ``webhooks`` are
     those that are registered.
 
-    Where somebody has deleted a stream and created it again, its consumer is created only once the
+    Where a stream was deleted and created again, its consumer is created only once the
     gateway has adopted the new stream: until then the sequences at which webhooks were registered
     are of the former one, and would hide events of the new one.
     """

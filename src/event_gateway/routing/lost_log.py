@@ -1,4 +1,4 @@
-"""The loss of the events log: a reason for degraded health, until somebody confirms it."""
+"""The loss of the events log: a reason for degraded health, until an operator confirms it."""
 
 from msgspec.structs import replace
 

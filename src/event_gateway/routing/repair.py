@@ -37,7 +37,7 @@ class Repair:
     where records may be lost.
 
     ``on_loss`` are called when Redis may have lost records. ``manual``: without any checkpoint,
-    rereading waits until somebody decides (:meth:`decide`).
+    rereading waits until an operator decides (:meth:`decide`).
     """
 
     def __init__(

@@ -77,7 +77,8 @@ class Rereading:
             if not await self._checkpoints.lease(stream, HOLD):
                 return None
             server, checkpoint = self._checkpoints.server, known()
-            # Read after the mark of that checkpoint: who marks the stream later has it read again.
+            # Read after the mark of that checkpoint: a process that marks the stream later has it
+            # read again.
             info = await self._broker.js.consumer_info(stream, ROUTER)
             # The router itself processes what was not delivered to it yet.
             until = info.delivered.stream_seq if info.delivered else 0

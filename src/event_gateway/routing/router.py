@@ -216,7 +216,7 @@ class Router:
         await self._decoder.enrich(self._stream, taken)
         for pulled, error in decoded.rejected:
             await self._reject(pulled, error)
-        if self._stream != LIFECYCLE:  # nobody has sent those to the gateway
+        if self._stream != LIFECYCLE:  # the gateway publishes those itself
             origins: dict[str, int] = {}  # a Counter costs more than to count the usual few
             types: dict[str, int] = {}
             for _, received in decoded.events:

@@ -8,7 +8,7 @@ from event_gateway.broker.connection import Broker
 from event_gateway.broker.consumer_state import ConsumerState, consumer_state
 from event_gateway.broker.provision import ROUTER
 from event_gateway.broker.stream_list import StreamList
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
 ASKED_AGAIN = 10.0  # seconds after which the router of a stream that has not changed is asked for
 
@@ -16,15 +16,15 @@ ASKED_AGAIN = 10.0  # seconds after which the router of a stream that has not ch
 class RouterPositions:
     """The positions of the routers' consumers.
 
-    Who asks while others do gets the answer that they get. Of a stream that is as it was when its
-    router had settled everything, nothing is asked: ``streams``, which is read each second anyway,
-    says whether it is.
+    Callers that ask for the same position at the same time share one request to NATS. No request is
+    made for a stream that has not changed since its router had settled everything: ``streams``,
+    which is read each second anyway, says whether it has.
     """
 
     def __init__(self, broker: Broker, streams: StreamList) -> None:
         self._broker = broker
         self._streams = streams
-        self._reading: dict[str, Joined[ConsumerState]] = {}
+        self._reading: dict[str, SharedCall[ConsumerState]] = {}
         # By stream, once its router was found to have settled everything: what the list said of
         # the stream just before, what was found, and when.
         self._settled: dict[str, tuple[StreamInfo | None, ConsumerState, float]] = {}
@@ -34,7 +34,7 @@ class RouterPositions:
         exceptions in BrokerError, and APIError."""
         reading = self._reading.get(stream)
         if reading is None:
-            reading = self._reading[stream] = Joined(lambda: self._read(stream))
+            reading = self._reading[stream] = SharedCall(lambda: self._read(stream))
         return await reading()
 
     async def _read(self, stream: str) -> ConsumerState:

@@ -37,7 +37,7 @@ class Settlement(msgspec.Struct, eq=False):
 
 class Unsettled:
     """The unsettled events of one stream, by sequence. It acknowledges them in the log once all
-    their deliveries are recorded. Calls ``on_room`` once there is room again, where somebody waits
+    their deliveries are recorded. Calls ``on_room`` once there is room again, where a task waits
     for it (:meth:`wait_for_room`)."""
 
     def __init__(self, broker: Broker, on_room: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ class ExternalSecrets:
         return None if content is None else ("file", content)
 
     def refuses(self, name: str) -> bool:
-        """Whether a name is not valid, or refers to something that nobody may name."""
+        """Whether a name is not valid, or refers to a file that no caller may name."""
         return self._is_refused(name) or self.is_private(self.directory / name)
 
     def _is_refused(self, name: str) -> bool:

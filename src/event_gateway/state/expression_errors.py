@@ -72,7 +72,7 @@ class ExpressionErrors:
 def _key(webhook: Webhook) -> str:
     # Each expression has its own count: when a webhook's expression changes, its count starts at 0.
     counted = "\n".join(evaluated_texts(webhook))
-    if webhook.owner:  # a former webhook of this id may have been somebody else's
+    if webhook.owner:  # a former webhook of this id may have had another owner
         counted = f"{webhook.created_at} {counted}"
     digest = hashlib.sha256(counted.encode()).hexdigest()[:8]
     return EXPRESSION.key(webhook.id, digest)

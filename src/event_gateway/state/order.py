@@ -28,7 +28,7 @@ class Order:
         """Takes or renews the webhook's lease; False if another process has it, or may have it.
 
         Another server that has become the primary may not know who took the lease last. That
-        process insists on it; for ``seconds`` nobody else takes it.
+        process insists on it; for ``seconds`` no other process takes it.
         """
         moved, got = None, False
         while moved != self._moved_at:  # again, if that happened during the call

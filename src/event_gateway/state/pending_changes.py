@@ -44,7 +44,7 @@ class PendingChange(msgspec.Struct, gc=False):
     It is encoded only when it is written, because most changes are replaced by a newer one before.
     ``tried`` and ``succeeded`` count the attempts, and the successful ones, since the last write.
     ``due_at``: when it may be written, on the clock of :class:`PendingChanges`; 0.0 for soon.
-    ``patient``: nobody waits for its write, it may be shared with later changes.
+    ``patient``: no caller waits for its write, it may be shared with later changes.
     ``recorded``: called once it is written.
     """
 

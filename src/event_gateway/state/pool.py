@@ -14,7 +14,7 @@ class Pool(BlockingConnectionPool):
     """Hands a connection out at once if there is one, and queues the call if there is none.
 
     The client's own pool takes a lock, a timer and a context manager for each call, and tells
-    listeners and metrics that the gateway does not use, also where nobody waits. At a low rate,
+    listeners and metrics that the gateway does not use, also where no caller waits. At a low rate,
     where each event has its own calls, that was a fifth of the function calls of a delivery.
     """
 

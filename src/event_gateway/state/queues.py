@@ -115,7 +115,7 @@ class Queues:
         self._lane_states = script(client, "queues/lane_states.lua")
         self._may_be_due = script(client, "queues/may_be_due.lua")
         self._take = script(client, "queues/take.lua")
-        self._admit_attempt = script(client, "queues/admit_attempt.lua")
+        self._may_start = script(client, "queues/admit_attempt.lua")
         self._cancel = script(client, "queues/cancel.lua")
         self._take_expired = script(client, "queues/take_expired.lua")
         self._lane_stats = script(client, "queues/lane_stats.lua")
@@ -185,7 +185,7 @@ class Queues:
         leased_until = {webhook_id: asyncio.get_running_loop().time() + lease}
         return [_delivery(row, token, leased_until) for row in leased], int(next_rank)
 
-    async def admit_attempt(
+    async def may_start(
         self, webhook: Webhook, token: str, probe_lease: float
     ) -> tuple[bool, bool, float]:
         """Decides whether an attempt may start whose delivery is not leased from the queue.
@@ -193,10 +193,10 @@ class Queues:
         Returns whether it may, whether it is the circuit breaker's probe, and, if it may not, the
         seconds after which to try again.
         """
-        admitted, probe, wait = await self._admit_attempt(
+        may_start, probe, wait = await self._may_start(
             webhook.id, round(probe_lease * 1000), token, _pack(limits_ms(webhook))
         )
-        return bool(admitted), bool(probe), wait / 1000
+        return bool(may_start), bool(probe), wait / 1000
 
     async def forget(self, webhook_id: str) -> None:
         """Deletes the lists and counts of a deleted webhook, before its id is registered again."""

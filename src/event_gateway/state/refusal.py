@@ -21,7 +21,7 @@ _CLOSED = (
 
 
 async def refusal_of(error: BaseException, url: str, login: RedisLogin) -> tuple[str | None, bool]:
-    """What somebody must change so that Redis accepts the connection that has failed, beginning
+    """What an operator must change so that Redis accepts the connection that has failed, beginning
     with the key of the configuration, None if nothing is known; and whether that is certain: then
     another try is of no use."""
     if isinstance(error, NoPrimary):

@@ -49,7 +49,7 @@ class ServerConnection(Connection):
             await super().connect()  # type: ignore[no-untyped-call]
             if self._primary.check_role:
                 await self._check_role()
-            if address != self._primary.address:  # nobody has told a connection that opens to leave
+            if address != self._primary.address:  # the primary changed while this opened
                 raise NoPrimary(f"{self.host}:{self.port} is not the primary any more")
         except BaseException:
             await self.disconnect(nowait=True)  # it would count as connected, and so as examined

@@ -26,7 +26,7 @@ _INCOMPLETE = object()  # what the reader returns until an answer is complete
 
 
 class SharedConnection:
-    """Opens the connection with the first call, and anew with the next one after it was lost.
+    """Opens the connection with the first call, and again with the next one after it was lost.
 
     ``make_connection`` makes a connection of the client, which logs in; ``timeout`` returns for how
     many seconds a call waits for its answer.
@@ -117,7 +117,7 @@ class _Answers:
         self._error: BaseException | None = None  # the first
 
     def done(self) -> bool:
-        """Whether nobody waits any more."""
+        """Whether no caller waits any more."""
         return self._result.done()
 
     def set_result(self, answer: Any) -> None:
@@ -229,7 +229,7 @@ class _Open(asyncio.Protocol):
                 if isinstance(content, ResponseError) and is_of_former_primary(content):
                     self.left = True
                 if answer.done():
-                    continue  # who asked was cancelled
+                    continue  # the caller was cancelled
                 if isinstance(content, RedisError):
                     answer.set_exception(content)
                 else:

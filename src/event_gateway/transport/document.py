@@ -49,7 +49,9 @@ async def fetch_document(
     if answer.truncated:
         raise NotFetched(f"{target.host} sent more than {MAX_BODY} bytes, or not all of them")
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NotFetched(f"{target.host} sent a compressed answer, for which nobody has asked")
+        raise NotFetched(
+            f"{target.host} sent a compressed answer, which the gateway has not asked for"
+        )
     return answer.body, answer.headers
 
 

@@ -87,8 +87,8 @@ class EgressGuard:
         ``http``: plain http everywhere; ``ports``, where empty means every port except those of
         other protocols and of internal services; ``service_ports``: those of them that are allowed.
 
-        ``proxy_resolves``: a proxy resolves names, so that nobody checks their addresses.
-        Raises ValueError for a network that is not valid.
+        ``proxy_resolves``: a proxy resolves names, so that the gateway cannot check their
+        addresses. Raises ValueError for a network that is not valid.
         """
         self._networks: list[Network] = [ip_network(text) for text in networks]
         self._http = http

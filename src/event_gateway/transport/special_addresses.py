@@ -82,7 +82,7 @@ SERVICE_PORTS = frozenset(
     )
 )  # fmt: skip
 
-# Names that are internal by their form: where a proxy resolves names, nobody checks the addresses.
+# Names that are internal by their form: where a proxy resolves names, no address is checked.
 # RFC 6761 and 6762, RFC 8375, ICANN's .internal, and what networks use by habit.
 INTERNAL_DOMAINS = (
     "localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan",

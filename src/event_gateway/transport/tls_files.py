@@ -116,8 +116,8 @@ class TlsFiles:
         self._checked_at = 0.0
 
     def identity(self, password: str | None) -> Identity:
-        """The identity from the files; the previous one while the files are unusable, since
-        somebody may be replacing them.
+        """The identity from the files; the previous one while the files are unusable, since an
+        operator may be replacing them.
 
         Raises ValueError, naming the file and its fault, when there is no previous one."""
         now = time.monotonic()

@@ -25,7 +25,7 @@ class ApiKeys:
 
     def not_guessed(self, request: CallerRequest) -> Principal | None:
         """The holder of a key that a gateway has made: its secret is random, while the admin key
-        may be any text that somebody has written into its file."""
+        may be any text that an operator has written into its file."""
         given = request.bearer
         if not is_made(given):
             return None

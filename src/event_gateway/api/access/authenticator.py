@@ -31,7 +31,7 @@ class Unauthenticated(Exception):
         self.key = key
 
 
-# A caller; where somebody has to be asked, what waits for it, and raises Unauthenticated.
+# A caller; where the check has to wait, an awaitable of one, which raises Unauthenticated.
 Caller = Principal | Awaitable[Principal]
 
 
@@ -89,8 +89,8 @@ class Authenticator:
         return self._asked(request, found)
 
     def _surely_valid(self, request: CallerRequest, seconds: float) -> Principal:
-        """The caller, although its address must wait: it has a valid credential that nobody can
-        have guessed. Others are refused unseen, as an answer would tell which guess is right."""
+        """The caller, although its address must wait: it has a valid credential that cannot have
+        been guessed. Others are refused unseen, as an answer would tell which guess is right."""
         principal = self._not_guessed(request)
         if principal is None:
             raise self.limits.refused_unseen(seconds)

@@ -43,10 +43,10 @@ class Counters(Protocol):
 class CallerLimits:
     """Counts failed logins by client address and by key, and requests by caller; in this process.
 
-    Requests from an address whose failures are used up are refused unseen, so that nobody can go on
-    guessing; but not those with a credential with which the address has logged in before, or with
-    a valid key whose secret cannot be guessed: one client does not lock out others behind the same
-    address. Failures with a key never lock out a client that sends the valid key.
+    Requests from an address whose failures are used up are refused unseen, so that the client
+    cannot go on guessing; but not those with a credential with which the address has logged in
+    before, or with a valid key whose secret cannot be guessed: one client does not lock out others
+    behind the same address. Failures with a key never lock out a client that sends the valid key.
     """
 
     def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class CallerLimits:
     ) -> None:
         """Applies other limits: ``failures`` in ``period`` seconds, for an address and for a key;
         ``requests`` (None: any number) in ``window`` seconds for a caller without a limit of its
-        own. Starts to count failures anew where they differ."""
+        own. Counts failures from zero again where they differ."""
         if (failures, period) != self._failures:
             self._count_failures(failures, period)
         self._limit = None if requests is None else RequestLimit(requests, window)
@@ -76,7 +76,7 @@ class CallerLimits:
 
     def wait(self, request: CallerRequest) -> float:
         """Seconds for which the client must wait, as it has failed too often; mostly 0."""
-        if not self._addresses.subjects:  # nobody has failed
+        if not self._addresses.subjects:  # no client has failed
             return 0.0
         client = request.client
         seconds = self._addresses.wait(_counted(client), self._clock())
@@ -135,7 +135,7 @@ class CallerLimits:
 
     def check_change(self, principal: Principal) -> None:
         """Counts a call that the audit log records. Raises the 429 problem if it was one too many:
-        nobody but an operator can fill that log, and so have its oldest records dropped."""
+        only an operator can fill that log, and so have its oldest records dropped."""
         if principal.is_operator:
             return
         seconds = self._changes.take(principal.holder, self._clock())

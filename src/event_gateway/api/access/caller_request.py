@@ -14,7 +14,7 @@ Scope = Mapping[str, Any]
 
 
 class CallerRequest:
-    """A request whose caller is not known yet. It decodes what somebody asks for, and no more.
+    """A request whose caller is not known yet. It decodes only the parts that are asked for.
 
     ``body``: reads the whole body, which is bounded, and may be called again; ``peer``: the other
     end of the connection; ``has_query``: whether there is a query string; ``bearer``: the

@@ -15,10 +15,10 @@ from event_gateway.api.access.authenticator import (
     authorize,
     unauthenticated,
 )
+from event_gateway.api.access.call_recorder import CallRecorder
 from event_gateway.api.access.caller_request import CallerRequest
 from event_gateway.api.access.callers import PRINCIPAL, Requirement
 from event_gateway.api.access.idempotency import Idempotent, run_once
-from event_gateway.api.access.recorded import Recorder
 from event_gateway.api.access.request_id import REQUEST_ID, request_id_of
 from event_gateway.api.http.exchange import ANSWER_HEADERS
 from event_gateway.api.server import problem_types
@@ -56,7 +56,7 @@ class GuardedRoute(APIRoute):
         audited = _declared(self, Audited)
         self.requirement, self.audited = requirement, audited
         takes_key = _declared(self, Idempotent) is not None
-        recorder = Recorder(audited, f"{'/'.join(sorted(self.methods or ()))} {self.path}")
+        recorder = CallRecorder(audited, f"{'/'.join(sorted(self.methods or ()))} {self.path}")
         handle = super().get_route_handler()
 
         async def conditional(request: Request) -> Response:
@@ -103,7 +103,7 @@ class GuardedRoute(APIRoute):
 
 
 class BodyOnce:
-    """The body of a request, which is read when somebody first needs it."""
+    """The body of a request, which is read when it is first needed."""
 
     __slots__ = ("_content", "_limit", "_request")
 
@@ -145,7 +145,7 @@ async def caller(
     return principal
 
 
-async def admitted(
+async def authorized_caller(
     authenticator: Authenticator,
     request: Request,
     body: BodyOnce,
@@ -163,7 +163,7 @@ async def admitted(
         authorize(principal, scope)
     except HANDLED as error:
         request.scope[REQUEST_ID] = request_id_of(request.headers)
-        Recorder(None, operation).refused(request, principal, error)
+        CallRecorder(None, operation).refused(request, principal, error)
         raise
     return principal
 

@@ -1,9 +1,9 @@
 """Signed requests, as in Standard Webhooks 1.0: HMAC-SHA256 (``v1``) and Ed25519 (``v1a``).
 
-Standard Webhooks signs id, time and body, and neither method nor path: a request that somebody
-holds back could be sent to another path. So ``v1`` is accepted for events and for reading, and
-what changes something else is signed with method and path before that content (``v1r``,
-``v1ar``), as is a request that reads and has a body: it could be that of an event.
+Standard Webhooks signs id, time and body, and neither method nor path: an attacker that holds a
+request back could send it to another path. So ``v1`` is accepted for events and for reading, and
+what changes something else is signed with method and path before that content (``v1r``, ``v1ar``),
+as is a request that reads and has a body: it could be that of an event.
 """
 
 import re
@@ -73,8 +73,8 @@ class HmacSignatures:
     def authenticate(self, request: CallerRequest) -> Awaitable[Principal] | None:
         """The client that has signed a request, which ``webhook-key-id`` names.
 
-        The body is read only for a known client and a recent time. Raises the 503 problem if
-        nobody can say whether the request was used before.
+        The body is read only for a known client and a recent time. Raises the 503 problem if it is
+        not known whether the request was used before.
         """
         if not self._clients:
             return None
@@ -124,7 +124,7 @@ class HmacSignatures:
             raise self._refused(client.principal.id, "its secret is missing or no signing key")
         body = await request.body()
         if body and request.method in _SAFE:
-            bound_only = True  # else whoever sees the request that publishes an event could read
+            bound_only = True  # else an eavesdropper on a published event could read the API
         content = b"%b.%d.%b" % (message_id.encode(), sent_at, body)
         bound = b"%b %b\n%b" % (request.method.encode(), request.target, content)
         for made_by in checkers:

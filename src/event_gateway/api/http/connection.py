@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
             PEER: peer,
         }
         self.idle_since = now = self._loop.time()
-        refusal = self._connections.admit(self, peer.address, now)
+        refusal = self._connections.add(self, peer.address, now)
         if refusal is None:
             self._state.connections.add(self)  # type: ignore[arg-type]
             wire.read_deadline = now + limits.HEAD_TIMEOUT

@@ -59,7 +59,8 @@ class Exchange:
     """``head``: of the request; ``application``: what answers; ``cors``: headers of every answer;
     ``received``: bytes of the body that have arrived; ``complete``: the whole body has;
     ``keep_alive``: the connection stays open for another request; ``started``: bytes of the
-    response were written; ``ended``: all of it; ``disconnected``: nobody reads it any more."""
+    response were written; ``ended``: all of it; ``disconnected``: the client does not read it any
+    more."""
 
     __slots__ = (
         "_announced", "_body_allowed", "_buffered", "_chunked", "_connection", "_expects_continue",
@@ -97,7 +98,7 @@ class Exchange:
         self.complete = self.started = self.ended = self.disconnected = False
         self._parts: list[bytes] = []
         self._buffered = 0
-        self._reason = ""  # why nobody reads the response any more, where the gateway decided it
+        self._reason = ""  # why the gateway has ended the response, if it has
         self._news = False  # something came since the application last received
         self._waiter: asyncio.Future[None] | None = None
         self._announced = False  # the application has given the head of the response
@@ -150,7 +151,8 @@ class Exchange:
         self._wake()
 
     def disconnect(self, reason: str = "") -> None:
-        """Nobody reads the response any more. ``reason``: why the gateway ends it, if it does."""
+        """The client does not read the response any more. ``reason``: why the gateway ends it, if
+        it does."""
         self.disconnected = True
         self._reason = self._reason or reason
         self._wake()

@@ -54,7 +54,7 @@ class OpenConnections:
         self.limits = limits
         self._address_bound = AddressBound(limits)
 
-    def admit(self, connection: Checked, address: str, now: float) -> Refusal | None:
+    def add(self, connection: Checked, address: str, now: float) -> Refusal | None:
         """Counts a new connection; the answer to it if it is over a bound.
 
         If all connections of the process are taken, the one that has been idle for longest is

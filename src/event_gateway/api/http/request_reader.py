@@ -159,7 +159,7 @@ class RequestReader:
         if self._owner.upgrade(head, rest):
             return
         # RFC 9110, 7.8: the gateway ignores the header. The parser has left out the body, as if
-        # another protocol followed, so the request is parsed anew without it.
+        # another protocol followed, so the request is parsed again without it.
         self._parser = httptools.HttpRequestParser(self)
         self.in_head = False
         self._parse(head_bytes(head, without=b"upgrade"))

@@ -51,7 +51,7 @@ def response_head(status: int, headers: Iterable[Header], *, secure: bool) -> Re
 
 class PreparedHead:
     """The head of a response that differs only in its length: written once a second, as the server
-    makes its own headers anew with each change of the date."""
+    makes new headers of its own with each change of the date."""
 
     def __init__(self, status: int, headers: Iterable[Header]) -> None:
         self._status = status

@@ -1,7 +1,7 @@
 """Headers that every answer has, so that a browser does with it only what it is for.
 
 What a route says itself stays: pages have a policy of their own, and the public signing keys may be
-stored. Everything else may be somebody's secret, and is not.
+stored. Everything else may be a caller's secret, and is not.
 """
 
 _LINES = b"x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"

@@ -226,7 +226,7 @@ class ServerTls:
 
     def renew(self) -> None:
         """Uses the files as they are now, if they have changed; those of before while they are
-        unusable, since somebody may be replacing them."""
+        unusable, since an operator may be replacing them."""
         try:
             if _contents(self._model, self._directory) == self._loaded.contents:
                 self._fault = ""

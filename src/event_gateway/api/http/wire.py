@@ -49,7 +49,7 @@ class Wire:
         self.write_deadline = self._loop.time() + self._write_timeout()
 
     def resume_writing(self) -> None:
-        """The transport's buffer has room, or nobody reads it any more."""
+        """The transport's buffer has room, or the client does not read any more."""
         self.write_deadline = NEVER
         self.writing_paused = False
         if self._writable is not None:

@@ -26,7 +26,7 @@ from event_gateway.tasks import end, spawn
 
 class RecordStream(Response):
     """The response to one client. ``batches``: the messages, an empty batch after a second without
-    any. It holds one batch at a time: a slow client slows nobody but itself."""
+    any. It holds one batch at a time: a slow client slows only itself."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from event_gateway.api.access.authenticator import Authenticator
-from event_gateway.api.access.guarded_route import BodyOnce, admitted
+from event_gateway.api.access.guarded_route import BodyOnce, authorized_caller
 from event_gateway.api.http.exchange import HEAD_ONLY
 from event_gateway.api.live.connections import Connections
 from event_gateway.api.live.requests import QUERY, read_parameters, read_query
@@ -99,7 +99,7 @@ async def follow_stream(
 
 async def _answer(request: Request, parts: SseParts, name: str, last: str | None) -> Response:
     body = BodyOnce(request, parts.state.max_body)
-    principal = await admitted(
+    principal = await authorized_caller(
         parts.authenticator, request, body, STREAMS_READ, OPERATION, live=True
     )
     if parts.state.draining:

@@ -32,7 +32,7 @@ from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.text.units import parse_duration
 from event_gateway.observability.alerts.announcing import AlertAnnouncing
 from event_gateway.observability.alerts.book import MAX_REMOVED, AlertBook
-from event_gateway.registration.visible import sees_since, webhook_of
+from event_gateway.registration.visibility import sees_since, webhook_of
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=GuardedRoute,
                    dependencies=[Depends(only_known_parameters)])  # fmt: skip

@@ -20,7 +20,7 @@ from event_gateway.audit.trail import Call
 from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.lookup.deliveries import DeliveryPosition, DeliveryQuery
-from event_gateway.registration.visible import webhook_of
+from event_gateway.registration.visibility import webhook_of
 from event_gateway.state.tracking import TrackedDelivery
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], route_class=GuardedRoute)
@@ -74,7 +74,7 @@ async def change_deliveries(
     webhook = webhook_of(caller, parts.registry, given.webhook)
     narrowed = is_narrowed(caller)
     since, until = time_of("since", given.since), time_of("until", given.until)
-    if narrowed:  # a former webhook of this id may have been somebody else's
+    if narrowed:  # a former webhook of this id may have had another owner
         since = max(since or 0.0, webhook.created_at)
     failed: list[dict[str, str]] = []
     matched = changed = 0

@@ -23,7 +23,7 @@ from event_gateway.broker.registry import Registry
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.registration.visible import webhook_of, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhooks_of
 from event_gateway.registration.webhooks import WebhookRegistration
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)

@@ -105,7 +105,7 @@ async def list_anchors(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The anchors of a stream's chain, the oldest first. Keep them where nobody who can write to
-    NATS can change them: they show later that the chain was not written anew."""
+    NATS can change them: they show later that the chain was not rewritten."""
     first = read_cursor(cursor, SeqCursor) or 1
     compliant(parts, name)
     chain = ChainLog(parts.broker, name)

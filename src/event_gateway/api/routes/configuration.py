@@ -12,7 +12,7 @@ from event_gateway.api.openapi.described import answers
 from event_gateway.api.server.dependencies import provided
 from event_gateway.api.server.known_parameters import only_known_parameters
 from event_gateway.api.server.state import ApiState
-from event_gateway.config.shown import given_keys, settings_of
+from event_gateway.config.redacted_config import given_keys, settings_of
 from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/config", tags=["configuration"], route_class=GuardedRoute,

@@ -13,7 +13,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.pattern import check_pattern, matches
 from event_gateway.core.text.identifier import ID
-from event_gateway.registration.visible import webhook_of, webhook_or_none
+from event_gateway.registration.visibility import webhook_of, webhook_or_none
 from event_gateway.replay.ownership import is_of_registration, received
 
 SCAN = 5000  # dead letters that a request reads: a page can have fewer than match
@@ -67,7 +67,7 @@ class DeadLetterSelection:
 
     def may_see(self, caller: Principal, stored: StoredDeadLetter) -> bool:
         """Whether a caller may see a dead letter: its webhook, and its event. A former webhook of
-        this id may have been somebody else's."""
+        this id may have had another owner."""
         if not is_narrowed(caller):
             return True
         webhook = webhook_or_none(caller, self.registry, stored.body.webhook_id)

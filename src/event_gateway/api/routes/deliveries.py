@@ -36,7 +36,7 @@ from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import Status
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.lookup.deliveries import DeliveryList, DeliveryPosition, DeliveryQuery
-from event_gateway.registration.visible import webhook_of, webhook_or_none, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhook_or_none, webhooks_of
 from event_gateway.replay.manual_retry import ManualRetry
 from event_gateway.state.ledger import Ledger
 from event_gateway.state.records import Record
@@ -196,7 +196,7 @@ async def record_of(
     parts: DeliveryParts, caller: Principal, webhook_id: str, event_id: str, source: str | None
 ) -> Record:
     """The record of a delivery. Raises a Problem if there is none that the caller may see: a former
-    webhook of this id may have been somebody else's."""
+    webhook of this id may have had another owner."""
     none = Problem(404, f"no delivery of {event_id} to {webhook_id} is recorded")
     webhook = webhook_or_none(caller, parts.registry, webhook_id)
     if webhook is None and is_narrowed(caller):
@@ -228,7 +228,7 @@ def _wanted(
     type: str | None = None,
 ) -> DeliveryQuery:
     """What a request lists. A narrowed caller gets only what changed since a webhook was
-    registered: a former webhook of its id may have been somebody else's."""
+    registered: a former webhook of its id may have had another owner."""
     begins = {}
     if is_narrowed(caller):
         begins = {name: webhook.created_at for name, webhook in webhooks.items()}

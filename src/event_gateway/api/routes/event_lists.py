@@ -29,8 +29,8 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.matching.pattern import check_pattern
 from event_gateway.core.text.times import rfc3339
+from event_gateway.lookup.backward_reading import NOTE
 from event_gateway.lookup.listing import EventList, EventPosition, ListedEvents
-from event_gateway.lookup.patient_reading import NOTE
 from event_gateway.lookup.stream_reader import EventQuery
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)

@@ -36,9 +36,9 @@ from event_gateway.lookup.relations import Relations
 from event_gateway.lookup.stream_copies import stream_copies
 from event_gateway.lookup.webhook_account import WebhookAccount
 from event_gateway.pipeline.enrichment import Enricher
-from event_gateway.registration.visible import streams_of, webhook_of, webhooks_of
+from event_gateway.registration.visibility import streams_of, webhook_of, webhooks_of
 from event_gateway.request.builder import RequestBuilders
-from event_gateway.request.remade import remade_requests
+from event_gateway.request.rebuilt_requests import rebuilt_requests
 from event_gateway.state.records import Record
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
@@ -303,7 +303,7 @@ async def _requests(
     if name not in records:
         return []
     await parts.enricher.preview(found.received, alone=is_narrowed(caller))
-    return await remade_requests(
+    return await rebuilt_requests(
         parts.builders, webhook, found.received, records[name].attempts, body=body
     )
 

@@ -27,7 +27,7 @@ from event_gateway.core.access.principal import Principal
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.lookup.finder import Found, Searched
-from event_gateway.registration.visible import webhook_of, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhooks_of
 from event_gateway.replay.ownership import received as received_of
 from event_gateway.replay.resend import Resend, Resent, would_resend
 

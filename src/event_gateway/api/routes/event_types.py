@@ -40,7 +40,7 @@ from event_gateway.core.schema.asyncapi.writing import write
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.text.times import rfc3339
 from event_gateway.ingest.catalog import Catalog
-from event_gateway.registration.visible import streams_of
+from event_gateway.registration.visibility import streams_of
 
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], route_class=GuardedRoute)
 document = APIRouter(tags=["event types"], route_class=GuardedRoute)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from event_gateway.api.access.authenticator import Authenticator
-from event_gateway.api.access.guarded_route import BodyOnce, admitted
+from event_gateway.api.access.guarded_route import BodyOnce, authorized_caller
 from event_gateway.api.server import problem_types
 from event_gateway.api.server.problems import Problem, invalid
 from event_gateway.api.server.request_spans import SPAN, RequestSpan
@@ -86,7 +86,9 @@ class EventsEndpoint:
     async def post(self, request: Request) -> Response:
         """Takes events in; answers 202 once the log has confirmed them."""
         body = BodyOnce(request, self.state.max_body)
-        principal = await admitted(self.authenticator, request, body, EVENTS_PUBLISH, OPERATION)
+        principal = await authorized_caller(
+            self.authenticator, request, body, EVENTS_PUBLISH, OPERATION
+        )
         if self.state.draining:
             detail = "the gateway is shutting down: the event was not taken, send it again"
             kind = problem_types.SHUTTING_DOWN

@@ -29,7 +29,7 @@ from event_gateway.core.observability.history_spans import DAY, HOUR, Span
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import parse_duration
 from event_gateway.observability.history.reader import HistoryReader, WebhookSeries
-from event_gateway.registration.visible import webhook_of, webhook_or_none, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhook_or_none, webhooks_of
 
 router = APIRouter(tags=["history"], route_class=GuardedRoute)
 

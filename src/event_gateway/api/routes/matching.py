@@ -29,7 +29,7 @@ from event_gateway.core.matching.expression import Expression
 from event_gateway.core.matching.sql_condition import sql_value
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
-from event_gateway.registration.visible import webhook_of, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhooks_of
 from event_gateway.routing.explain import explain
 
 router = APIRouter(prefix="/v1", tags=["matching"], route_class=GuardedRoute)

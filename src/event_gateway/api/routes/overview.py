@@ -23,7 +23,7 @@ from event_gateway.core.text.times import rfc3339
 from event_gateway.core.webhook.webhook import STATES, Webhook
 from event_gateway.observability.alerts.book import AlertBook
 from event_gateway.observability.health import Health
-from event_gateway.registration.visible import sees_since, streams_of, webhooks_of
+from event_gateway.registration.visibility import sees_since, streams_of, webhooks_of
 from event_gateway.state.connection import StateError
 from event_gateway.state.queues import Queues
 

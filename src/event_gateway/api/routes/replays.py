@@ -32,7 +32,7 @@ from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.replay import ENDED, Progress, Replay, ReplayState
 from event_gateway.core.webhook.validation import MAX_PATTERNS
-from event_gateway.registration.visible import webhook_of, webhook_or_none
+from event_gateway.registration.visibility import webhook_of, webhook_or_none
 from event_gateway.replay.replayer import Replayer
 from event_gateway.state.replays import MAX_REPLAYS, Replays, new_id
 
@@ -226,7 +226,7 @@ async def _read(parts: ReplayParts, caller: Principal, replay_id: str) -> tuple[
 
 def _may_see(parts: ReplayParts, caller: Principal, replay: Replay) -> bool:
     """Whether a caller may see a replay: that of a webhook which it may see, since the registration
-    of this webhook, as a former one of this id may have been somebody else's."""
+    of this webhook, as a former one of this id may have had another owner."""
     if not is_narrowed(caller):
         return True
     webhook = webhook_or_none(caller, parts.registry, replay.webhook or "")

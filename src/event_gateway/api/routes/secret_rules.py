@@ -17,7 +17,7 @@ from event_gateway.core.access.narrowing import (
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, Unknown
 from event_gateway.core.text.units import parse_duration
-from event_gateway.registration.visible import webhooks_of
+from event_gateway.registration.visibility import webhooks_of
 from event_gateway.secrets.named import Secrets
 from event_gateway.secrets.sealed import SealedSecrets
 
@@ -36,7 +36,7 @@ class SecretParts:
 
 def check_changeable(parts: SecretParts, caller: Principal, name: str) -> None:
     """Raises the 403 problem if callers prove themselves with a secret, and the caller is no
-    operator: whoever sets the secret could call as they do."""
+    operator: a caller that sets the secret could call as they do."""
     if parts.secrets.proves_callers(name) and not caller.is_operator:
         raise Problem(403, "callers of the gateway prove themselves with this secret: it needs the "
                            "scope admin without namespaces, types or streams")  # fmt: skip
@@ -79,7 +79,7 @@ def may_know(parts: SecretParts, caller: Principal, name: str) -> bool:
     """Whether a caller may know of a secret."""
     if caller.namespaces is None:
         return True
-    if parts.secrets.proves_callers(name):  # whoever has it could act as those callers
+    if parts.secrets.proves_callers(name):  # its holder could act as those callers
         return False
     return is_within(parts.secrets.namespaces(name), caller.namespaces)
 
@@ -109,20 +109,20 @@ def check_free(parts: SecretParts, caller: Principal, name: str) -> None:
 
 
 class Users(NamedTuple):
-    """Who uses secrets, by the name of the secret: ids of webhooks, and names of sources."""
+    """The users of secrets, by the name of the secret: ids of webhooks, and names of sources."""
 
     webhooks: Mapping[str, list[str]]
     sources: Mapping[str, list[str]]
 
 
 def all_users(parts: SecretParts) -> Users:
-    """Who uses secrets."""
+    """The users of all secrets."""
     return Users(parts.sealed.users(), parts.sealed.sources())
 
 
 def visible_users(parts: SecretParts, caller: Principal) -> Users:
-    """Those who use secrets and whom the caller may see; for each secret that is used, also where
-    it sees none of them. Sources are the operators'."""
+    """The users of secrets that the caller may see, for each secret that is used, also where it may
+    see none of them. Sources are the operators'."""
     users = all_users(parts)
     if not is_narrowed(caller):
         return users

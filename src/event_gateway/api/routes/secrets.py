@@ -229,8 +229,8 @@ def _tagged(parts: SecretParts, caller: Principal, name: str, response: Response
 
 
 def _definition(secret: dict[str, Any]) -> dict[str, Any]:
-    """What somebody has set of a sealed secret, without which webhooks use it, and without former
-    values, which end by themselves."""
+    """The settings of a sealed secret: neither the webhooks that use it, nor its former values,
+    which end by themselves."""
     sealed = secret["sealed"]
     return {name: secret[name] for name in ("name", "namespaces")} | {
         name: sealed[name] for name in ("updated_at", "key_id")
@@ -251,7 +251,7 @@ def _fits(parts: SecretParts, search: Search, name: str, users: Users) -> bool:
 
 
 def _shown(parts: SecretParts, names: Sequence[str], users: Users) -> list[dict[str, Any]]:
-    """Secrets by name, with who uses them."""
+    """Secrets by name, with their users."""
     return [
         _shown_one(parts, name, users, until) for name, until in parts.sealed.until(names).items()
     ]

@@ -139,8 +139,8 @@ class SourceEndpoint:
             raise self._too_many(definition) from None
 
     def _makes_room(self) -> bool:
-        """Ends the request whose body has been awaited for longest, if that is slow: nobody has
-        verified who sends it, and it must not keep others from theirs."""
+        """Ends the request whose body has been awaited for longest, if that is slow: its sender is
+        not verified, and must not keep others from sending theirs."""
         now = asyncio.get_running_loop().time()
         reading, since = next(iter(self._reading.items()), (None, now))
         if reading is None or now - since < SLOW:

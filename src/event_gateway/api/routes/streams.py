@@ -66,7 +66,7 @@ from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.registration.streams import StreamRegistration
-from event_gateway.registration.visible import sees_stream
+from event_gateway.registration.visibility import sees_stream
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.start_position import position_of
 from event_gateway.streaming.subscription_directory import SubscriptionDirectory

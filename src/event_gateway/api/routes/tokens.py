@@ -33,7 +33,7 @@ from event_gateway.core.audit.change import resource_name
 from event_gateway.core.errors import DefinitionWarning
 from event_gateway.core.text.times import rfc3339
 from event_gateway.registration.tokens import Tokens, TooManyTokens
-from event_gateway.registration.visible import streams_of
+from event_gateway.registration.visibility import streams_of
 from event_gateway.state.browser_tokens import TokenPosition
 
 router = APIRouter(prefix="/v1/tokens", tags=["streams"], route_class=GuardedRoute,

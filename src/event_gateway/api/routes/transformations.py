@@ -22,7 +22,7 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.transformation.definition import BUILT_IN
 from event_gateway.pipeline.enrichment import Enricher
-from event_gateway.registration.visible import webhook_of
+from event_gateway.registration.visibility import webhook_of
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.preview import preview
 from event_gateway.request.request import Unsendable

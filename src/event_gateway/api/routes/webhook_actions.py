@@ -33,7 +33,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.signing_keys import check_keys
 from event_gateway.registration.verification import Verifier
-from event_gateway.registration.visible import webhook_of
+from event_gateway.registration.visibility import webhook_of
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.request import sample_request
 from event_gateway.request.builder import RequestBuilders

@@ -25,7 +25,7 @@ from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.pipeline.enrichment import Enricher
-from event_gateway.registration.visible import sees
+from event_gateway.registration.visibility import sees
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.preview import preview
 from event_gateway.request.request import Unsendable

@@ -6,17 +6,17 @@ from event_gateway.core.access.narrowing import is_narrowed
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.errors import AlreadyExists, InvalidDefinition
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.registration.visible import sees
+from event_gateway.registration.visibility import sees
 
 
 def is_unreadable(registry: Registry, caller: Principal, webhook_id: str) -> bool:
-    """Whether the registry has an entry of that id that nobody can read; a narrowed caller is not
+    """Whether the registry has an entry of that id that cannot be read; a narrowed caller is not
     told."""
     return not is_narrowed(caller) and registry.is_unreadable("webhook", webhook_id)
 
 
 def check_free(registry: Registry, caller: Principal, webhook_id: str) -> None:
-    """Raises AlreadyExists if the id belongs to somebody else; the error does not say to whom."""
+    """Raises AlreadyExists if the id belongs to another owner; the error does not say to which."""
     existing = registry.webhooks.get(webhook_id)
     if existing is None:
         taken = is_narrowed(caller) and registry.may_have_webhook(webhook_id)

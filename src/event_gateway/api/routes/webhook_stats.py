@@ -14,7 +14,7 @@ from event_gateway.api.server.definitions import present
 from event_gateway.api.server.dependencies import provided
 from event_gateway.broker.registry import Registry
 from event_gateway.core.text.times import rfc3339_or_none
-from event_gateway.registration.visible import webhook_of
+from event_gateway.registration.visibility import webhook_of
 from event_gateway.registration.waiting import Waiting
 from event_gateway.state.queues import DeliveryCounts, Queues
 

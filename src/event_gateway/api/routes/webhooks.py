@@ -34,7 +34,7 @@ from event_gateway.core.matching.selection import evaluated_texts
 from event_gateway.core.text.json_values import check_bounds
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.registration.verification import Verifier
-from event_gateway.registration.visible import webhook_of, webhooks_of
+from event_gateway.registration.visibility import webhook_of, webhooks_of
 from event_gateway.registration.webhooks import WebhookRegistration
 from event_gateway.state.connection import StateError
 from event_gateway.state.expression_errors import ExpressionErrors

@@ -11,7 +11,7 @@ from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
-# What a definition says of who manages it: a caller that applies files says so, and by which name.
+# The manager of a definition: the API, or a caller that applies files, with a name or without.
 _APPLIED = "applied(/[A-Za-z0-9_-]{1,64})?"
 MANAGERS = rf"^(api|{_APPLIED})$"
 ANY_MANAGER = rf"^(api|file|{_APPLIED})$"

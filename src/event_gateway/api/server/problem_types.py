@@ -118,7 +118,7 @@ WOULD_LOSE = _type(
 )  # fmt: skip
 CHANGED_IN_BETWEEN = _type(
     "changed-in-between", 409, "Changed in between",
-    "Somebody else changed the resource while this request was carried out. Nothing was changed.",
+    "Another caller changed the resource while this request was carried out. Nothing was changed.",
     "Read the resource again and repeat the change.",
 )  # fmt: skip
 PRECONDITION_FAILED = _type(

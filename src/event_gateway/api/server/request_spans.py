@@ -29,7 +29,7 @@ from event_gateway.observability.tracing.spans import (
 EVENTS = "/v1/events"  # which has no route on its way, as the hot path
 PREFIX = "/v1/"  # of the paths whose requests have spans: not health checks, scrapes and documents
 SPAN = "event_gateway.span"  # the key of the ASGI scope under which a request's RequestSpan is
-# Who these answers go to is not known, or calls too often: strangers do not fill the collector.
+# The clients of these answers are unknown, or call too often: they do not fill the collector.
 UNRECORDED = (401, 429)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 _Trace = tuple[TraceContext | None, tuple[str, str] | None]

@@ -43,7 +43,7 @@ class Requests:
     private: PrivateFiles
 
     def protect_files(self, config: Config) -> None:
-        """Keeps the private key of the API's TLS from everybody who names secrets and files."""
+        """Keeps the private key of the API's TLS from callers that name secrets and files."""
         self.private.configure(_key_files(config))
 
     def load_transformations(self, config: Config) -> None:
@@ -79,8 +79,8 @@ def build_requests(
     max_attempts: int,
 ) -> Requests:
     """``max_attempts``: how many may be in flight at a time; ``sealing_key``: the file with the
-    key of the sealed store, used if there is no secret of that name; ``private``: files that
-    nobody may name; ``own_servers``: hosts and ports to which nothing is sent."""
+    key of the sealed store, used if there is no secret of that name; ``private``: files that no
+    caller may name; ``own_servers``: hosts and ports to which nothing is sent."""
     external = ExternalSecrets(
         environ, config.secrets.env_prefix, Path(config.secrets.dir), private,
         sealing_key_file=sealing_key,

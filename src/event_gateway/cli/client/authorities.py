@@ -10,8 +10,8 @@ _END = "-----END CERTIFICATE-----\n"
 
 def context_for(url: str, ca: Path | None, certificate: str | None) -> ssl.SSLContext | None:
     """The TLS context for a gateway; None for plain HTTP. ``ca``: a file with the authority of its
-    certificate; ``certificate``: the file with that of the gateway that runs here, and nobody else
-    is believed to be it. Ends the command if a file cannot be used."""
+    certificate; ``certificate``: the file with that of the gateway that runs here, the only one
+    that is then trusted. Ends the command if a file cannot be used."""
     if not url.startswith("https:"):
         return None
     file = ca or certificate

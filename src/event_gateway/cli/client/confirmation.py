@@ -11,13 +11,14 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def require_terminal() -> None:
-    """Ends the command where nobody can be asked."""
+    """Ends the command where there is no terminal to ask at."""
     if not sys.stdin.isatty():
         fail("there is no terminal to confirm at: give --yes", 2)
 
 
 def confirm(question: str, yes: bool = False) -> None:
-    """Asks unless ``yes``; ends the command if the answer is no, or where nobody can be asked."""
+    """Asks unless ``yes``; ends the command if the answer is no, or where there is no terminal to
+    ask at."""
     if yes:
         return
     require_terminal()

@@ -14,8 +14,8 @@ NOT_TLS = ("wrong_version_number", "record layer failure", "unexpected_eof")
 
 
 def check_runs(place: Place, url: str) -> None:
-    """Ends the command if nobody has said where the gateway is, and none runs at ``url``, the usual
-    address."""
+    """Ends the command if the user has not said where the gateway is, and none runs at ``url``, the
+    usual address."""
     if not place.directory_given:
         parts = urlsplit(url)
         try:

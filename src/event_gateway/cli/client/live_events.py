@@ -120,5 +120,5 @@ def _connected_again(request: dict[str, Any], lost_at: float) -> str:
 
 def _missed(frame: dict[str, Any]) -> str:
     if frame.get("code") == "stream_recreated":
-        return "the stream was created again, and begins anew with its first event"
+        return "the stream was created again, and begins again with its first event"
     return f"missed {frame['first']} to {frame['last']}: dropped by the stream"

@@ -45,7 +45,7 @@ class Stated:
 @dataclass(frozen=True, slots=True)
 class Place:
     """What was found. ``data_dir``: the directory that was asked for, or looked into;
-    ``directory_given``: somebody named it; ``in_directory``: the URL was found there."""
+    ``directory_given``: the user named it; ``in_directory``: the URL was found there."""
 
     url: str | None = None
     key: str = ""

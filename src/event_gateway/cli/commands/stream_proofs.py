@@ -53,7 +53,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Check that no message of a compliance stream was changed, removed, inserted or moved, and
-    that its chain was not written anew. Ends with 1 if something is wrong."""
+    that its chain was not rewritten. Ends with 1 if something is wrong."""
     # It loads what checks signatures, which the help of all commands does not need.
     from event_gateway.core.compliance.verification import Verification
 

@@ -95,7 +95,7 @@ class Installation:
         return self._configured(name) or self.endpoints.get(name)
 
     def unknown_server(self, name: str) -> Finding:
-        """NATS or Redis (``nats``, ``redis``) was not looked at, as nobody knows where it is."""
+        """NATS or Redis (``nats``, ``redis``) was not looked at, as it is not known where it is."""
         area = Area(name)
         if self.config is None:
             return area.skipped(

@@ -54,7 +54,7 @@ async def examine_gateway(installation: Installation) -> AsyncIterator[Finding]:
                 f"{url} answers {alive.status}, and not as a gateway does",
                 "Give the gateway's own URL with --url.",
             )
-            return  # whoever it is gets no key
+            return  # a server that is no gateway gets no key
         if (reading := _clock(alive, at, took)) is not None:
             installation.clocks.append(reading)
         for finding in (_alive(url, version), _ready(ready)):

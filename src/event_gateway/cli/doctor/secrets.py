@@ -45,7 +45,7 @@ def _as_the_gateway_sees(installation: Installation) -> Iterator[Finding]:
             yield _area.error(
                 f"{name} cannot be unsealed, deliveries of {users} wait",
                 f"Give the gateway the sealing key {sealed['key_id']} again, or set the secret "
-                f"anew with event-gateway secrets set {name}.",
+                f"again with event-gateway secrets set {name}.",
             )
         elif secret["from"] is None:
             faults += 1

@@ -76,7 +76,7 @@ def _overlap(key: str, other: str) -> bool:
 def warnings(config: Config, source: Source, host: str | None = None) -> list[Problem]:
     """Warnings: an API that can be reached without TLS, certificates that end soon, patterns that
     match no captured subject, secrets that are missing, a console that cannot work, retries that
-    may not be what somebody expects, and values that YAML 1.1 reads differently. At most
+    may not be what the operator expects, and values that YAML 1.1 reads differently. At most
     MAX_PROBLEMS, and how many more there are. Variables of the environment that are not read and
     look as if they should be are among them. ``host``: the address to listen on, if not that of
     the file."""
@@ -179,8 +179,8 @@ def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, st
     if server.admin is not None and not is_loopback(server.admin.host):
         yield (
             "server.admin.host",
-            f"the admin port listens on {server.admin.host}: whoever can connect to it reads the "
-            "metrics, which name webhooks, streams and event types, without a key. Keep others "
+            f"the admin port listens on {server.admin.host}: clients that can connect to it read "
+            "the metrics, which name webhooks, streams and event types, without a key. Keep others "
             "away from it, or listen on 127.0.0.1",
         )
     if server.tls is None and not is_loopback(host) and not server.trusted_proxies:

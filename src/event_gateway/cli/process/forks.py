@@ -18,7 +18,7 @@ from event_gateway.embedded.process import killed_with_parent
 
 MAX_MESSAGE = 1024 * 1024  # bytes
 MAX_DESCRIPTORS = 8
-# Whoever manages the gateway may send these to all its processes: they are for the workers.
+# A service manager may send these to all processes of the gateway: they are for the workers.
 _FOR_WORKERS = [
     each for each in signal.Signals if each.name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
 ]
@@ -40,7 +40,7 @@ class ForkServer:
         self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_MESSAGE)
         gc.freeze()  # a collection would write to the memory that the processes share
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # nobody reads it, or its disk is full
+            with contextlib.suppress(OSError):  # its reader is gone, or its disk is full
                 stream.flush()
         self.pid = os.fork()
         self._ended = False
@@ -174,5 +174,5 @@ def _reap(reports: dict[int, int]) -> None:
 
 
 def _tell(report: int, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # nobody waits for this process any more
+    with contextlib.suppress(BrokenPipeError):  # the first process waits no longer
         os.write(report, b"%d\n" % number)

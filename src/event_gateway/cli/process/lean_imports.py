@@ -41,9 +41,9 @@ def _missing(library: str) -> Iterator[None]:
 
 @contextmanager
 def _put_off(library: str) -> Iterator[None]:
-    """Gives who imports a library meanwhile a module that imports it when something of it is first
-    used: importlib's LazyLoader would import it at once, as ``import`` itself asks the module for
-    something."""
+    """While it lasts, an import of a library gives a module that imports the library when something
+    of it is first used: importlib's LazyLoader would import it at once, as ``import`` itself asks
+    the module for something."""
     if library in sys.modules or find_spec(library) is None:
         yield
         return

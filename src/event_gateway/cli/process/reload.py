@@ -25,7 +25,7 @@ RETRY_DELAY = 2.0  # seconds until a reload that NATS or Redis interrupted is tr
 
 @dataclass(frozen=True, slots=True)
 class Hangups:
-    """Events that signals set. ``hangup``: SIGHUP, by which somebody has the gateway reload the
+    """Events that signals set. ``hangup``: SIGHUP, by which an operator has the gateway reload the
     file; ``told``: SIGUSR1, by which a process that has reloaded it for a caller, and has logged
     that, has the others follow."""
 

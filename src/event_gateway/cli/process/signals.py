@@ -56,5 +56,5 @@ def _end_now() -> None:
     try:
         sys.stderr.write("event-gateway: the process has not ended in time, and ends now\n")
         sys.stderr.flush()
-    finally:  # also if nobody can read that
+    finally:  # also if the output cannot be written
         os._exit(1)

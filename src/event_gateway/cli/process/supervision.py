@@ -15,7 +15,7 @@ async def supervising(on_crash: Callable[[str], None]) -> AsyncIterator[Supervis
     """The supervisor of this process' background tasks; ``on_crash`` counts them by name.
 
     When a task crashes whose policy is to end the process, what runs inside is cancelled, and
-    TaskCrashed raised. So the process ends with an error, and whoever manages it (the first of
+    TaskCrashed raised. So the process ends with an error, and its manager (the first of
     ``--workers`` processes, systemd, a container platform) starts it again.
     """
     inside = asyncio.current_task()

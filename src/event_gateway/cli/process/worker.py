@@ -45,7 +45,7 @@ async def _end_with(parent: int) -> None:
 async def _show_life(pipe: int) -> None:
     """Tells the first process every :data:`BEAT` seconds that the event loop turns."""
     while True:
-        with contextlib.suppress(OSError):  # nobody reads: the first process stands still, or ended
+        with contextlib.suppress(OSError):  # the first process hangs, or has ended
             os.write(pipe, TURNS)
         await beat(BEAT)
 

@@ -28,7 +28,7 @@ class WebhookFigures:
 
     @property
     def trouble(self) -> tuple[bool, float, float, float, str]:
-        """Sorts the webhooks that need somebody first, then the busiest."""
+        """Sorts the webhooks that need attention first, then the busiest."""
         failing = self.success is not None and self.success < 0.95
         return (
             not (failing or self.breaker not in ("", "closed")),

@@ -1,4 +1,4 @@
-"""Draws the live view: as much as fits into the terminal, what needs somebody first."""
+"""Draws the live view: as much as fits into the terminal, what needs attention first."""
 
 import time
 from collections.abc import Sequence

@@ -86,7 +86,7 @@ async def watch(session: Session, console: Console, interval: float) -> None:
         loop.add_signal_handler(signal.SIGWINCH, draw)
         draw()
         while True:
-            # Rates need a second reading, for which nobody wants to wait for long.
+            # Rates need a second reading, for which the user should not wait for long.
             wait = interval if session.view.figures.measured else min(interval, 1.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), wait)

@@ -40,7 +40,7 @@ class ComplianceOperations(Caller):
         self, name: str, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[AnchorAnswer]:
         """The anchors of a stream's chain, the oldest first. Keep them where nobody who can
-        write to NATS can change them: they show later that the chain was not written anew."""
+        write to NATS can change them: they show later that the chain was not rewritten."""
         return cast(
             "Page[AnchorAnswer]",
             self._call(
@@ -117,7 +117,7 @@ class AsyncComplianceOperations(AsyncCaller):
         self, name: str, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[AnchorAnswer]:
         """The anchors of a stream's chain, the oldest first. Keep them where nobody who can
-        write to NATS can change them: they show later that the chain was not written anew."""
+        write to NATS can change them: they show later that the chain was not rewritten."""
         return cast(
             "Page[AnchorAnswer]",
             await self._call(

@@ -7,21 +7,21 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.failures import faults
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 NAMES = ("high_error_rate", "delivery_lag", "webhook_down", "circuit_breaker_open")
 STATES = ("firing", "pending", "resolved")
 DURATIONS = ("30m", "1h", "4h", "1d", "7d")
 
 
-async def list_alerts(visit: Visit) -> Response:
+async def list_alerts(request: PageRequest) -> Response:
     """A page of alerts, and the silences that have not ended."""
-    filters = visit.filters("state", "name", "webhook")
+    filters = request.filters("state", "name", "webhook")
     found, silences = await asyncio.gather(
-        visit.gateway.list_alerts(limit=PAGE, cursor=visit.query("cursor"), **filters),
-        visit.gateway.list_silences(limit=PAGE),
+        request.gateway.list_alerts(limit=PAGE, cursor=request.query("cursor"), **filters),
+        request.gateway.list_silences(limit=PAGE),
     )
-    return await visit.render(
+    return await request.render(
         "alerts/list.html",
         page=found,
         filters=filters,
@@ -32,42 +32,44 @@ async def list_alerts(visit: Visit) -> Response:
     )
 
 
-async def list_episodes(visit: Visit) -> Response:
+async def list_episodes(request: PageRequest) -> Response:
     """What fired within the last seven days."""
-    filters = visit.filters("name", "webhook")
-    found = await visit.gateway.list_episodes(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    return await visit.render("alerts/episodes.html", page=found, filters=filters, names=NAMES)
+    filters = request.filters("name", "webhook")
+    found = await request.gateway.list_episodes(
+        limit=PAGE, cursor=request.query("cursor"), **filters
+    )
+    return await request.render("alerts/episodes.html", page=found, filters=filters, names=NAMES)
 
 
-async def new_silence(visit: Visit) -> Response:
+async def new_silence(request: PageRequest) -> Response:
     """The form of a silence. The URL may have values: ``?webhook=crm``."""
-    given = {name: visit.query(name) or "" for name in ("name", "webhook", "duration", "comment")}
-    return await _form(visit, given, "")
+    given = {name: request.query(name) or "" for name in ("name", "webhook", "duration", "comment")}
+    return await _form(request, given, "")
 
 
-async def silence(visit: Visit) -> Response:
+async def silence(request: PageRequest) -> Response:
     """Silences alerts for a while."""
     names = ("name", "webhook", "duration", "comment")
-    given = {name: visit.field(name) for name in names}
+    given = {name: request.field(name) for name in names}
     body = {name: value for name, value in given.items() if value}
     try:
-        made = await visit.gateway.create_silence(body)  # type: ignore[arg-type]
+        made = await request.gateway.create_silence(body)  # type: ignore[arg-type]
     except GatewayError as error:
         if error.status not in (404, 422):
             raise
-        return await _form(visit, given, faults(error))
+        return await _form(request, given, faults(error))
     about = " of ".join(each for each in (made["name"], made["webhook"]) if each)
-    return visit.redirect("/alerts", f"Alerts {about.replace('_', ' ')} are silent.")
+    return request.redirect("/alerts", f"Alerts {about.replace('_', ' ')} are silent.")
 
 
-async def end_silence(visit: Visit) -> Response:
+async def end_silence(request: PageRequest) -> Response:
     """Ends a silence. What fires still is announced now."""
-    await visit.gateway.delete_silence(visit.path("silence_id"))
-    return visit.redirect("/alerts", "The silence has ended.")
+    await request.gateway.delete_silence(request.path("silence_id"))
+    return request.redirect("/alerts", "The silence has ended.")
 
 
-async def _form(visit: Visit, values: dict[str, str], problem: str) -> Response:
-    return await visit.render(
+async def _form(request: PageRequest, values: dict[str, str], problem: str) -> Response:
+    return await request.render(
         "alerts/silence.html",
         status=422 if problem else 200,
         values=values | {"duration": values["duration"] or DURATIONS[1]},

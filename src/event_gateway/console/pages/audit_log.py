@@ -10,8 +10,8 @@ from event_gateway.client import GatewayError, GatewayUnreachable
 from event_gateway.console.downloads import Download
 from event_gateway.console.failures import keyed_faults
 from event_gateway.console.page_group import PageGroup, page
+from event_gateway.console.page_request import PageRequest
 from event_gateway.console.periods import with_times
-from event_gateway.console.visit import Visit
 
 FILTERS = ("principal", "operation", "resource", "outcome", "since", "until")
 OUTCOMES = ("succeeded", "refused", "failed", "unknown")
@@ -21,20 +21,20 @@ EXPORTED = 1000  # calls that an export reads at a time
 MAX_EXPORTED = 100_000  # calls of an export, the newest
 
 
-async def list_calls(visit: Visit) -> Response:
+async def list_calls(request: PageRequest) -> Response:
     """A page of the audit log, the newest first."""
-    filters = visit.filters(*FILTERS)
+    filters = request.filters(*FILTERS)
     problem, found = "", None
     try:
-        found = await visit.gateway.list_audit_log(
-            limit=PAGE, cursor=visit.query("cursor"), **with_times(filters)
+        found = await request.gateway.list_audit_log(
+            limit=PAGE, cursor=request.query("cursor"), **with_times(filters)
         )
     except GatewayError as error:
         if error.status != 422:
             raise
         problem = keyed_faults(error)
     items = [] if found is None else found["items"]
-    return await visit.render(
+    return await request.render(
         "audit_log/list.html",
         status=422 if problem else 200,
         page=found,
@@ -45,10 +45,10 @@ async def list_calls(visit: Visit) -> Response:
     )
 
 
-async def export(visit: Visit) -> Response:
+async def export(request: PageRequest) -> Response:
     """The calls that fit the filters as a file of JSON lines, the newest first."""
-    filters = with_times(visit.filters(*FILTERS))
-    first = await visit.gateway.list_audit_log(limit=EXPORTED, **filters)  # or why it is refused
+    filters = with_times(request.filters(*FILTERS))
+    first = await request.gateway.list_audit_log(limit=EXPORTED, **filters)  # or why it is refused
 
     async def lines() -> AsyncIterator[bytes]:
         page, count = first, 0
@@ -63,7 +63,7 @@ async def export(visit: Visit) -> Response:
                 )
                 return
             try:
-                page = await visit.gateway.list_audit_log(
+                page = await request.gateway.list_audit_log(
                     limit=EXPORTED, cursor=page["next"], **filters
                 )
             except (GatewayError, GatewayUnreachable):

@@ -10,101 +10,103 @@ from event_gateway.client import GatewayError, etag_of
 from event_gateway.console.failures import detail_of, faults_by_member
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 ENFORCED = (("", "as configured"), ("off", "off"), ("warn", "warn"), ("reject", "reject"))
 FIELDS = ("type", "description", "owner", "dataschema", "enforce", "schema", "examples")
 
 
-async def list_event_types(visit: Visit) -> Response:
+async def list_event_types(request: PageRequest) -> Response:
     """A page of the catalog."""
-    filters = visit.filters("search", "owner")
-    found = await visit.gateway.list_event_types(
-        limit=PAGE, cursor=visit.query("cursor"), **filters
+    filters = request.filters("search", "owner")
+    found = await request.gateway.list_event_types(
+        limit=PAGE, cursor=request.query("cursor"), **filters
     )
-    return await visit.render("event_types/list.html", page=found, filters=filters)
+    return await request.render("event_types/list.html", page=found, filters=filters)
 
 
-async def show_event_type(visit: Visit) -> Response:
+async def show_event_type(request: PageRequest) -> Response:
     """One event type, with its schema and its examples."""
-    found = await visit.gateway.show_event_type(visit.path("name"))
-    return await visit.render("event_types/show.html", found=found)
+    found = await request.gateway.show_event_type(request.path("name"))
+    return await request.render("event_types/show.html", found=found)
 
 
-async def new(visit: Visit) -> Response:
+async def new(request: PageRequest) -> Response:
     """The form of a new event type."""
-    return await _form(visit, dict.fromkeys(FIELDS, ""), {}, former=None)
+    return await _form(request, dict.fromkeys(FIELDS, ""), {}, former=None)
 
 
-async def edit(visit: Visit) -> Response:
+async def edit(request: PageRequest) -> Response:
     """The form of an event type that is there."""
-    found = await visit.gateway.show_event_type(visit.path("name"))
+    found = await request.gateway.show_event_type(request.path("name"))
     values = {name: found.get(name) or "" for name in FIELDS} | {
         name: json.dumps(found[name], indent=2, ensure_ascii=False)
         if found.get(name) else ""
         for name in ("schema", "examples")
     }  # fmt: skip
     values["etag"] = etag_of(found) or ""
-    return await _form(visit, values, {}, former=found["type"])
+    return await _form(request, values, {}, former=found["type"])
 
 
-async def save(visit: Visit) -> Response:
-    """Registers an event type; or replaces one, unless somebody else has changed it meanwhile."""
-    former = visit.field("former") or None
+async def save(request: PageRequest) -> Response:
+    """Registers an event type; or replaces one, unless another caller has changed it meanwhile."""
+    former = request.field("former") or None
     body: dict[str, Any] = {
-        name: visit.field(name) for name in FIELDS[:5] if visit.field(name) or name == "description"
+        name: request.field(name)
+        for name in FIELDS[:5]
+        if request.field(name) or name == "description"
     }
     errors = {}
     for name in ("schema", "examples"):
-        if not visit.field(name):
+        if not request.field(name):
             continue
         try:
-            body[name] = json.loads(visit.field(name))
+            body[name] = json.loads(request.field(name))
         except (ValueError, RecursionError) as error:
             errors[name] = f"This is not JSON: {error}."
     if errors:
-        return await _form(visit, _given(visit), errors, former)
+        return await _form(request, _given(request), errors, former)
     try:
         if former is None:
-            found = await visit.gateway.create_event_type(body)  # type: ignore[arg-type]
+            found = await request.gateway.create_event_type(body)  # type: ignore[arg-type]
         else:
-            found = await visit.gateway.put_event_type(
-                former, body, if_match=visit.etag  # type: ignore[arg-type]
+            found = await request.gateway.put_event_type(
+                former, body, if_match=request.etag  # type: ignore[arg-type]
             )  # fmt: skip
     except GatewayError as error:
         if error.status not in (409, 412, 422):
             raise
-        return await _form(visit, _given(visit), _errors_of(error), former)
+        return await _form(request, _given(request), _errors_of(error), former)
     path = f"/event-types/{segment(found['type'])}"
-    return visit.redirect(path, f"{found['type']} is {'changed' if former else 'registered'}.")
+    return request.redirect(path, f"{found['type']} is {'changed' if former else 'registered'}.")
 
 
-async def delete(visit: Visit) -> Response:
+async def delete(request: PageRequest) -> Response:
     """Takes an event type out of the catalog."""
-    name = visit.path("name")
-    await visit.gateway.delete_event_type(name)
-    return visit.redirect("/event-types", f"{name} is not in the catalog any more.")
+    name = request.path("name")
+    await request.gateway.delete_event_type(name)
+    return request.redirect("/event-types", f"{name} is not in the catalog any more.")
 
 
-async def export(visit: Visit) -> Response:
+async def export(request: PageRequest) -> Response:
     """The catalog as an AsyncAPI document, as a file."""
-    document = await visit.gateway.export_event_types()
+    document = await request.gateway.export_event_types()
     return JSONResponse(
         document, headers={"Content-Disposition": 'attachment; filename="event-types.json"'}
     )
 
 
-async def show_import(visit: Visit) -> Response:
+async def show_import(request: PageRequest) -> Response:
     """The form for an AsyncAPI document."""
-    return await visit.render("event_types/import.html", document="", found=None, problem="")
+    return await request.render("event_types/import.html", document="", found=None, problem="")
 
 
-async def take_document(visit: Visit) -> Response:
+async def take_document(request: PageRequest) -> Response:
     """Says what an AsyncAPI document would change, and changes that once it is confirmed."""
-    document, confirmed = visit.field("document"), bool(visit.field("confirmed"))
+    document, confirmed = request.field("document"), bool(request.field("confirmed"))
     found, problem = None, ""
     try:
-        found = await visit.gateway.import_event_types(document, dry_run=not confirmed)
+        found = await request.gateway.import_event_types(document, dry_run=not confirmed)
     except GatewayError as error:
         if error.status not in (409, 422):
             raise
@@ -112,8 +114,8 @@ async def take_document(visit: Visit) -> Response:
         problem = " ".join([error.detail, *told[:10]])
     if found is not None and confirmed:
         number = len(found["created"]) + len(found["changed"])
-        return visit.redirect("/event-types", f"{number} event types are registered.")
-    return await visit.render(
+        return request.redirect("/event-types", f"{number} event types are registered.")
+    return await request.render(
         "event_types/import.html",
         status=422 if problem else 200,
         document=document,
@@ -123,9 +125,9 @@ async def take_document(visit: Visit) -> Response:
 
 
 async def _form(
-    visit: Visit, values: Mapping[str, Any], errors: Mapping[str, str], former: str | None
+    request: PageRequest, values: Mapping[str, Any], errors: Mapping[str, str], former: str | None
 ) -> Response:
-    return await visit.render(
+    return await request.render(
         "event_types/form.html",
         status=422 if errors else 200,
         values={"etag": "", **values},
@@ -135,8 +137,8 @@ async def _form(
     )
 
 
-def _given(visit: Visit) -> dict[str, str]:
-    return {name: visit.field(name) for name in (*FIELDS, "etag")}
+def _given(request: PageRequest) -> dict[str, str]:
+    return {name: request.field(name) for name in (*FIELDS, "etag")}
 
 
 def _errors_of(error: GatewayError) -> dict[str, str]:

@@ -9,65 +9,65 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.formats import segment
 from event_gateway.console.page_group import PageGroup, action, page
+from event_gateway.console.page_request import PAGE, PageRequest
 from event_gateway.console.periods import with_times
-from event_gateway.console.visit import PAGE, Visit
 
 
-async def list_events(visit: Visit) -> Response:
+async def list_events(request: PageRequest) -> Response:
     """The events in the log that fit the filters, the newest first."""
-    filters = visit.filters("type", "source", "subject", "since", "until")
+    filters = request.filters("type", "source", "subject", "since", "until")
     given = with_times(filters)
-    found = await visit.gateway.list_events(limit=PAGE, cursor=visit.query("cursor"), **given)
-    return await visit.render("events/list.html", page=found, filters=filters)
+    found = await request.gateway.list_events(limit=PAGE, cursor=request.query("cursor"), **given)
+    return await request.render("events/list.html", page=found, filters=filters)
 
 
-async def find(visit: Visit) -> Response:
+async def find(request: PageRequest) -> Response:
     """Leads to the event of an id; without an id, to the list."""
-    event_id = visit.query("id")
+    event_id = request.query("id")
     if event_id is None:
-        return visit.redirect("/events")
+        return request.redirect("/events")
     try:
-        await visit.gateway.show_event(event_id, limit=1)
+        await request.gateway.show_event(event_id, limit=1)
     except GatewayError as error:
         if error.status != 404:
             raise
         text = f"{error.detail}. The id may be mistyped, or the log no longer has the event."
-        return visit.redirect("/events", text, "warning")
-    return visit.redirect(f"/events/{segment(event_id)}")
+        return request.redirect("/events", text, "warning")
+    return request.redirect(f"/events/{segment(event_id)}")
 
 
-async def show_event(visit: Visit) -> Response:
+async def show_event(request: PageRequest) -> Response:
     """One event: as it came in, and what became of it."""
-    found = await visit.gateway.show_event(
-        visit.path("event_id"), source=visit.query("source"), cursor=visit.query("cursor"),
+    found = await request.gateway.show_event(
+        request.path("event_id"), source=request.query("source"), cursor=request.query("cursor"),
         limit=PAGE,
     )  # fmt: skip
-    return await visit.render(
+    return await request.render(
         "events/show.html",
-        event_id=visit.path("event_id"),
+        event_id=request.path("event_id"),
         found=found,
         data=None if found["event"] is None else _data(found["event"]),
         curl=None if found["event"] is None else as_curl(found["event"]),
     )
 
 
-async def resend(visit: Visit) -> Response:
+async def resend(request: PageRequest) -> Response:
     """Sends the event once more: to the webhooks that the form names, else to all that match."""
-    event_id, source = visit.path("event_id"), visit.field("source")
-    chosen = [each for each in visit.form.get("webhook", []) if each]
+    event_id, source = request.path("event_id"), request.field("source")
+    chosen = [each for each in request.form.get("webhook", []) if each]
     if not chosen:
-        return visit.redirect(
+        return request.redirect(
             f"/events/{segment(event_id)}", "No webhook was chosen, so nothing was sent.",
             "warning", source=source,
         )  # fmt: skip
-    sent = await visit.gateway.resend_event(event_id, {"source": source, "webhooks": chosen})
+    sent = await request.gateway.resend_event(event_id, {"source": source, "webhooks": chosen})
     kept = "; ".join(
         f"{each['webhook_id']}: {each['detail'] or each['result']}"
         for each in sent["items"]
         if each["result"] != "queued"
     )
     text = f"The event is on its way to {sent['queued']} of {len(sent['items'])} webhooks."
-    return visit.redirect(
+    return request.redirect(
         f"/events/{segment(event_id)}", text + (f" {kept}." if kept else ""),
         "warning" if kept else "ok", source=source,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.failures import faults_by_member
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 # In the words of the reference of the scopes.
 SCOPES = (
@@ -26,50 +26,52 @@ SCOPES = (
 NARROWINGS = ("namespaces", "types", "streams")
 
 
-async def list_keys(visit: Visit) -> Response:
+async def list_keys(request: PageRequest) -> Response:
     """A page of keys, without their values."""
-    filters = visit.filters("search")
-    found = await visit.gateway.list_keys(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    return await visit.render("keys/list.html", page=found, filters=filters)
+    filters = request.filters("search")
+    found = await request.gateway.list_keys(limit=PAGE, cursor=request.query("cursor"), **filters)
+    return await request.render("keys/list.html", page=found, filters=filters)
 
 
-async def new(visit: Visit) -> Response:
+async def new(request: PageRequest) -> Response:
     """The form of a new key."""
-    return await _form(visit, {"name": "", "expires_in": "90d", "scopes": []}, {})
+    return await _form(request, {"name": "", "expires_in": "90d", "scopes": []}, {})
 
 
-async def create(visit: Visit) -> Response:
+async def create(request: PageRequest) -> Response:
     """Issues a key, and shows it this once."""
-    body: dict[str, Any] = {"name": visit.field("name"), "scopes": visit.form.get("scopes", [])}
-    if visit.field("expires_in"):
-        body["expires_in"] = visit.field("expires_in")
-    body |= {name: words for name in NARROWINGS if (words := visit.field(name).split())}
+    body: dict[str, Any] = {"name": request.field("name"), "scopes": request.form.get("scopes", [])}
+    if request.field("expires_in"):
+        body["expires_in"] = request.field("expires_in")
+    body |= {name: words for name in NARROWINGS if (words := request.field(name).split())}
     try:
-        made = await visit.gateway.create_key(body)  # type: ignore[arg-type]
+        made = await request.gateway.create_key(body)  # type: ignore[arg-type]
     except GatewayError as error:
         if error.status != 422:
             raise
-        given = {name: visit.field(name) for name in ("name", "expires_in", *NARROWINGS)}
+        given = {name: request.field(name) for name in ("name", "expires_in", *NARROWINGS)}
         errors = faults_by_member(error) or {"": error.detail}
-        return await _form(visit, given | {"scopes": body["scopes"]}, errors)
-    return await visit.render("keys/made.html", made=made, rotated=False)
+        return await _form(request, given | {"scopes": body["scopes"]}, errors)
+    return await request.render("keys/made.html", made=made, rotated=False)
 
 
-async def rotate(visit: Visit) -> Response:
+async def rotate(request: PageRequest) -> Response:
     """Issues another value of a key, and shows it this once."""
-    overlap = visit.field("overlap") or "24h"
-    made = await visit.gateway.rotate_key(visit.path("key_id"), {"overlap": overlap})
-    return await visit.render("keys/made.html", made=made, rotated=True)
+    overlap = request.field("overlap") or "24h"
+    made = await request.gateway.rotate_key(request.path("key_id"), {"overlap": overlap})
+    return await request.render("keys/made.html", made=made, rotated=True)
 
 
-async def revoke(visit: Visit) -> Response:
+async def revoke(request: PageRequest) -> Response:
     """Revokes a key: it opens nothing any more."""
-    await visit.gateway.revoke_key(visit.path("key_id"))
-    return visit.redirect("/keys", f"The key {visit.field('name')} is revoked.")
+    await request.gateway.revoke_key(request.path("key_id"))
+    return request.redirect("/keys", f"The key {request.field('name')} is revoked.")
 
 
-async def _form(visit: Visit, values: Mapping[str, Any], errors: Mapping[str, str]) -> Response:
-    return await visit.render(
+async def _form(
+    request: PageRequest, values: Mapping[str, Any], errors: Mapping[str, str]
+) -> Response:
+    return await request.render(
         "keys/form.html",
         status=422 if errors else 200,
         values=values,

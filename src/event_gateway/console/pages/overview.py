@@ -10,7 +10,7 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.history import RANGES, WEBHOOK_RANGES, as_chart, asked
 from event_gateway.console.page_group import LIMITS, PageGroup, page
-from event_gateway.console.visit import Visit
+from event_gateway.console.page_request import PageRequest
 
 WEBHOOKS = "webhooks:read"
 # By the name in the URL of its figures: title, unit, and the series by label.
@@ -39,42 +39,42 @@ CHARTS = {
 }  # fmt: skip
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: PageRequest) -> Response:
     """The state of the gateway, and its waiting deliveries. A caller without webhooks gets a page
     of what it may."""
-    if not visit.may(WEBHOOKS):
-        return await visit.render("overview/other.html")
+    if not request.may(WEBHOOKS):
+        return await request.render("overview/other.html")
     overview, alerts, health = await asyncio.gather(
-        visit.gateway.show_overview(),
-        visit.gateway.list_alerts(state="firing", limit=10),
-        _health(visit),
+        request.gateway.show_overview(),
+        request.gateway.list_alerts(state="firing", limit=10),
+        _health(request),
     )
-    return await visit.render(
+    return await request.render(
         "overview/show.html", overview=overview, alerts=alerts["items"], health=health,
-        charts=CHARTS, ranges=list(_ranges(visit)),
-        range=visit.query("range") or next(iter(_ranges(visit))),
+        charts=CHARTS, ranges=list(_ranges(request)),
+        range=request.query("range") or next(iter(_ranges(request))),
     )  # fmt: skip
 
 
-async def chart(visit: Visit) -> Response:
+async def chart(request: PageRequest) -> Response:
     """The figures of a chart."""
-    _, unit, series = CHARTS.get(visit.path("name"), CHARTS["throughput"])
-    history = await visit.gateway.show_history(**asked(_ranges(visit), visit.query("range")))
-    return visit.json(as_chart(history, series, rate=unit == "per_second"))
+    _, unit, series = CHARTS.get(request.path("name"), CHARTS["throughput"])
+    history = await request.gateway.show_history(**asked(_ranges(request), request.query("range")))
+    return request.json(as_chart(history, series, rate=unit == "per_second"))
 
 
-def _ranges(visit: Visit) -> Mapping[str, tuple[int, str]]:
+def _ranges(request: PageRequest) -> Mapping[str, tuple[int, str]]:
     """The ranges of the charts: a narrowed caller gets the sum of its webhooks' histories."""
-    narrowed = any(visit.caller[limit] is not None for limit in LIMITS)
+    narrowed = any(request.caller[limit] is not None for limit in LIMITS)
     return WEBHOOK_RANGES if narrowed else RANGES
 
 
-async def _health(visit: Visit) -> Any:
+async def _health(request: PageRequest) -> Any:
     """The reasons of the health, for those who may read it."""
-    if not visit.may("metrics:read"):
+    if not request.may("metrics:read"):
         return None
     with contextlib.suppress(GatewayError):  # the scope is narrowed
-        return await visit.gateway.show_health()
+        return await request.gateway.show_health()
     return None
 
 

@@ -8,37 +8,39 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.formats import pretty
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 
-async def list_rejected(visit: Visit) -> Response:
+async def list_rejected(request: PageRequest) -> Response:
     """A page of rejected input, the newest first."""
-    filters = visit.filters("search")
-    found = await visit.gateway.list_rejected(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    return await visit.render("rejected/list.html", page=found, filters=filters)
+    filters = request.filters("search")
+    found = await request.gateway.list_rejected(
+        limit=PAGE, cursor=request.query("cursor"), **filters
+    )
+    return await request.render("rejected/list.html", page=found, filters=filters)
 
 
-async def show_rejected(visit: Visit) -> Response:
+async def show_rejected(request: PageRequest) -> Response:
     """One rejected message, with its original bytes."""
-    return await _page(visit, "")
+    return await _page(request, "")
 
 
-async def retry(visit: Visit) -> Response:
+async def retry(request: PageRequest) -> Response:
     """Takes the input in again."""
     try:
-        taken = await visit.gateway.retry_rejected(_seq(visit))
+        taken = await request.gateway.retry_rejected(_seq(request))
     except GatewayError as error:
         if error.status not in (409, 422):
             raise
-        return await _page(visit, error.detail)
-    return visit.redirect(
+        return await _page(request, error.detail)
+    return request.redirect(
         "/rejected", f"The input is taken in again: it is event {taken['sequence']} of the log."
     )
 
 
-async def _page(visit: Visit, problem: str) -> Response:
-    found = await visit.gateway.show_rejected(_seq(visit))
-    return await visit.render(
+async def _page(request: PageRequest, problem: str) -> Response:
+    found = await request.gateway.show_rejected(_seq(request))
+    return await request.render(
         "rejected/show.html",
         status=422 if problem else 200,
         found=found,
@@ -57,8 +59,8 @@ def _shown(text: str | None, encoded: str | None) -> str:
         return text
 
 
-def _seq(visit: Visit) -> int:
-    return int(visit.path("seq"))
+def _seq(request: PageRequest) -> int:
+    return int(request.path("seq"))
 
 
 PAGES = PageGroup(

@@ -5,62 +5,64 @@ from starlette.responses import Response
 from event_gateway.client import GatewayError
 from event_gateway.console.failures import faults
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 
-async def list_secrets(visit: Visit) -> Response:
+async def list_secrets(request: PageRequest) -> Response:
     """A page of secrets, without their values."""
-    return await _list(visit, "")
+    return await _list(request, "")
 
 
-async def save(visit: Visit) -> Response:
+async def save(request: PageRequest) -> Response:
     """Sets the value of a secret."""
-    name = visit.field("name")
-    namespaces = visit.field("namespaces").split()
-    body = {"value": visit.form.get("value", [""])[0]} | (
+    name = request.field("name")
+    namespaces = request.field("namespaces").split()
+    body = {"value": request.form.get("value", [""])[0]} | (
         {"namespaces": namespaces} if namespaces else {}
     )
     try:
-        await visit.gateway.set_secret(name, body)  # type: ignore[arg-type]
+        await request.gateway.set_secret(name, body)  # type: ignore[arg-type]
     except GatewayError as error:
-        return await _refused(visit, error)
-    return visit.redirect("/secrets", f"The secret {name} is set.")
+        return await _refused(request, error)
+    return request.redirect("/secrets", f"The secret {name} is set.")
 
 
-async def rotate(visit: Visit) -> Response:
+async def rotate(request: PageRequest) -> Response:
     """Sets the next value of a secret; the former one signs for a while, too."""
-    name = visit.path("name")
-    value, overlap = visit.form.get("value", [""])[0], visit.field("overlap") or "24h"
+    name = request.path("name")
+    value, overlap = request.form.get("value", [""])[0], request.field("overlap") or "24h"
     try:
-        await visit.gateway.rotate_secret(name, {"value": value, "overlap": overlap})
+        await request.gateway.rotate_secret(name, {"value": value, "overlap": overlap})
     except GatewayError as error:
-        return await _refused(visit, error)
-    return visit.redirect("/secrets", f"The secret {name} is rotated.")
+        return await _refused(request, error)
+    return request.redirect("/secrets", f"The secret {name} is rotated.")
 
 
-async def delete(visit: Visit) -> Response:
+async def delete(request: PageRequest) -> Response:
     """Deletes a secret of the sealed store."""
-    name = visit.path("name")
-    await visit.gateway.delete_secret(name)
-    return visit.redirect("/secrets", f"The secret {name} is deleted.")
+    name = request.path("name")
+    await request.gateway.delete_secret(name)
+    return request.redirect("/secrets", f"The secret {name} is deleted.")
 
 
-async def _refused(visit: Visit, error: GatewayError) -> Response:
+async def _refused(request: PageRequest, error: GatewayError) -> Response:
     if error.status not in (409, 422):
         raise error
-    return await _list(visit, faults(error))
+    return await _list(request, faults(error))
 
 
-async def _list(visit: Visit, problem: str) -> Response:
-    filters = visit.filters("search")
-    found = await visit.gateway.list_secrets(limit=PAGE, cursor=visit.query("cursor"), **filters)
-    return await visit.render(
+async def _list(request: PageRequest, problem: str) -> Response:
+    filters = request.filters("search")
+    found = await request.gateway.list_secrets(
+        limit=PAGE, cursor=request.query("cursor"), **filters
+    )
+    return await request.render(
         "secrets/list.html",
         status=422 if problem else 200,
         page=found,
         filters=filters,
         problem=problem,
-        given=visit.field("name"),
+        given=request.field("name"),
     )
 
 

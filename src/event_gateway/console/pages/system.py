@@ -7,18 +7,18 @@ from typing import Any
 from starlette.responses import Response
 
 from event_gateway.console.page_group import PageGroup, page
-from event_gateway.console.visit import Visit
+from event_gateway.console.page_request import PageRequest
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: PageRequest) -> Response:
     """The health of the gateway over all processes."""
-    return await visit.render("system/show.html", health=await visit.gateway.show_health())
+    return await request.render("system/show.html", health=await request.gateway.show_health())
 
 
-async def show_configuration(visit: Visit) -> Response:
+async def show_configuration(request: PageRequest) -> Response:
     """Every key of the configuration with the value in force, by section."""
-    found = await visit.gateway.show_configuration()
-    filters = visit.filters("search", "set")
+    found = await request.gateway.show_configuration()
+    filters = request.filters("search", "set")
     given = tuple(f"{key}." for key in found["given"])
     sections = {}
     for name, settings in found["settings"].items():
@@ -30,7 +30,7 @@ async def show_configuration(visit: Visit) -> Response:
         ]
         if keys:
             sections[name] = keys
-    return await visit.render(
+    return await request.render(
         "system/configuration.html",
         found=found,
         sections=sections,

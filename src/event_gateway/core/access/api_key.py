@@ -89,7 +89,8 @@ def named_id(credential: str) -> str:
 
 
 def is_made(value: str) -> bool:
-    """Whether a value has the form of a key that a gateway has made: nobody guesses its secret."""
+    """Whether a value has the form of a key that a gateway has made: its secret cannot be
+    guessed."""
     return _matches_form(value) is not None and not is_mistyped(value)
 
 

@@ -1,4 +1,5 @@
-"""What a client's certificate says of its holder (RFC 5280), whoever has verified it."""
+"""What a client's certificate says of its holder (RFC 5280). The gateway or a proxy has verified
+it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How often somebody may fail to prove who they are."""
+"""How often a client may fail to authenticate."""
 
 MAX_SUBJECTS = 10_000  # of which failures are remembered; those that failed longest ago are dropped
 

@@ -86,7 +86,7 @@ def token_holder(issuer: Issuer, claims: dict[str, Any], key: str, now: float) -
 
 def _narrowed(claims: dict[str, Any], rule: ClaimRule | None) -> tuple[str, ...] | None:
     """To what a token narrows its holder; None for nothing. A token without the claim narrows to
-    nothing at all: a claim that somebody forgot must not open everything."""
+    nothing at all: a claim that the issuer forgot must not open everything."""
     if rule is None:
         return None
     values = _values(claims, rule) or []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEY_BYTES = 32
 NONCE_BYTES = 12
 MAX_KEYS = 8
-MAX_NAMED = 100  # of what no key opens, when all is sealed anew
+MAX_NAMED = 100  # of what no key opens, when all is sealed again
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class CannotOpen(Exception):
 
 @dataclass(slots=True)
 class Resealed:
-    """What was sealed anew with the first key: how many; and what no key opens, which stays as it
+    """What was sealed again with the first key: how many; and what no key opens, which stays as it
     is: how many, and of MAX_NAMED of them the name with the reason."""
 
     sealed: int = 0

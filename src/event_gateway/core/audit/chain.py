@@ -1,7 +1,7 @@
 """The chain of records: each holds the hash of the one that its process has stored before.
 
-It shows that a record was changed, or removed from the middle. Somebody who may write to the stream
-can write a whole new chain: export the log to a place of its own.
+It shows that a record was changed, or removed from the middle. A client that may write to the
+stream can write a whole new chain: export the log to a place of its own.
 """
 
 import hashlib

@@ -67,10 +67,10 @@ class Received(msgspec.Struct):
     characters, ``fault`` is the latest error of a condition inside a group of filters, for the
     index to count. ``duplicate_of`` is the position of the event of the same source and id that was
     routed shortly before; None if this is the first. ``undated``: the publisher gave no time, the
-    event's is when the log stored it. ``unwanted``: nobody reads the event now, so it is not
-    enriched yet. ``bodies`` caches the bodies made for receivers, or being
-    made, by transformation: webhooks share them. ``trace`` is the trace of its message; once
-    somebody has asked for it, that of the event (:func:`trace_of`).
+    event's is when the log stored it. ``unwanted``: no webhook or subscriber reads the event now,
+    so it is not enriched yet. ``bodies`` caches the bodies made for receivers, or being made, by
+    transformation: webhooks share them. ``trace`` is the trace of its message; once it has been
+    asked for, that of the event (:func:`trace_of`).
     """
 
     event: Event

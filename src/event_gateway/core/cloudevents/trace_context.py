@@ -23,7 +23,7 @@ SAMPLED = "01"
 
 
 class TraceContext(msgspec.Struct, frozen=True, gc=False):
-    """A place in a trace: ``trace_id`` (32 hex digits), ``span_id`` (16; empty if nobody has begun
+    """A place in a trace: ``trace_id`` (32 hex digits), ``span_id`` (16; empty if no span has begun
     the trace), ``flags`` (2) and ``state``, the value of ``tracestate``."""
 
     trace_id: str
@@ -73,7 +73,7 @@ def trace_of(received: "Received") -> TraceContext:
 
 
 def trace_by_identity(event: "Event") -> TraceContext:
-    """The trace of an event that nobody has begun one for."""
+    """The trace of an event whose publisher has begun none."""
     return TraceContext(_identity(event.source, event.id)[:32])
 
 

@@ -1,7 +1,8 @@
 """Anchors: signed statements of how far a chain went, and which link it had there.
 
 A statement is text, one line each, and ends with a line break; its bytes are what is signed with
-ed25519 (RFC 8032). Whoever holds an anchor outside can tell whether the chain was written anew.
+ed25519 (RFC 8032). An auditor that holds an anchor outside can tell whether the chain was
+rewritten.
 """
 
 import base64
@@ -139,8 +140,8 @@ class Anchor(msgspec.Struct, frozen=True, tag="anchor"):
 
 
 class Stamp(msgspec.Struct, frozen=True, tag="stamp"):
-    """Somebody outside confirms when an anchor existed. ``sequence``: of the anchor; ``kind``: such
-    as ``rfc3161``; ``value``: the token as its issuer made it (base64 in JSON)."""
+    """A time stamp from outside confirms when an anchor existed. ``sequence``: of the anchor;
+    ``kind``: such as ``rfc3161``; ``value``: the token as its issuer made it (base64 in JSON)."""
 
     sequence: int
     kind: str

@@ -114,5 +114,5 @@ class AnchorChecks:
     def _rewritten(self, statement: Statement, where: str) -> None:
         self._problems.add(
             "anchor", statement.sequence, statement.sequence,
-            f"an anchor {where}, of {statement.time}, has another link: the chain was written anew",
+            f"an anchor {where}, of {statement.time}, has another link: the chain was rewritten",
         )  # fmt: skip

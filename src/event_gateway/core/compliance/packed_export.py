@@ -1,5 +1,5 @@
 """An export in a compact form, for a reader that verifies it at once: messages stand in it as they
-are hashed, so that nobody encodes, decodes and joins them.
+are hashed, so that no side encodes, decodes and joins them.
 
 It is made of pieces, each behind its length (4 bytes, big-endian). A piece begins with a letter:
 ``L`` is a line of the export (:mod:`.export`), ``M`` some messages one after the other, each as

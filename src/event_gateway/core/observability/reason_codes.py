@@ -112,14 +112,14 @@ CODES: dict[str, ReasonCode] = {
     ),
     STREAM_DELETED: ReasonCode(
         "streams",
-        "Somebody has deleted a stream of the gateway, which creates it again.",
+        "A stream of the gateway was deleted in NATS; the gateway creates it again.",
         "Find out who deleted it.",
         "When a stream is deleted",
     ),
     STREAM_WENT_BACK: ReasonCode(
         "streams",
-        "A stream was restored from an older copy, or created again by somebody else; the gateway "
-        "lowers what it knows of its sequences.",
+        "A stream was restored from an older copy, or created again by another client of NATS; the "
+        "gateway lowers what it knows of its sequences.",
         "Wait: it takes seconds. If it stays, the text says what hinders it.",
         "When a stream is deleted",
     ),
@@ -226,7 +226,7 @@ CODES: dict[str, ReasonCode] = {
         "processes",
         "A process has disappeared in the last 30 seconds without a clean shutdown: it was killed, "
         "has crashed, or cannot reach NATS. The others take its deliveries over.",
-        "Look why it ended; whoever manages the processes should start it again.",
+        "Look why it ended; the manager of the processes should start it again.",
     ),
     ALERT: ReasonCode(
         "alerts",

@@ -113,8 +113,8 @@ class Provider:
     answer to a verified request that is no event, such as a challenge; ``entries`` splits one into
     events; ``accepted`` is the answer to events, if the provider expects another than JSON.
     ``handshake``: whether a request with ``OPTIONS``, which asks for the permission to send
-    (CloudEvents), shows that it may; None: nobody asks so. ``timed``: whether requests have a
-    signed time, to which ``tolerance`` (seconds) applies. ``credentials``: headers that hold a
+    (CloudEvents), shows that it may; None: senders do not ask so. ``timed``: whether requests have
+    a signed time, to which ``tolerance`` (seconds) applies. ``credentials``: headers that hold a
     credential and are never stored. ``too_many``: the status after which the provider comes again
     where it has met a limit of the gateway.
     """

@@ -25,7 +25,7 @@ class Loss(msgspec.Struct, frozen=True):
 
 class KnownLog(msgspec.Struct, frozen=True, omit_defaults=True):
     """The identity of a log. ``created``: when JetStream created it; ``resets``, oldest first.
-    ``loss``: that of the former one, until somebody has confirmed it."""
+    ``loss``: that of the former one, until an operator has confirmed it."""
 
     created: str
     resets: tuple[Reset, ...] = ()

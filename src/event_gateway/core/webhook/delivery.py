@@ -95,7 +95,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """It ends without success: the webhook was deleted, or somebody cancelled it."""
+    """It ends without success: the webhook was deleted, or a caller cancelled it."""
 
     reason: str
 

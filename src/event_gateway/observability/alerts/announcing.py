@@ -20,7 +20,7 @@ _MADE_BY_ALERTS = {
     DEGRADED: "events about the health", RECOVERED: "events about the health",
 }  # fmt: skip
 MAX_DUE = 5000  # events that are remembered as published by no other process
-PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published by somebody else
+PUBLISHED_AFTER = 60.0  # seconds after which an event may have been published by another process
 
 
 class AlertAnnouncing:

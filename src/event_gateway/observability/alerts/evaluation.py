@@ -185,7 +185,7 @@ class AlertEvaluation:
             fires = alert is not None and alert.state == "firing"
             reading = self._readings.about(name, webhook, self._exchange.recent, tick, fires=fires)
         if alert is not None and alert.state == "resolved" and self._announcing.is_owed(alert):
-            return []  # first somebody is told that the former episode has ended
+            return []  # the end of the former episode is announced first
         since = None if alert is None else alert.turning_since
         turning = (
             0.0 if since is None else self._elapsed.since(key, since, now, tick, trusted=False)
@@ -199,7 +199,7 @@ class AlertEvaluation:
 
     async def _remove_silences(self, now: float) -> None:
         """Deletes the silences that have ended, and those about webhooks that are deleted: a later
-        webhook of the id may be somebody else's."""
+        webhook of the id may have another owner."""
         for silence in self._book.all_silences:
             webhook = self._webhooks.get(silence.webhook or "")
             is_former = silence.webhook is not None and (

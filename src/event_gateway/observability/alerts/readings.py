@@ -124,7 +124,7 @@ class Readings:
     def _about(self, name: str, webhook: Webhook, recent: float, now: float) -> Reading:
         settings, history = self.settings, self._history
         if webhook.disabled is not None:
-            return UNKNOWN  # nobody knows whether its receiver is back
+            return UNKNOWN  # the gateway does not know whether its receiver is back
         if name == HIGH_ERROR_RATE:
             window = history.windows[settings.error_window]
             count = window.counts.get(webhook.id)

@@ -15,7 +15,7 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.trace_context import TraceContext, trace_of
 
 MAX_QUEUED = 20_000  # spans that wait to be exported
-MAX_VALUE = 256  # characters of an attribute that somebody else has chosen
+MAX_VALUE = 256  # characters of an attribute whose value comes from outside the gateway
 _ALL = 1 << 64
 
 

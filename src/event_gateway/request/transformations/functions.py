@@ -108,7 +108,7 @@ class FunctionTransformation:
             try:
                 self._loop.call_soon_threadsafe(self._ended, call, result)
             except RuntimeError:
-                return  # the event loop is closed: nobody waits any more
+                return  # the event loop is closed: no caller waits any more
 
     def _ended(self, call: PendingBody, result: tuple[bytes, bytes] | TransformationError) -> None:
         if self._open.pop(call, ...) is ...:

@@ -50,7 +50,7 @@ def script(client: Redis, name: str) -> Run:
     async def run(*args: Any, key: str = PREFIX) -> Any:
         try:
             return await call("EVALSHA", digest, 1, key, *args)
-        except NoScriptError:  # of a server that was started anew, or has taken over
+        except NoScriptError:  # of a server that was restarted, or has taken over
             await call("SCRIPT LOAD", text)
             return await call("EVALSHA", digest, 1, key, *args)
 
@@ -71,7 +71,7 @@ def script_calls(client: Redis, name: str) -> RunAll:
         calls = [("EVALSHA", digest, 1, PREFIX, *args) for args in arguments]
         try:
             return cast(list[Any], await server.call_scripts(calls))
-        except NoScriptError:  # of a server that was started anew, or has taken over
+        except NoScriptError:  # of a server that was restarted, or has taken over
             await server.execute_command("SCRIPT LOAD", text)
             return cast(list[Any], await server.call_scripts(calls))
 

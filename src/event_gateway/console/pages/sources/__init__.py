@@ -1,7 +1,7 @@
 """Inbound sources: the list, a page for each, the form, trials, and their secrets."""
 
 from event_gateway.console.page_group import PageGroup, action, page
-from event_gateway.console.pages.sources import actions, change, look
+from event_gateway.console.pages.sources import actions, change, views
 
 PAGES = PageGroup(
     name="sources",
@@ -11,10 +11,10 @@ PAGES = PageGroup(
     scope="events:read",
     operator=True,
     routes=[
-        page("/sources", look.list_sources),
+        page("/sources", views.list_sources),
         page("/new-source", change.new),
         action("/new-source", change.create),
-        page("/sources/{name}", look.show_source),
+        page("/sources/{name}", views.show_source),
         page("/sources/{name}/edit", change.edit),
         action("/sources/{name}/edit", change.save),
         action("/sources/{name}/enable", actions.enable),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from event_gateway.client import GatewayError, etag_of
 from event_gateway.console.failures import detail_of
-from event_gateway.console.visit import Visit
+from event_gateway.console.page_request import PageRequest
 
 # The settings of providers: their labels, and what they are for.
 SETTINGS = {
@@ -37,19 +37,19 @@ ATTRIBUTES = ("type", "subject", "id", "time", "source")
 CHECKS = ("enabled", "keep_refused")
 
 
-async def new(visit: Visit) -> Response:
+async def new(request: PageRequest) -> Response:
     """The providers to choose from; with one in the URL the form of a new source."""
-    types = (await visit.gateway.list_source_types())["items"]
-    chosen = visit.query("type")
+    types = (await request.gateway.list_source_types())["items"]
+    chosen = request.query("type")
     if chosen is None or all(each["type"] != chosen for each in types):
-        return await visit.render("sources/choose.html", types=types)
-    return await _form(visit, {"type": chosen, "enabled": "yes"}, {}, former=None, types=types)
+        return await request.render("sources/choose.html", types=types)
+    return await _form(request, {"type": chosen, "enabled": "yes"}, {}, former=None, types=types)
 
 
-async def edit(visit: Visit) -> Response:
+async def edit(request: PageRequest) -> Response:
     """The form of a source that is there."""
     source, types = await asyncio.gather(
-        visit.gateway.show_source(visit.path("name")), visit.gateway.list_source_types()
+        request.gateway.show_source(request.path("name")), request.gateway.list_source_types()
     )
     definition: Any = source
     values = {name: definition[name] for name in SETTINGS if name in definition}
@@ -59,52 +59,52 @@ async def edit(visit: Visit) -> Response:
     values |= {"tolerance": source["tolerance"] or "", "etag": etag_of(source) or ""}
     if "topics" in values:
         values["topics"] = "\n".join(values["topics"])
-    return await _form(visit, values, {}, former=source["name"], types=types["items"])
+    return await _form(request, values, {}, former=source["name"], types=types["items"])
 
 
-async def create(visit: Visit) -> Response:
+async def create(request: PageRequest) -> Response:
     """Registers the source of the form."""
     try:
-        created = await visit.gateway.create_source(_definition(visit))  # type: ignore[arg-type]
+        created = await request.gateway.create_source(_definition(request))  # type: ignore[arg-type]
     except GatewayError as error:
-        return await _refused(visit, error, former=None)
-    return visit.saved(
+        return await _refused(request, error, former=None)
+    return request.saved(
         f"/sources/{created['name']}", f"{created['name']} is registered.", created["warnings"]
     )
 
 
-async def save(visit: Visit) -> Response:
-    """Replaces the definition of a source, unless somebody else has changed it meanwhile."""
-    name = visit.path("name")
-    definition = _definition(visit) | {"name": name}
+async def save(request: PageRequest) -> Response:
+    """Replaces the definition of a source, unless another caller has changed it meanwhile."""
+    name = request.path("name")
+    definition = _definition(request) | {"name": name}
     try:
-        changed = await visit.gateway.replace_source(
-            name, definition, if_match=visit.etag  # type: ignore[arg-type]
+        changed = await request.gateway.replace_source(
+            name, definition, if_match=request.etag  # type: ignore[arg-type]
         )  # fmt: skip
     except GatewayError as error:
-        return await _refused(visit, error, former=name)
-    return visit.saved(f"/sources/{name}", f"{name} is changed.", changed["warnings"])
+        return await _refused(request, error, former=name)
+    return request.saved(f"/sources/{name}", f"{name} is changed.", changed["warnings"])
 
 
-def _definition(visit: Visit) -> dict[str, Any]:
+def _definition(request: PageRequest) -> dict[str, Any]:
     """What the form says; what it leaves empty is left out."""
     names = ("name", "type", "description", "tolerance", *SETTINGS)
-    body: dict[str, Any] = {name: text for name in names if (text := visit.field(name))}
+    body: dict[str, Any] = {name: text for name in names if (text := request.field(name))}
     if "topics" in body:
         body["topics"] = body["topics"].split()
     if "signed" in body:
-        body["signed"] = _signed(visit)
-    event = {name: text for name in ATTRIBUTES if (text := visit.field(f"event__{name}"))}
-    return body | {"event": event} | {name: bool(visit.field(name)) for name in CHECKS}
+        body["signed"] = _signed(request)
+    event = {name: text for name in ATTRIBUTES if (text := request.field(f"event__{name}"))}
+    return body | {"event": event} | {name: bool(request.field(name)) for name in CHECKS}
 
 
-def _signed(visit: Visit) -> str:
+def _signed(request: PageRequest) -> str:
     """What is signed, character for character: a line break at its end counts."""
-    text = visit.form.get("signed", [""])[0]
-    return text.replace("\n", "\r\n") if visit.field("crlf") else text
+    text = request.form.get("signed", [""])[0]
+    return text.replace("\n", "\r\n") if request.field("crlf") else text
 
 
-async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Response:
+async def _refused(request: PageRequest, error: GatewayError, former: str | None) -> Response:
     """The form again, with what the gateway says of its fields."""
     if error.status not in (409, 412, 422):
         raise error
@@ -114,16 +114,16 @@ async def _refused(visit: Visit, error: GatewayError, former: str | None) -> Res
     }
     if not errors:
         errors = {"name" if error.status == 409 and former is None else "": detail_of(error)}
-    types = (await visit.gateway.list_source_types())["items"]
+    types = (await request.gateway.list_source_types())["items"]
     fields = ("name", "type", "description", "tolerance", "etag", *CHECKS, *SETTINGS)
-    values = {name: visit.field(name) for name in fields}
-    values |= {f"event__{name}": visit.field(f"event__{name}") for name in ATTRIBUTES}
-    values["signed"] = _signed(visit)
-    return await _form(visit, values, errors, former=former, types=types)
+    values = {name: request.field(name) for name in fields}
+    values |= {f"event__{name}": request.field(f"event__{name}") for name in ATTRIBUTES}
+    values["signed"] = _signed(request)
+    return await _form(request, values, errors, former=former, types=types)
 
 
 async def _form(
-    visit: Visit,
+    request: PageRequest,
     values: Mapping[str, Any],
     errors: Mapping[str, str],
     *,
@@ -132,12 +132,12 @@ async def _form(
 ) -> Response:
     provider = next((each for each in types if each["type"] == values["type"]), None)
     if provider is None:
-        return await visit.render("sources/choose.html", types=types)
+        return await request.render("sources/choose.html", types=types)
     named = (*provider["required"], *provider["optional"])
     known = {"name", "type", "description", "tolerance", *named,
              *(f"event__{name}" for name in ATTRIBUTES)}  # fmt: skip
     unseen = [f"{name} {text}".strip() for name, text in errors.items() if name not in known]
-    return await visit.render(
+    return await request.render(
         "sources/form.html",
         status=422 if errors else 200,
         values={"etag": "", **values},

@@ -11,7 +11,7 @@ from event_gateway.client import GatewayError
 from event_gateway.console.downloads import Download
 from event_gateway.console.failures import faults
 from event_gateway.console.formats import segment
-from event_gateway.console.visit import PAGE, Visit
+from event_gateway.console.page_request import PAGE, PageRequest
 
 MAX_EXPORTS = 20  # of a console at once, as each holds a connection to the gateway
 MAX_OF_A_USER = 3
@@ -19,17 +19,17 @@ MAX_OF_A_USER = 3
 _exports: Counter[str] = Counter()  # under way, by the id of their user
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: PageRequest) -> Response:
     """How far the chain is, whether the stream can only grow, its anchors and its holds."""
-    name = visit.path("name")
+    name = request.path("name")
     stream: Any
     stream, chain, anchors, holds = await asyncio.gather(
-        visit.gateway.show_stream(name),
-        visit.gateway.show_chain(name),
-        visit.gateway.list_anchors(name, limit=PAGE, cursor=visit.query("cursor")),
-        visit.gateway.list_holds(name),
+        request.gateway.show_stream(name),
+        request.gateway.show_chain(name),
+        request.gateway.list_anchors(name, limit=PAGE, cursor=request.query("cursor")),
+        request.gateway.list_holds(name),
     )
-    return await visit.render(
+    return await request.render(
         "streams/compliance.html",
         name=name,
         sealed_by=stream.get("sealed_by"),
@@ -39,11 +39,11 @@ async def show(visit: Visit) -> Response:
     )
 
 
-async def export(visit: Visit) -> Response:
+async def export(request: PageRequest) -> Response:
     """The stream with its chain as a file, which is verified without the gateway."""
-    name, user = visit.path("name"), str(visit.caller["id"])
+    name, user = request.path("name"), str(request.caller["id"])
     if _exports[user] >= MAX_OF_A_USER or _exports.total() >= MAX_EXPORTS:
-        return await visit.render(
+        return await request.render(
             "error.html", 429, title="Too many exports", errors=[], retry=False,
             detail=f"{MAX_OF_A_USER} of yours or {MAX_EXPORTS} of this console are under way.",
             remedy="Try again when one has ended, or use event-gateway streams export.",
@@ -55,7 +55,7 @@ async def export(visit: Visit) -> Response:
         if not _exports[user]:
             del _exports[user]
 
-    chunks = visit.gateway.chunks(f"/v1/streams/{segment(name)}/export")
+    chunks = request.gateway.chunks(f"/v1/streams/{segment(name)}/export")
     try:
         first = await anext(chunks)  # or why it is refused
     except BaseException:
@@ -70,37 +70,39 @@ async def export(visit: Visit) -> Response:
     return Download(content(), f"{name}.ndjson", "application/x-ndjson", ended)
 
 
-async def hold(visit: Visit) -> Response:
+async def hold(request: PageRequest) -> Response:
     """Places a legal hold."""
     try:
-        await visit.gateway.place_hold(visit.path("name"), {"reason": visit.field("reason")})
+        await request.gateway.place_hold(request.path("name"), {"reason": request.field("reason")})
     except GatewayError as error:
-        return await _refused(visit, error)
-    return visit.redirect(visit.acted_on, "The stream is held: nothing leaves it.")
+        return await _refused(request, error)
+    return request.redirect(request.acted_on, "The stream is held: nothing leaves it.")
 
 
-async def release(visit: Visit) -> Response:
+async def release(request: PageRequest) -> Response:
     """Releases a legal hold."""
     try:
-        await visit.gateway.release_hold(visit.path("name"), visit.field("hold"))
+        await request.gateway.release_hold(request.path("name"), request.field("hold"))
     except GatewayError as error:
-        return await _refused(visit, error)
-    return visit.redirect(visit.acted_on, "The hold is released.")
+        return await _refused(request, error)
+    return request.redirect(request.acted_on, "The hold is released.")
 
 
-async def redact(visit: Visit) -> Response:
+async def redact(request: PageRequest) -> Response:
     """Erases the key of a person."""
     try:
-        done = await visit.gateway.redact(visit.path("name"), {"subject": visit.field("subject")})
+        done = await request.gateway.redact(
+            request.path("name"), {"subject": request.field("subject")}
+        )
     except GatewayError as error:
-        return await _refused(visit, error)
+        return await _refused(request, error)
     if not done["erased"]:
         text = "Nothing is redacted: no event of this stream names that person."
-        return visit.redirect(visit.acted_on, text, "warning")
-    return visit.redirect(visit.acted_on, "The person's data cannot be read any more.")
+        return request.redirect(request.acted_on, text, "warning")
+    return request.redirect(request.acted_on, "The person's data cannot be read any more.")
 
 
-async def _refused(visit: Visit, error: GatewayError) -> Response:
+async def _refused(request: PageRequest, error: GatewayError) -> Response:
     if error.status not in (404, 409, 422):
         raise error
-    return visit.redirect(visit.acted_on, faults(error), "error")
+    return request.redirect(request.acted_on, faults(error), "error")

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from event_gateway.client import GatewayError, GatewayUnreachable
-from event_gateway.console.visit import Visit
+from event_gateway.console.page_request import PageRequest
 
 MAX_TAILS = 50  # of a console, as each holds a connection to the gateway
 MAX_OF_A_USER = 10
@@ -18,7 +18,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 class Tails:
     """The tails that are open, by the id of their user. ``most``: of all users; ``each``: of one,
-    so that nobody takes all."""
+    so that no user takes all."""
 
     def __init__(self, most: int, each: int) -> None:
         self._most = most
@@ -26,18 +26,18 @@ class Tails:
         self._open: Counter[str] = Counter()
 
     async def follow(
-        self, visit: Visit, name: str, start: str | int, expression: str | None
+        self, request: PageRequest, name: str, start: str | int, expression: str | None
     ) -> AsyncIterator[str]:
         """The blocks of an event stream. One of the type ``refused`` is the last: the page does
         not try again after it."""
-        user = str(visit.caller["id"])
+        user = str(request.caller["id"])
         if refusal := self._refusal(user):
             yield _block("refused", {"detail": refusal})
             return
         self._open[user] += 1
         try:
             yield "retry: 2000\n\n"
-            async for seq, event in visit.gateway.follow_stream(
+            async for seq, event in request.gateway.follow_stream(
                 name, from_=start, expression=expression
             ):
                 yield f"id: {seq}\ndata: {json.dumps({'seq': seq, 'event': event})}\n\n"
@@ -63,30 +63,30 @@ class Tails:
 _tails = Tails(MAX_TAILS, MAX_OF_A_USER)
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: PageRequest) -> Response:
     """The page of the tail. Its filter and where it starts stand in the URL."""
-    name = visit.path("name")
-    await visit.gateway.show_stream(name)
-    start = visit.query("from") or STARTS[0]
-    return await visit.render(
+    name = request.path("name")
+    await request.gateway.show_stream(name)
+    start = request.query("from") or STARTS[0]
+    return await request.render(
         "streams/tail.html",
         name=name,
-        filters={"expression": visit.query("expression"), "from": start},
+        filters={"expression": request.query("expression"), "from": start},
         starts=STARTS,
     )
 
 
-async def events(visit: Visit) -> Response:
+async def events(request: PageRequest) -> Response:
     """The events, from where the page was if it connects again."""
-    name, last = visit.path("name"), visit.request.headers.get("last-event-id", "")
-    start: str | int = visit.query("from") or STARTS[0]
+    name, last = request.path("name"), request.http_request.headers.get("last-event-id", "")
+    start: str | int = request.query("from") or STARTS[0]
     if last.isdigit() and len(last) < 20:
         start = int(last) + 1
     elif start == STARTS[0]:
         # By its sequence: what comes in before the gateway has the subscription is not missed.
-        stream: Any = await visit.gateway.show_stream(name)
+        stream: Any = await request.gateway.show_stream(name)
         start = stream["state"]["last_seq"] + 1 if "state" in stream else start
-    blocks = _tails.follow(visit, name, start, visit.query("expression"))
+    blocks = _tails.follow(request, name, start, request.query("expression"))
     return StreamingResponse(blocks, media_type="text/event-stream", headers=_HEADERS)
 
 

@@ -19,7 +19,7 @@ from event_gateway.core.sources.provider import Answer, Example, Proof, Provider
 if TYPE_CHECKING:
     from cryptography import x509
 
-# Hosts of AWS SNS. Whoever sends a message chooses its URLs: no other host is called.
+# Hosts of AWS SNS. The sender of a message chooses its URLs: no other host is called.
 _HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d{1,2}\.amazonaws\.com(\.cn)?")
 # Behind the host: with a query string each message could name another URL of one certificate.
 _CERTIFICATE = re.compile(r"(\.cn)?/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")

@@ -14,8 +14,8 @@ from event_gateway.core.webhook.signing_keys import SHARED
 
 
 def _check(inbound: Inbound, _definition: SourceDefinition, proof: Proof) -> None:
-    # Each value by its form, not by what the request has: nobody can choose the weaker way. In a
-    # rotation from a secret token to a signing token there are values of both forms.
+    # Each value by its form, not by what the request has: the sender cannot choose the weaker way.
+    # In a rotation from a secret token to a signing token there are values of both forms.
     values = secrets_of(proof)
     signing = [value for value in values if value.startswith(SHARED)]
     tokens = [value for value in values if value not in signing]

@@ -246,7 +246,7 @@ local function references_of(number, event)
 end
 
 -- Makes the enrichment of an event, and stores it where that is to be; returns its text, or '' if
--- it is stored and nobody wants it yet.
+-- it is stored and no reader wants it yet.
 local function make(number, event)
   local mode, processed_at = event[CACHED_EVENT_MODE], event[CACHED_EVENT_PROCESSED_AT]
   if mode == READING_LATE then return enrichment(processed_at, version, '', '', INCOMPLETE) end
@@ -257,7 +257,7 @@ local function make(number, event)
       local text = text_with(former, event)
       if text then return text end
     else
-      -- Whoever follows the references leaves out the event that the cache knows.
+      -- A reader that follows the references leaves out the event that the cache knows.
       stored = former[ITEM] == event[CACHED_EVENT_ITEM] and references_of(number, event)
       if stored then
         store_with(key, event, chain, stored)

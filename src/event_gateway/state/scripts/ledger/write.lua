@@ -70,7 +70,7 @@ local function accepted(change, webhook, member, key, source, status, token, seq
   end
   local same_run = tonumber(seq) == change[CHANGE_SEQ] and tonumber(run) == new_run
   if change[CHANGE_STATUS] == 'succeeded' and same_run and status ~= 'succeeded' then
-    return true, new_run   -- the receiver has accepted the event, whoever has the lease
+    return true, new_run   -- the receiver has accepted the event, whichever process has the lease
   end
   if change[CHANGE_FRESH] and (FINAL[status] and change[CHANGE_SEQ] > tonumber(seq)
       or tonumber(event_at or '') ~= change[CHANGE_EVENT_AT]

@@ -18,7 +18,7 @@ local function former_key(key, version)
 end
 
 -- In the script the latest is first: places that the script has added end at 0, what is stored
--- begins at 1. That is taken out of `value`, from its end on, as far as somebody asks for it.
+-- begins at 1. That is taken out of `value`, from its end on, as far as the script asks for it.
 local function new_list(value)
   return {
     value = value or '', rest = #(value or ''), oldest = 0, latest = 1, hint = 1, times = {},

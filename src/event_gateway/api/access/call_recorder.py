@@ -22,7 +22,7 @@ from event_gateway.core.audit.record import who
 ALWAYS = (401, 403)
 
 
-class Recorder:
+class CallRecorder:
     """Records the requests of one route. ``audited``: what it changes, None: nothing; ``name``: of
     the route. A request has its id under REQUEST_ID."""
 

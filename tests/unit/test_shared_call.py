@@ -1,10 +1,10 @@
-"""Who asks the same at the same time shares one call."""
+"""Callers that ask for the same thing at the same time share one call."""
 
 import asyncio
 
 import pytest
 
-from event_gateway.joined import Joined
+from event_gateway.shared_call import SharedCall
 
 
 class Asked:
@@ -24,37 +24,37 @@ class Asked:
         return number
 
 
-async def started(joined: Joined[int], count: int) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(joined()) for _ in range(count)]
+async def started(shared: SharedCall[int], count: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(shared()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_those_who_ask_meanwhile_get_the_same_answer_and_later_ones_another() -> None:
     asked = Asked()
-    joined = Joined(asked)
-    tasks = await started(joined, 3)
+    shared = SharedCall(asked)
+    tasks = await started(shared, 3)
     asked.go_on.set()
     assert await asyncio.gather(*tasks) == [1, 1, 1]
-    assert await joined() == 2
+    assert await shared() == 2
 
 
 async def test_an_error_is_raised_for_all_who_asked() -> None:
     asked = Asked()
-    joined = Joined(asked)
-    tasks = await started(joined, 2)
+    shared = SharedCall(asked)
+    tasks = await started(shared, 2)
     asked.error = OSError("away")
     asked.go_on.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert outcomes == [asked.error, asked.error]
     asked.error = None
-    assert await joined() == 2
+    assert await shared() == 2
 
 
 async def test_where_the_first_is_cancelled_another_asks() -> None:
     asked = Asked()
-    joined = Joined(asked)
-    first, second, third = await started(joined, 3)
+    shared = SharedCall(asked)
+    first, second, third = await started(shared, 3)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -68,8 +68,8 @@ async def test_where_the_first_is_cancelled_another_asks() -> None:
 
 async def test_one_that_is_cancelled_leaves_the_answer_to_the_others() -> None:
     asked = Asked()
-    joined = Joined(asked)
-    first, second = await started(joined, 2)
+    shared = SharedCall(asked)
+    first, second = await started(shared, 2)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second

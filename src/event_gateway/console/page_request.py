@@ -1,4 +1,4 @@
-"""One request of somebody who is signed in, as the pages see it."""
+"""One request of a signed-in user, as the functions of the pages get it."""
 
 import asyncio
 import re
@@ -36,11 +36,11 @@ class HiddenFieldRefused(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Visit:
+class PageRequest:
     """What a page works with. ``gateway``: a client with the user's own key; ``caller``: what
     ``/v1/caller`` says of it; ``form``: what an action got, by name."""
 
-    request: Request
+    http_request: Request
     session: Session
     sessions: Sessions
     gateway: AsyncGatewayClient
@@ -55,7 +55,7 @@ class Visit:
     def address(self) -> str:
         """The path of the page, encoded as the browser sent it: an id may have a ``%``, or ``..``
         between slashes."""
-        path: bytes = self.request.scope["raw_path"]
+        path: bytes = self.http_request.scope["raw_path"]
         return path.decode("latin-1")
 
     @property
@@ -66,11 +66,11 @@ class Visit:
 
     def path(self, name: str) -> str:
         """A part of the path, decoded."""
-        return of_segment(str(self.request.path_params[name]))
+        return of_segment(str(self.http_request.path_params[name]))
 
     def query(self, name: str) -> str | None:
         """A parameter of the URL; None where it is missing or empty."""
-        return self.request.query_params.get(name, "").strip() or None
+        return self.http_request.query_params.get(name, "").strip() or None
 
     def filters(self, *names: str) -> dict[str, Any]:
         """The filters of a list, which stand in its URL: all of these names."""
@@ -102,16 +102,16 @@ class Visit:
     async def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Templates see ``values``, ``user`` (the caller), ``may(scope)``, ``csrf``,
         ``live(seconds)``, ``flash``, ``group``, ``nav`` and ``here``, the page's path and query."""
-        query = self.request.url.query
+        query = self.http_request.url.query
         response = render(
             self.templates, template, status,
             user=self.caller, csrf=self.session.csrf, group=self.group,
             nav=navigation(self.groups, self.caller),
-            flash=self.sessions.shown_flash(self.request.cookies),
+            flash=self.sessions.shown_flash(self.http_request.cookies),
             here=self.address + (f"?{query}" if query else ""),
             may=self.may, live=self.live, **values,
         )  # fmt: skip
-        self.sessions.take_flash(response, self.request.cookies)
+        self.sessions.take_flash(response, self.http_request.cookies)
         return response
 
     def json(self, content: Any) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""One call for all callers who ask the same at the same time."""
+"""One call whose answer goes to all callers that ask for the same thing at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Joined(Generic[T]):
+class SharedCall(Generic[T]):
     """Calls ``ask`` for the first caller; those who call meanwhile get the same answer or error."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:

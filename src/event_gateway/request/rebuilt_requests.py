@@ -1,4 +1,4 @@
-"""The requests of a delivery's attempts, made again by the code that made them."""
+"""The requests of a delivery's attempts, built again by the code that built them for sending."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ DIFFERS = [
 ]
 
 
-async def remade_requests(
+async def rebuilt_requests(
     builders: RequestBuilders,
     webhook: Webhook,
     received: Received,

@@ -1,4 +1,4 @@
-"""What is registered, as this process has applied it: each entry of the registry by id or name."""
+"""The contents of the registry, as this process has applied them: each entry by id or name."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ OnKey = Callable[[str], None]  # the id of an API key that was changed or delete
 OnEventType = Callable[[str, EventType | None, float], None]
 
 
-class Registered:
+class RegistryContents:
     """The latest definitions that the watch of the registry has received.
 
     ``webhooks``, ``streams``, ``sources``, ``secrets``, ``keys`` and ``event_types`` hold them by

@@ -1,4 +1,4 @@
-"""A configuration as it may be shown: without what proves somebody's identity.
+"""The configuration without its credentials, as the API shows it.
 
 A field of a model that is a credential, or may contain one, is declared with ``repr=False``.
 """

@@ -1,4 +1,4 @@
-"""What of the registry a caller may see. What it may not see does not exist for it."""
+"""Which webhooks and streams a caller may see. All others do not exist for it."""
 
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import is_narrowed, may_manage, may_touch
@@ -37,7 +37,7 @@ def webhooks_of(caller: Principal, registry: Registry) -> dict[str, Webhook]:
 def sees_since(caller: Principal, registry: Registry, webhook_id: str | None, since: float) -> bool:
     """Whether a caller may see what is about a webhook (None: over all) since a time: a confined
     one only what is about its own webhooks, and began after their registration, as a former webhook
-    of this id may have been somebody else's."""
+    of this id may have had another owner."""
     if not caller.confined:
         return True
     webhook = registry.webhooks.get(webhook_id or "")

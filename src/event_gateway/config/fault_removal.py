@@ -1,4 +1,4 @@
-"""A document without the values that have no valid shape, so that the rest of it can be checked."""
+"""Takes the faulty values out of a document, so that the rest of it can be checked."""
 
 import copy
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_ROUNDS = 8  # a value may only be missed once another one was left out
 
 
-def repaired(
+def without_faults(
     model: type[Model], value: Any, missing: Mapping[str, Any] | None = None
 ) -> Model | None:
     """The model of a value without its faults; None where nothing is left of it.

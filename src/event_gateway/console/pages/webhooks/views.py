@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from event_gateway.client import AsyncGatewayClient, GatewayError
 from event_gateway.console.history import WEBHOOK_RANGES, as_chart, asked, small_chart
+from event_gateway.console.page_request import PAGE, PageRequest
 from event_gateway.console.pages.webhooks.texts import as_curl, as_yaml, own_members
-from event_gateway.console.visit import PAGE, Visit
 
 CHARTS = {
     "attempts": ("Attempts", "per_second", {"attempts": "attempts", "failed": "failed_attempts"}),
@@ -20,32 +20,32 @@ CHARTS = {
 STATES = ("active", "paused", "disabled", "unverified", "orphaned", "renamed")
 
 
-async def list_webhooks(visit: Visit) -> Response:
+async def list_webhooks(request: PageRequest) -> Response:
     """A page of webhooks, each with the figures of its deliveries."""
-    filters = visit.filters("search", "state", "event", "owner", "managed_by")
-    found = await visit.gateway.list_webhooks(
-        limit=PAGE, cursor=visit.query("cursor"), queues=True, **filters
+    filters = request.filters("search", "state", "event", "owner", "managed_by")
+    found = await request.gateway.list_webhooks(
+        limit=PAGE, cursor=request.query("cursor"), queues=True, **filters
     )
     names = [each["id"] for each in found["items"]]
-    return await visit.render(
+    return await request.render(
         "webhooks/list.html",
         page=found,
-        days=await _last_day(visit.gateway, names),
+        days=await _last_day(request.gateway, names),
         filters=filters,
         states=STATES,
     )
 
 
-async def show_webhook(visit: Visit) -> Response:
+async def show_webhook(request: PageRequest) -> Response:
     """One webhook: its figures, its definition and what may be done with it."""
-    name = visit.path("webhook_id")
+    name = request.path("webhook_id")
     webhook, stats, plain = await asyncio.gather(
-        visit.gateway.show_webhook(name),
-        visit.gateway.show_webhook_stats(name),
-        defaults(visit),
+        request.gateway.show_webhook(name),
+        request.gateway.show_webhook_stats(name),
+        defaults(request),
     )
     definition = own_members(webhook, plain)
-    return await visit.render(
+    return await request.render(
         "webhooks/show.html",
         webhook=webhook,
         stats=stats,
@@ -54,18 +54,18 @@ async def show_webhook(visit: Visit) -> Response:
         curl=as_curl(definition),
         charts=CHARTS,
         ranges=list(WEBHOOK_RANGES),
-        range=visit.query("range") or "24h",
+        range=request.query("range") or "24h",
         signed=any(each["auth_type"] == "hmac_signature" for each in webhook["security"]),
     )
 
 
-async def chart(visit: Visit) -> Response:
+async def chart(request: PageRequest) -> Response:
     """The figures of a chart of a webhook."""
-    _, unit, series = CHARTS.get(visit.path("name"), CHARTS["attempts"])
-    history = await visit.gateway.show_webhook_history(
-        visit.path("webhook_id"), **asked(WEBHOOK_RANGES, visit.query("range"))
+    _, unit, series = CHARTS.get(request.path("name"), CHARTS["attempts"])
+    history = await request.gateway.show_webhook_history(
+        request.path("webhook_id"), **asked(WEBHOOK_RANGES, request.query("range"))
     )
-    return visit.json(as_chart(history, series, rate=unit == "per_second"))
+    return request.json(as_chart(history, series, rate=unit == "per_second"))
 
 
 async def _last_day(gateway: AsyncGatewayClient, names: list[str]) -> dict[str, Any]:
@@ -83,14 +83,14 @@ async def _last_day(gateway: AsyncGatewayClient, names: list[str]) -> dict[str, 
     }
 
 
-async def defaults(visit: Visit) -> Any:
+async def defaults(request: PageRequest) -> Any:
     """A webhook of which nothing was said; None where the caller may not check one."""
-    if not visit.may("webhooks:manage"):
+    if not request.may("webhooks:manage"):
         return None
     plain = {"id": "defaults", "url": "https://example.com/", "events": [">"]}
-    if visit.caller["types"] is not None:
-        plain["events"] = visit.caller["types"][:1]
+    if request.caller["types"] is not None:
+        plain["events"] = request.caller["types"][:1]
     try:
-        return (await visit.gateway.check_webhook({"webhook": plain}))["webhook"]
+        return (await request.gateway.check_webhook({"webhook": plain}))["webhook"]
     except GatewayError:
         return None

@@ -1,4 +1,4 @@
-"""Deliveries of which no attempt is made any more, and what becomes of them."""
+"""The outcomes of deliveries that end without a further attempt."""
 
 from msgspec.structs import replace
 

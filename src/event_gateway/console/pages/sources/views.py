@@ -6,9 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from event_gateway.console.page_request import PAGE, PageRequest
 from event_gateway.console.pages.sources.captured import KINDS
 from event_gateway.console.pages.sources.texts import address, as_yaml
-from event_gateway.console.visit import PAGE, Visit
 
 # What came of a request, in words.
 OUTCOMES = {
@@ -25,16 +25,16 @@ OUTCOMES = {
 }
 
 
-async def list_sources(visit: Visit) -> Response:
+async def list_sources(request: PageRequest) -> Response:
     """A page of sources, each with how many requests it took and refused."""
-    filters = visit.filters("search", "type", "managed_by")
+    filters = request.filters("search", "type", "managed_by")
     found, types = await asyncio.gather(
-        visit.gateway.list_sources(
-            limit=PAGE, cursor=visit.query("cursor"), requests=True, **filters
+        request.gateway.list_sources(
+            limit=PAGE, cursor=request.query("cursor"), requests=True, **filters
         ),
-        visit.gateway.list_source_types(),
+        request.gateway.list_source_types(),
     )
-    return await visit.render(
+    return await request.render(
         "sources/list.html",
         page=found,
         filters=filters,
@@ -42,14 +42,14 @@ async def list_sources(visit: Visit) -> Response:
     )
 
 
-async def show_source(visit: Visit) -> Response:
+async def show_source(request: PageRequest) -> Response:
     """One source: what came in, its definition, and what may be done with it."""
     source, types = await asyncio.gather(
-        visit.gateway.show_source(visit.path("name")), visit.gateway.list_source_types()
+        request.gateway.show_source(request.path("name")), request.gateway.list_source_types()
     )
     provider = next(each for each in types["items"] if each["type"] == source["type"])
     named = (*provider["required"], *provider["optional"])
-    return await visit.render(
+    return await request.render(
         "sources/show.html",
         source=source,
         provider=provider,
