@@ -12,7 +12,7 @@ from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.observability.tracing.spans import Tracing
-from event_gateway.request.receiver_client import Call, ReceiverClient
+from event_gateway.request.receiver_client import ReceiverCall, ReceiverClient
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Failure, Response
@@ -25,7 +25,7 @@ SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
 OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
 
 
-class _Attempt(Call):
+class _Attempt(ReceiverCall):
     """The request of one delivery, in batch mode of several. ``left_out``: why events have no place
     in it, by the positions of their jobs."""
 

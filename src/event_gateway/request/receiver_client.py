@@ -3,8 +3,8 @@
 Deliveries, sample requests and handshakes use it. Waiting for an access token, or for a function
 that makes the body, is part of the call and of its timeout.
 
-A call is one object (:class:`Call`) that knows how its request is built and what its result means,
-in place of two functions with what they need bound to them: a delivery is one call.
+A call is one object (:class:`ReceiverCall`) that knows how its request is built and what its result
+means, in place of two functions with what they need bound to them: a delivery is one call.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ MAX_WAITS = 16  # in one call: for the bodies of a batch, then for the token
 BuildRequest = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
-class Call:
+class ReceiverCall:
     """A call of the receiver of ``builder``, within ``timeout`` seconds.
 
     Secrets are redacted in the response; in that of a success only if a user will see it
@@ -82,7 +82,7 @@ class Call:
         self.done(result)
 
 
-class _ShownCall(Call):
+class _ShownCall(ReceiverCall):
     """A call whose response a user will see."""
 
     __slots__ = ("_build", "answer")
@@ -110,7 +110,7 @@ class ReceiverClient:
         self._http = http
         self._fetching: set[asyncio.Task[None]] = set()
 
-    def send(self, call: Call) -> Failure | None:
+    def send(self, call: ReceiverCall) -> Failure | None:
         """Starts a call. If no request can be built, the reason is returned."""
         call.client = self
         call.started = time.monotonic()
@@ -140,14 +140,14 @@ class ReceiverClient:
         """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""
         await end(self._fetching)
 
-    def fetch(self, call: Call, source: TokenSource | PendingBody) -> None:
+    def fetch(self, call: ReceiverCall, source: TokenSource | PendingBody) -> None:
         """Goes on with a call once there is a token or a body, within what is left of its
         timeout."""
         task = spawn(self._fetch_and_post(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _fetch_and_post(self, call: Call, source: TokenSource | PendingBody) -> None:
+    async def _fetch_and_post(self, call: ReceiverCall, source: TokenSource | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
             async with asyncio.timeout(call.left):
@@ -177,7 +177,7 @@ class ReceiverClient:
         else:
             self._post(call, request, max(call.left, 0.001))
 
-    def _post(self, call: Call, request: Request, timeout: float) -> None:
+    def _post(self, call: ReceiverCall, request: Request, timeout: float) -> None:
         call.request = request
         self._http.post(
             call.builder.target, request.head, request.body, timeout, call.answered,
@@ -185,8 +185,8 @@ class ReceiverClient:
         )  # fmt: skip
 
 
-def _not_built(call: Call, error: Exception) -> Failure:
-    """Why there is no request: what :meth:`Call.build` raised."""
+def _not_built(call: ReceiverCall, error: Exception) -> Failure:
+    """Why there is no request: what :meth:`ReceiverCall.build` raised."""
     if isinstance(error, Unsendable):
         return Failure(error.error_type, str(error), error.final)
     name = type(error).__name__  # its text may contain a secret

@@ -9,7 +9,7 @@ import httptools
 import msgspec
 
 from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.target import Origin
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -17,7 +17,7 @@ MAX_HEADERS = 256
 KEPT_HEADERS = 64
 MAX_REPEATED = 1024  # bytes of a response that is kept to be recognised when it comes again
 
-Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
+Finished = Callable[["HttpConnection", OutgoingExchange, Response | Failure], None]
 
 
 class HttpConnection(asyncio.Protocol):
@@ -46,7 +46,7 @@ class HttpConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._feeding = False
-        self._ended: tuple[Exchange, Response | Failure] | None = None  # while feeding
+        self._ended: tuple[OutgoingExchange, Response | Failure] | None = None  # while feeding
         self._parser = httptools.HttpResponseParser(self)
         # What RFC 9112 lets a client take: folded headers (5.2), line feeds alone (2.2),
         # Transfer-Encoding beside Content-Length (6.3), white space after a chunk's size (7.1).
@@ -56,15 +56,15 @@ class HttpConnection(asyncio.Protocol):
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
-        self.exchange: Exchange | None = None
+        self.exchange: OutgoingExchange | None = None
         self.origin: Origin = ("", "", 0, "")
         self.reusable = True
         self.opened_at = self.idle_since = 0.0  # in the event loop's time
-        self.generation = 0  # see Exchange.generation
+        self.generation = 0  # see OutgoingExchange.generation
         self.forget_response()
         self._reset()
 
-    def send(self, exchange: Exchange) -> None:
+    def send(self, exchange: OutgoingExchange) -> None:
         """Starts an exchange; the connection must be idle."""
         assert self._transport is not None
         self.exchange = exchange
@@ -300,7 +300,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._end(exchange, result)
 
-    def _end(self, exchange: Exchange, result: Response | Failure) -> None:
+    def _end(self, exchange: OutgoingExchange, result: Response | Failure) -> None:
         if not self.reusable:
             self.abort()
         self._finished(self, exchange, result)

@@ -18,7 +18,7 @@ from event_gateway.tasks import end, spawn
 from event_gateway.transport.connecting import Connecting
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.exchange import Exchange, Failure
+from event_gateway.transport.exchange import Failure, OutgoingExchange
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
 from event_gateway.transport.racing import (
     EXHAUSTED,
@@ -71,7 +71,7 @@ class Dialer:
         guard: EgressGuard,
         context: ssl.SSLContext,
         make: Callable[[], HttpConnection],
-        opened: Callable[[HttpConnection, Exchange], None],
+        opened: Callable[[HttpConnection, OutgoingExchange], None],
         *,
         resolver: Resolver,
         proxy: Proxy | None,
@@ -82,7 +82,7 @@ class Dialer:
         self._make = make
         self._opened = opened
         self._resolver = resolver
-        self._waiting: deque[Exchange] = deque()
+        self._waiting: deque[OutgoingExchange] = deque()
         self._connecting = Connecting()
         self._dialing: set[asyncio.Task[None]] = set()
         self._turning = False
@@ -96,7 +96,7 @@ class Dialer:
         """Opens connections through another proxy from now on; None for no proxy."""
         self._proxy = proxy
 
-    def dial(self, exchange: Exchange) -> None:
+    def dial(self, exchange: OutgoingExchange) -> None:
         """Opens a connection for an exchange, whose timeout starts when dialing starts. Once the
         dialer is closed, the exchange fails."""
         if self._closed:
@@ -152,7 +152,7 @@ class Dialer:
             return None
         return known[0] if self._guard.refuses(known[0], port, scheme) is None else None
 
-    def _connected(self, exchange: Exchange, result: socket.socket | OSError) -> None:
+    def _connected(self, exchange: OutgoingExchange, result: socket.socket | OSError) -> None:
         """The socket of an exchange is connected, or could not be."""
         if self._closed:
             if isinstance(result, socket.socket):
@@ -166,7 +166,7 @@ class Dialer:
         else:
             exchange.done(_failure(result, exchange.target, None))
 
-    async def _use(self, sock: socket.socket, exchange: Exchange) -> None:
+    async def _use(self, sock: socket.socket, exchange: OutgoingExchange) -> None:
         """Sends the request of an exchange over a connected socket."""
         try:
             async with asyncio.timeout_at(exchange.deadline):
@@ -176,7 +176,7 @@ class Dialer:
         else:
             self._opened(connection, exchange)
 
-    async def _dial(self, exchange: Exchange) -> None:
+    async def _dial(self, exchange: OutgoingExchange) -> None:
         proxy = self._proxy
         skipped: list[str] = []
         try:
@@ -204,7 +204,7 @@ class Dialer:
         return judged
 
     async def _open(
-        self, exchange: Exchange, proxy: Proxy | None, skipped: list[str]
+        self, exchange: OutgoingExchange, proxy: Proxy | None, skipped: list[str]
     ) -> HttpConnection:
         """Connects to the first address that answers. Adds to ``skipped`` the addresses that the
         guard refuses while it allows others."""
@@ -218,7 +218,7 @@ class Dialer:
             return await self._open_one(exchange, connect, interleaved(addresses)[:MAX_ADDRESSES])
 
     async def _open_one(
-        self, exchange: Exchange, connect: Connect, left: list[str]
+        self, exchange: OutgoingExchange, connect: Connect, left: list[str]
     ) -> HttpConnection:
         """Connects to one of several addresses."""
         loop = asyncio.get_running_loop()
@@ -286,7 +286,7 @@ class Dialer:
             why = getattr(error, "strerror", None) or str(error)
             raise _NotFound(f"{host}: {why}") from None
 
-    async def _connect(self, sock: socket.socket, exchange: Exchange) -> HttpConnection:
+    async def _connect(self, sock: socket.socket, exchange: OutgoingExchange) -> HttpConnection:
         """An HTTP connection over a connected socket, which is closed if that fails."""
         loop = asyncio.get_running_loop()
         target, identity = exchange.target, exchange.identity

@@ -178,7 +178,7 @@ class Application:
     def _check_managers(self) -> None:
         """Ends the command if the gateway's own file has a definition that this file has."""
         lines = [
-            str(self._declared.source.problem(
+            str(self._declared.locations.problem(
                 f"{section}.{name}", "comes from the gateway's own configuration file; change it "
                 "there",
             ))

@@ -38,11 +38,11 @@ class Publisher(Protocol):
     """Publishes a batch; an event that is refused does not stop the others."""
 
     async def publish(self, batch: list[Event]) -> Outcome:
-        """Raises ConnectionError, or Refused where no event would be taken."""
+        """Raises ConnectionError, or PublishingRefused where no event would be taken."""
         ...
 
 
-class Refused(Exception):
+class PublishingRefused(Exception):
     """The gateway takes no event of this caller; the text says why."""
 
 
@@ -72,7 +72,7 @@ class HttpPublisher:
                 if left := [event for at, event in enumerate(part) if at not in wrong]:
                     parts.append(left)
             elif status in (401, 403, 404, 405):
-                raise Refused(refused(status, answer, place()))
+                raise PublishingRefused(refused(status, answer, place()))
             elif len(part) == 1:
                 outcome.refused.append((part[0][0], refused(status, answer, place())))
             else:  # too large, or something in it cannot be read

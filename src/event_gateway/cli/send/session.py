@@ -14,7 +14,7 @@ MAX_BATCH_BYTES = 512 * 1024  # the gateway's own limit of a body is 1 MiB by de
 PER_SECOND = 10  # batches, where there is a rate
 
 
-class Source(Protocol):
+class EventInput(Protocol):
     """Where events come from. ``read`` of ``size`` are done; ``size`` None: not known."""
 
     name: str
@@ -60,7 +60,7 @@ class Sending:
         self._at_once = at_once
         self._rate = rate
 
-    async def send(self, source: Source, sent: Sent, *, quiet: bool) -> None:
+    async def send(self, source: EventInput, sent: Sent, *, quiet: bool) -> None:
         """Sends all events, and keeps ``sent`` up to date. Raises what publishers raise, NotAnEvent
         where the input as a whole is none."""
         slots = asyncio.Semaphore(self._at_once)
@@ -93,7 +93,7 @@ class Sending:
                 raise failures.exceptions[0] from None
         sent.complete = True
 
-    async def _batches(self, source: Source, sent: Sent) -> AsyncIterator[list[Event]]:
+    async def _batches(self, source: EventInput, sent: Sent) -> AsyncIterator[list[Event]]:
         async for portion in source.events():
             batch: list[Event] = []
             size = 0
