@@ -36,7 +36,7 @@ class RequestClient(Protocol):
         """Sends a message, or keeps it until it is connected again."""
 
 
-class Requests:
+class NatsRequests:
     """The requests of one client."""
 
     def __init__(self, client: RequestClient) -> None:

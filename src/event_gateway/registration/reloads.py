@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from event_gateway.config.plan import Loss, Plan, Step
+from event_gateway.config.plan import Plan, Step, StepLoss
 from event_gateway.config.problems import ConfigProblem
 
 TIMEOUT = 60.0  # seconds for a reload that was requested
@@ -76,7 +76,7 @@ class Reloads:
                 return reload
 
 
-def loss_reason(step: Step, loss: Loss, plan: Plan) -> str:
+def loss_reason(step: Step, loss: StepLoss, plan: Plan) -> str:
     """Why a reload is refused for the loss of a step, and what to do, as text for people."""
     if step.kind == "stream":
         return f"{loss.reason}; {_FORCE}"

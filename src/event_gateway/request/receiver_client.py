@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import structlog
 
-from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.request.access_tokens import TokenPending, TokenRefused, TokenSource
+from event_gateway.core.webhook.error_type import AttemptErrorType
+from event_gateway.request.access_tokens import ClientTokens, NoAccessToken, TokenPending
 from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
@@ -140,14 +140,14 @@ class ReceiverClient:
         """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""
         await end(self._fetching)
 
-    def fetch(self, call: ReceiverCall, source: TokenSource | PendingBody) -> None:
+    def fetch(self, call: ReceiverCall, source: ClientTokens | PendingBody) -> None:
         """Goes on with a call once there is a token or a body, within what is left of its
         timeout."""
         task = spawn(self._fetch_and_post(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _fetch_and_post(self, call: ReceiverCall, source: TokenSource | PendingBody) -> None:
+    async def _fetch_and_post(self, call: ReceiverCall, source: ClientTokens | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
             async with asyncio.timeout(call.left):
@@ -161,17 +161,17 @@ class ReceiverClient:
                     except Exception as error:
                         request = _not_built(call, error)
                         break
-        except TokenRefused as error:
-            request = Failure(ErrorType.AUTH_ERROR, str(error))
+        except NoAccessToken as error:
+            request = Failure(AttemptErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
             pass
         except Exception as error:  # a bug must not leave the attempt without a result
             log.error("a request could not be built", fault=error)
-            request = Failure(ErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
+            request = Failure(AttemptErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
         if request is None and isinstance(source, PendingBody):
-            request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
+            request = Failure(AttemptErrorType.TRANSFORMATION_ERROR, "no body in time")
         elif request is None:
-            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+            request = Failure(AttemptErrorType.AUTH_ERROR, "no access token in time")
         if isinstance(request, Failure):
             call.done(request)
         else:
@@ -191,4 +191,4 @@ def _not_built(call: ReceiverCall, error: Exception) -> Failure:
         return Failure(error.error_type, str(error), error.final)
     name = type(error).__name__  # its text may contain a secret
     log.error("request cannot be built", host=call.builder.target.host, error=name)
-    return Failure(ErrorType.AUTH_ERROR, f"the request cannot be built: {name}")
+    return Failure(AttemptErrorType.AUTH_ERROR, f"the request cannot be built: {name}")

@@ -11,7 +11,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer, JudgedAddresses
 from event_gateway.transport.egress_guard import EgressGuard
@@ -169,7 +169,7 @@ class HttpClient:
             self._keep(connection)
         elif (
             isinstance(result, Failure)
-            and result.error_type == ErrorType.CONNECTION_RESET
+            and result.error_type == AttemptErrorType.CONNECTION_RESET
             and exchange.may_retry
             and not connection.answered
             and not self._closed

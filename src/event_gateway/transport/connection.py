@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httptools
 import msgspec
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.target import Origin
 
@@ -91,7 +91,7 @@ class HttpConnection(asyncio.Protocol):
         if self._status:
             self._truncate()
         else:
-            self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
+            self._fail(AttemptErrorType.RESPONSE_TIMEOUT, "no complete response in time")
 
     # asyncio.Protocol
 
@@ -134,14 +134,14 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+            self._fail(AttemptErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         except httptools.HttpParserError as error:
             if self.exchange is None:
                 self.reusable = False  # garbage behind a complete response
             elif self._has_status():
                 self._truncate()
             else:
-                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
+                self._fail(AttemptErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
         if self.exchange is not None and self._received > self._max_received:
             # The parser buffers a header until it is complete, and 1xx responses may never end.
             self._too_large()
@@ -162,11 +162,13 @@ class HttpConnection(asyncio.Protocol):
         elif self._status:
             self._truncate()
         elif isinstance(error, ssl.SSLError):  # TLS 1.3 refuses a client certificate this late
-            self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
+            self._fail(AttemptErrorType.TLS_ERROR, error.reason or str(error))
         elif self._answered:
-            self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
+            self._fail(
+                AttemptErrorType.CONNECTION_RESET, "the connection ended within the response"
+            )
         else:
-            self._fail(ErrorType.CONNECTION_RESET, str(error or "closed without a response"))
+            self._fail(AttemptErrorType.CONNECTION_RESET, str(error or "closed without a response"))
 
     # httptools' callbacks
 
@@ -196,9 +198,11 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 100:
-            self._fail(ErrorType.PROTOCOL_ERROR, f"the receiver answered with the status {status}")
+            self._fail(
+                AttemptErrorType.PROTOCOL_ERROR, f"the receiver answered with the status {status}"
+            )
         elif status == 101:
-            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+            self._fail(AttemptErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         if status < 200:
             return
         self._status = status
@@ -279,7 +283,7 @@ class HttpConnection(asyncio.Protocol):
         if self._has_status():
             self._truncate()
         else:
-            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            self._fail(AttemptErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def _complete(self) -> None:
         transport = self._transport
@@ -287,7 +291,7 @@ class HttpConnection(asyncio.Protocol):
             self.reusable = False  # the receiver answered before it had read the whole request
         self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
 
-    def _fail(self, error_type: ErrorType, message: str) -> None:
+    def _fail(self, error_type: AttemptErrorType, message: str) -> None:
         self.reusable = False
         self._finish(Failure(error_type.value, message))
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.tasks import end, spawn
 from event_gateway.transport.connecting import Connecting
 from event_gateway.transport.connection import HttpConnection
@@ -270,7 +270,7 @@ class Dialer:
         try:
             addresses = await self._addresses(proxy.target, deadline)
         except _NotFound as error:
-            raise ProxyFailed(ErrorType.NAME_RESOLUTION, f"the proxy {error}") from None
+            raise ProxyFailed(AttemptErrorType.NAME_RESOLUTION, f"the proxy {error}") from None
         return functools.partial(tunnel, proxy, addresses)
 
     async def _addresses(self, target: Target, deadline: float) -> list[str]:
@@ -310,27 +310,29 @@ def _failure(error: Exception, target: Target, proxy: Proxy | None) -> Failure:
     match error:
         case TimeoutError():
             through = f" through {proxy}" if proxy else ""
-            return Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
+            return Failure(AttemptErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
         case ProxyFailed():
             return Failure(error.error_type, str(error))
         case _Refused():
-            return Failure(ErrorType.EGRESS_REFUSED, str(error))
+            return Failure(AttemptErrorType.EGRESS_REFUSED, str(error))
         case _NotFound():
-            return Failure(ErrorType.NAME_RESOLUTION, str(error))
+            return Failure(AttemptErrorType.NAME_RESOLUTION, str(error))
         case ConnectionRefusedError():
-            return Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
+            return Failure(
+                AttemptErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused"
+            )
         case ssl.SSLError():
             why = getattr(error, "verify_message", "") or error.reason or str(error)
-            return Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
+            return Failure(AttemptErrorType.TLS_ERROR, f"{target.host}: {why}")
         case OSError():
-            return Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
+            return Failure(AttemptErrorType.CONNECTION_RESET, error.strerror or str(error))
         case _:  # a bug must not leave the exchange without a result
             log.error("dialing failed", host=target.host, exc_info=error)
-            return Failure(ErrorType.CONNECTION_RESET, repr(error))
+            return Failure(AttemptErrorType.CONNECTION_RESET, repr(error))
 
 
 def _closed() -> Failure:
-    return Failure(ErrorType.CONNECTION_RESET, "the gateway's HTTP client is closed")
+    return Failure(AttemptErrorType.CONNECTION_RESET, "the gateway's HTTP client is closed")
 
 
 async def _open_socket(port: int, via: Tunnel | None, address: str) -> socket.socket:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from typing import NamedTuple
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer
 from event_gateway.transport.egress_guard import EgressGuard
@@ -64,7 +64,7 @@ class Probe:
         def lost(_connection: HttpConnection) -> None:
             why = f"{target.host} closes the connection: it may ask for a client certificate, or "
             why += "refuse that of the webhook"
-            settle(Failure(ErrorType.TLS_ERROR, why))
+            settle(Failure(AttemptErrorType.TLS_ERROR, why))
 
         def make() -> HttpConnection:
             return HttpConnection(0, _no_exchange_ends, lost)

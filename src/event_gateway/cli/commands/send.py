@@ -160,7 +160,7 @@ def _send_all(
     as_json: bool,
 ) -> None:
     """``how``: URL of NATS or None for HTTP, events of a batch, batches side by side, rate."""
-    from event_gateway.cli.send.publishing import HttpPublisher, Publisher, PublishingRefused
+    from event_gateway.cli.send.publishing import BatchPublisher, HttpPublisher, PublishingRefused
     from event_gateway.cli.send.session import Sending, Sent
     from event_gateway.cli.send.summary import print_summary
 
@@ -168,7 +168,7 @@ def _send_all(
     parts: list[Sent] = []
     started = time.monotonic()
 
-    async def through(publisher: Publisher) -> None:
+    async def through(publisher: BatchPublisher) -> None:
         sending = Sending(publisher, defaults, batch=batch, at_once=at_once, rate=rate)
         ended = ""
         try:

@@ -21,7 +21,7 @@ from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.demo.events import DemoEvent, demo_events
 from event_gateway.cli.demo.figures import DemoFigures
 from event_gateway.cli.demo.receivers import Receivers, receiving
-from event_gateway.cli.demo.view import View
+from event_gateway.cli.demo.view import DemoView
 from event_gateway.cli.process.console import sign_in_link
 from event_gateway.cli.process.host import StartFailed
 from event_gateway.cli.process.serve import Running, run_loop, running
@@ -77,7 +77,7 @@ async def _demo(seconds: float | None, started: float, *, console: bool) -> int:
                     link = None
                     if gateway.console_url is not None:
                         link = sign_in_link(Path(directory), gateway.console_url, gateway.admin_key)
-                    view = View(figures, gateway.http_url, link)
+                    view = DemoView(figures, gateway.http_url, link)
                     first = await _play(gateway, figures, view, seconds, stop, started)
             except (StartFailed, TaskCrashed) as error:
                 typer.echo(f"event-gateway: {error}", err=True)
@@ -93,8 +93,8 @@ def _on_signal(stop: asyncio.Event) -> None:
 
 
 async def _play(
-    gateway: Running, figures: DemoFigures, view: View, seconds: float | None, stop: asyncio.Event,
-    started: float,
+    gateway: Running, figures: DemoFigures, view: DemoView, seconds: float | None,
+    stop: asyncio.Event, started: float,
 ) -> float | None:  # fmt: skip
     """Publishes until it is time to stop, then waits until all deliveries are final. Returns the
     seconds until the first delivery, None if there was none."""
@@ -142,7 +142,7 @@ async def _first_delivery(receivers: Receivers, started: float) -> float:
 
 
 async def _publish(
-    client: GatewayClient, bus: Nats, figures: DemoFigures, view: View, seconds: float | None,
+    client: GatewayClient, bus: Nats, figures: DemoFigures, view: DemoView, seconds: float | None,
     stop: asyncio.Event,
 ) -> None:  # fmt: skip
     until = None if seconds is None else time.monotonic() + seconds
@@ -166,7 +166,7 @@ async def _send(client: GatewayClient, bus: Nats, demo_event: DemoEvent) -> None
         raise ConnectionError(f"POST /v1/events answered {status}: {answer}")
 
 
-async def _show_lifecycle(bus: Nats, figures: DemoFigures, view: View) -> None:
+async def _show_lifecycle(bus: Nats, figures: DemoFigures, view: DemoView) -> None:
     """Shows the gateway's lifecycle events, and counts dead letters."""
 
     async def on_lifecycle(message: Msg) -> None:
@@ -202,7 +202,9 @@ async def _subscribe(socket: websockets.ClientConnection, figures: DemoFigures) 
             raise ConnectionError(f"not subscribed to {name}: {answer}")
 
 
-async def _receive(socket: websockets.ClientConnection, figures: DemoFigures, view: View) -> None:
+async def _receive(
+    socket: websockets.ClientConnection, figures: DemoFigures, view: DemoView
+) -> None:
     async for frame in socket:
         message = json.loads(frame)
         if message["type"] == "event":
@@ -220,13 +222,13 @@ async def _poll_deliveries(client: GatewayClient, figures: DemoFigures) -> None:
         await asyncio.sleep(0.25)
 
 
-async def _draw(view: View) -> None:
+async def _draw(view: DemoView) -> None:
     while True:
         view.refresh()
         await asyncio.sleep(0.25)
 
 
-async def _settle(figures: DemoFigures, view: View) -> None:
+async def _settle(figures: DemoFigures, view: DemoView) -> None:
     view.line("ending         no more events; waiting until all deliveries are final")
     deadline = time.monotonic() + SETTLE_TIMEOUT
     while not figures.settled() and time.monotonic() < deadline and not figures.trouble:

@@ -17,7 +17,7 @@ NEXT = (
 )
 
 
-class View:
+class DemoView:
     """Prints what happens line by line, and on a terminal tables above the lines."""
 
     def __init__(self, figures: DemoFigures, http_url: str, console_link: str | None) -> None:
@@ -29,7 +29,7 @@ class View:
         self._live: Live | None = None
         self._started = time.monotonic()
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> "DemoView":
         if self._console_link is not None:
             self._console.print(f"console  {self._console_link}", markup=False, soft_wrap=True)
             self._console.print("         the link signs in once; the console ends with the demo\n")

@@ -10,7 +10,7 @@ import uvicorn
 from event_gateway.app.gateway import DRAIN_MARGIN, STOP_MARGIN, Gateway, open_gateway
 from event_gateway.app.server_logins import login_files
 from event_gateway.app.stages.api import AdminPort
-from event_gateway.app.stages.stages import Settings
+from event_gateway.app.stages.stages import ProcessSettings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.process.host import Hosted, StartFailed
@@ -89,7 +89,7 @@ async def running_gateway(
         try:
             files = raise_file_limit()
             starts_servers = None in (config.nats.place, config.redis.place)
-            settings = Settings(
+            settings = ProcessSettings(
                 nats_url=hosted.nats_url,
                 redis_url=hosted.redis_url,
                 environ=environ,

@@ -34,7 +34,7 @@ class Outcome:
         self.last_sequence = other.last_sequence or self.last_sequence
 
 
-class Publisher(Protocol):
+class BatchPublisher(Protocol):
     """Publishes a batch; an event that is refused does not stop the others."""
 
     async def publish(self, batch: list[Event]) -> Outcome:
@@ -53,8 +53,8 @@ class HttpPublisher:
         self._client = client
 
     async def publish(self, batch: list[Event]) -> Outcome:
-        """See :class:`Publisher`. A batch is sent again where it is not known whether it was taken:
-        the log recognises duplicates by source and id."""
+        """See :class:`BatchPublisher`. A batch is sent again where it is not known whether it was
+        taken: the log recognises duplicates by source and id."""
         outcome = Outcome()
         parts = [batch]
         while parts:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.send.event_text import Defaults, Event, NotAnEvent, complete
-from event_gateway.cli.send.publishing import Outcome, Publisher
+from event_gateway.cli.send.publishing import BatchPublisher, Outcome
 
 MAX_BATCH_BYTES = 512 * 1024  # the gateway's own limit of a body is 1 MiB by default
 PER_SECOND = 10  # batches, where there is a rate
@@ -47,7 +47,7 @@ class Sending:
 
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: BatchPublisher,
         defaults: Defaults,
         *,
         batch: int,

@@ -11,7 +11,7 @@ definitions that the script uses:
 - ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
   ``LEASED_FIELDS``: the names of all its fields;
 - ``FINAL``: the final statuses of a delivery, and ``WEBHOOK_DELETED``: why it was cancelled;
-- ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.Reading`.
+- ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.EventReading`.
 """
 
 import functools
@@ -27,7 +27,7 @@ from redis.exceptions import NoScriptError
 from event_gateway.core.webhook.delivery import FINAL, WEBHOOK_DELETED
 from event_gateway.state.key_family import PREFIX, Deletion, KeyFamily
 from event_gateway.state.keys import FAMILIES
-from event_gateway.state.script_arguments import LAYOUTS, Reading
+from event_gateway.state.script_arguments import LAYOUTS, EventReading
 
 _INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -146,7 +146,7 @@ def _preamble(words: set[str]) -> str:
         keys.append(f"local WEBHOOK_DELETED = '{WEBHOOK_DELETED}'")
     keys += [
         f"local READING_{reading.name} = {reading.value}"
-        for reading in Reading
+        for reading in EventReading
         if f"READING_{reading.name}" in words
     ]
     lines = keys + lines
