@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from event_gateway.cli.client.applying import Application, Applied
+from event_gateway.cli.client.applying import Applied, Applying
 from event_gateway.cli.client.declared_file import read_declared
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.process.serve import Running
@@ -114,11 +114,11 @@ async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(
     declared = {"changed": webhook | {"timeout": "9s"}, "same": webhook | {"timeout": "9s"}}
     streams["shop"]["retention"] = "8d"
     path.write_text(yaml.safe_dump({"webhooks": declared, "streams": streams}))
-    application = Application(read_declared(path, None), prune=True, force=False)
+    applying = Applying(read_declared(path, None), prune=True, force=False)
     http = GatewayClient(gateway.http_url, gateway.admin_key)
     told: list[Applied] = []
     try:
-        plan = await application.plan(http)
+        plan = await applying.plan(http)
         assert [step["name"] for step in plan["steps"]] == ["changed", "same", "shop", "deleted"]
         for path_, body in (
             ("/v1/webhooks/changed", {"timeout": "7s"}),
@@ -127,7 +127,7 @@ async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(
         ):
             answer = await client.http.patch(path_, json=body)
             assert answer.status_code == 200, answer.text
-        await application.carry_out(http, told.append)
+        await applying.carry_out(http, told.append)
     finally:
         await http.close()
     results = {(each.kind, each.name): each.ok for each in told}

@@ -277,4 +277,4 @@ async def test_a_missing_answer_does_not_end_a_replay(
     with pytest.raises(TimeoutError):
         await stream_page.read_page(broker, "GATEWAY_EVENTS")
     monkeypatch.setattr(broker.js, "add_consumer", add)
-    assert await stream_page.read_page(broker, "GATEWAY_EVENTS") == stream_page.Page([], 0)
+    assert await stream_page.read_page(broker, "GATEWAY_EVENTS") == stream_page.StreamPage([], 0)

@@ -8,7 +8,7 @@ from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     by_auth_type,
     header_line,
@@ -35,7 +35,7 @@ REVERSED = AuthMethod(
     optional=("username",),
     header=lambda _settings: "X-Reversed",
     authenticator=_authenticator,
-    redaction=Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
+    redaction=HiddenTexts(header=True, from_secret=nothing_more, from_header=nothing_more),
 )
 
 

@@ -16,7 +16,7 @@ from event_gateway.core.compliance.packed_export import (
     packed_line,
     packed_messages,
 )
-from event_gateway.core.compliance.verification import Verification
+from event_gateway.core.compliance.verification import ChainVerification
 from fuzz.pieces import bytes_of
 from support.exports import NOW, lines_of, message
 
@@ -67,7 +67,7 @@ def any_pieces(parts: list[bytes], size: int) -> None:
     blocks = [packed[at : at + size] for at in range(0, len(packed), size)]
     once, many = _pieces([packed]), _pieces(blocks)
     assert once == many
-    check = Verification(now=NOW)
+    check = ChainVerification(now=NOW)
     for piece in once:
         check.add_piece(piece)
     check.finish()
@@ -84,7 +84,7 @@ def _pieces(blocks: list[bytes]) -> list[bytes]:
 
 
 def _verified(lines: list[bytes]) -> dict[str, object]:
-    check = Verification(now=NOW)
+    check = ChainVerification(now=NOW)
     for line in lines:
         check.add(line)
     return check.finish()

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from event_gateway.transport.connection import HttpConnection
-from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.target import parse_target
 from fuzz.pieces import bytes_of, complete, cut, cuts
 from support.recording_transport import RecordingTransport
@@ -35,14 +35,14 @@ async def _read(parts: Iterable[bytes], *, end: bool) -> tuple[list[Result], Htt
     the connection (``end``) or the time is over."""
     results: list[Result] = []
 
-    def finished(_connection: HttpConnection, _exchange: Exchange, result: Result) -> None:
+    def finished(_connection: HttpConnection, _exchange: OutgoingExchange, result: Result) -> None:
         results.append(result)
 
     connection = HttpConnection(BODY_LIMIT, finished, lambda _connection: None)
     transport = RecordingTransport()
     connection.connection_made(transport)
     target = parse_target("http://receiver.example/")
-    connection.send(Exchange(target, b"POST / HTTP/1.1\r\n\r\n", 1.0, results.append))
+    connection.send(OutgoingExchange(target, b"POST / HTTP/1.1\r\n\r\n", 1.0, results.append))
     for part in parts:
         if connection.exchange is None:
             break
@@ -108,7 +108,7 @@ def _exchanges(data: bytes, other: bytes, *, parse_all: bool = False) -> list[Re
     for response in (data, data, data, other):
         if not connection.reusable or not response:
             break
-        connection.send(Exchange(target, b"POST / HTTP/1.1\r\n\r\n", 1.0, results.append))
+        connection.send(OutgoingExchange(target, b"POST / HTTP/1.1\r\n\r\n", 1.0, results.append))
         connection.data_received(response)
         if connection.exchange is not None:
             connection.expire()

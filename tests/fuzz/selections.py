@@ -11,7 +11,7 @@ from event_gateway.config.request_bodies import InvalidBody, selection_from_json
 from event_gateway.core.cesql.casts import is_value
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import CelExpression
 from event_gateway.core.matching.operators import ALL_OPERATORS, canonical
 from event_gateway.core.matching.selection import Selection, compile_selection, selection_values
 from event_gateway.core.webhook.webhook import Webhook
@@ -124,7 +124,7 @@ def expressions(text: str, received: Received) -> None:
     """An expression is refused, or it has a value, or a reason, for any event."""
     for condition in (True, False):
         try:
-            expression = Expression(text, condition=condition)
+            expression = CelExpression(text, condition=condition)
         except ValueError as error:
             assert str(error)
             continue

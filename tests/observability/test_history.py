@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.core.observability.history_points import GatewayPoint, WebhookPoint
-from event_gateway.core.observability.history_spans import RINGS, WEBHOOK_RING, Span
+from event_gateway.core.observability.history_spans import RINGS, WEBHOOK_RING, HistorySpan
 from event_gateway.observability.history import recorder
 from event_gateway.state import history
 from event_gateway.state.history import HistoryStore
@@ -152,9 +152,9 @@ async def test_wrong_spans_are_refused_with_the_way_out(client: Client) -> None:
     assert (await client.http.get("/v1/history/webhooks", params=many)).status_code == 422
 
 
-def _span(time: int, ring: int = 0, count: int = 1) -> Span:
+def _span(time: int, ring: int = 0, count: int = 1) -> HistorySpan:
     step = RINGS[ring].step
-    return Span(time - time % step, step, count, RINGS[ring])
+    return HistorySpan(time - time % step, step, count, RINGS[ring])
 
 
 async def test_processes_add_to_the_same_points_once_each(redis: Redis) -> None:
@@ -178,7 +178,7 @@ async def test_processes_add_to_the_same_points_once_each(redis: Redis) -> None:
         [longer] = await writer.points(_span(time, ring))
         assert (longer.received, longer.subscribers, longer.lag) == (9, 3, 9)
         assert longer.covered == 20  # seconds, however many processes counted
-    hour = Span(time - time % 3600, 300, 24, WEBHOOK_RING)
+    hour = HistorySpan(time - time % 3600, 300, 24, WEBHOOK_RING)
     stored = (await writer.webhooks(["w"], hour))["w"]
     assert stored.points[time].attempts == 6
     assert stored.points[time].latency == [2] * 16
@@ -211,7 +211,7 @@ async def test_the_webhooks_with_the_latest_attempts_have_a_history(
         point = WebhookPoint(at, attempts=1)
         await store.write(number, [], [(webhook, point)], incomplete=False)
 
-    day = Span(time - 86400, 300, 289, WEBHOOK_RING)
+    day = HistorySpan(time - 86400, 300, 289, WEBHOOK_RING)
 
     async def shown() -> dict[str, tuple[int, float | None]]:
         rings = await store.webhooks(["old", "a", "b", "c"], day)
@@ -239,6 +239,6 @@ async def test_a_renamed_webhook_takes_its_history_along(
     async with asyncio.timeout(PATIENCE):
         while await redis.exists("webhook_history:former"):
             await asyncio.sleep(0.05)
-    ring = (await store.webhooks(["new"], Span(time, 300, 12, WEBHOOK_RING)))["new"]
+    ring = (await store.webhooks(["new"], HistorySpan(time, 300, 12, WEBHOOK_RING)))["new"]
     assert ring.points[time].attempts == 4
     assert await redis.zscore("webhooks_with_history", "new") == time

@@ -29,7 +29,7 @@ from event_gateway.secrets.external import ExternalSecrets
 from event_gateway.secrets.named import Secrets
 from event_gateway.transport.client import HttpClient, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.exchange import Exchange
+from event_gateway.transport.exchange import OutgoingExchange
 from event_gateway.transport.proxy import proxy_of
 from event_gateway.transport.tls_files import TlsFiles
 from support.canaries import Canaries
@@ -205,7 +205,7 @@ async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
         config, config.nats, config.redis, proxy_of(config.delivery.proxy), secrets, webhook,
         builder, builders, request, source, tokens.TokenPending(source), keys, content,
         keys.seal("token", value.encode(), 0.0), TlsFiles(oauth, tmp_path),
-        Exchange(parse_target("https://h/"), request.head, 1.0, print),
+        OutgoingExchange(parse_target("https://h/"), request.head, 1.0, print),
         tokens._TokenResponse(value), tokens._ErrorResponse("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, key_file),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 
 from event_gateway.core.access.sealing import new_key
 from event_gateway.core.compliance.export import MessageLine, decode_line
-from event_gateway.core.compliance.verification import Verification
+from event_gateway.core.compliance.verification import ChainVerification
 from support.client import Client, event
 from support.exports import KEY
 from support.patience import PATIENCE
@@ -88,7 +88,7 @@ async def test_processes_are_killed_while_they_chain(
                 await asyncio.sleep(0.05)
         await _until_covers(again, count[0])
         lines = (await again.http.get("/v1/streams/audit/export")).content.splitlines()
-    check = Verification(now=time.time())
+    check = ChainVerification(now=time.time())
     for line in lines:
         check.add(line)
     report = check.finish()

@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from event_gateway.cli.demo.events import demo_events
+from event_gateway.cli.demo.figures import DemoFigures
 from event_gateway.cli.demo.receivers import Receivers
-from event_gateway.cli.demo.tally import Tally
 from support.command import command, start_command
 
 
@@ -44,23 +44,23 @@ async def test_an_interrupt_ends_the_demo_cleanly() -> None:
 
 
 async def test_a_broken_promise_is_reported() -> None:
-    tally = Tally(Receivers(), ("real_time_schema_changes", "data_processing_events",
-                                "audit_stream"))  # fmt: skip
+    figures = DemoFigures(Receivers(), ("real_time_schema_changes", "data_processing_events",
+                                        "audit_stream"))  # fmt: skip
     stories = demo_events()
     result = [next(stories) for _ in range(5)]
     for item in result:
-        tally.add(item)
-    assert not tally.settled()
+        figures.add(item)
+    assert not figures.settled()
     login, schema, commit, audit, job = result
-    tally.states["security_siem", login.id] = ("dead_letter", 3)
-    tally.states["security_siem", audit.id] = ("retrying", 2)
-    tally.states["external_crm", schema.id] = ("succeeded", 1)
-    tally.states["analytics_platform", commit.id] = ("succeeded", 1)
-    tally.receivers.messages["external_crm"].add("msg_1")
-    tally.dead_letters.add(("security_siem", login.id))
-    tally.streamed["real_time_schema_changes"].append(schema.id)
-    tally.streamed["data_processing_events"] += [commit.id, job.id]
-    assert tally.broken() == [
+    figures.states["security_siem", login.id] = ("dead_letter", 3)
+    figures.states["security_siem", audit.id] = ("retrying", 2)
+    figures.states["external_crm", schema.id] = ("succeeded", 1)
+    figures.states["analytics_platform", commit.id] = ("succeeded", 1)
+    figures.receivers.messages["external_crm"].add("msg_1")
+    figures.dead_letters.add(("security_siem", login.id))
+    figures.streamed["real_time_schema_changes"].append(schema.id)
+    figures.streamed["data_processing_events"] += [commit.id, job.id]
+    assert figures.broken() == [
         "analytics_platform: its receiver took 0 of 1 events",
         "security_siem: 1 of 2 are dead_letter; the rest: 1 retrying",
         "security_siem: 1 dead letters for 2 events",

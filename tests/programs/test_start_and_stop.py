@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from event_gateway.app.gateway import open_gateway
-from event_gateway.app.stages.stages import Settings
+from event_gateway.app.stages.stages import ProcessSettings
 from event_gateway.config.load import load
 from event_gateway.config.model import Config
 from event_gateway.delivery.due_loop import DueLoop
@@ -55,7 +55,7 @@ async def test_nothing_is_attempted_before_all_that_may_fail_has_started(
     tmp_path: Path, servers: tuple[str, str], order: list[str]
 ) -> None:
     nats_url, redis_url = servers
-    settings = Settings(
+    settings = ProcessSettings(
         nats_url=nats_url,
         redis_url=redis_url,
         environ={},

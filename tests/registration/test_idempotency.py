@@ -11,10 +11,10 @@ from event_gateway.cli.process.serve import Running
 from event_gateway.state import idempotent_answers
 from event_gateway.state.idempotent_answers import (
     MAX_KEYS,
-    Answer,
     Begun,
     IdempotentAnswers,
     StillRunning,
+    StoredAnswer,
 )
 from support.client import Client
 from support.fixtures import Start
@@ -96,7 +96,7 @@ async def test_a_request_keeps_its_own_marker_and_no_other(
 ) -> None:
     async with Redis.from_url(gateway.redis_url) as redis:
         first, other = (IdempotentAnswers(redis, b"k" * 32) for _ in range(2))
-        answer = Answer(201, [], b"of the first")
+        answer = StoredAnswer(201, [], b"of the first")
         begun = await first.begin("me", "slow", b"r")
         assert isinstance(begun, Begun)
         (name,) = [name async for name in redis.scan_iter("idempotent:*")]
@@ -118,10 +118,10 @@ async def test_a_request_keeps_its_own_marker_and_no_other(
         assert not await first.finish(begun, answer)
         await first.forget(begun)
         assert await redis.get(name) == marker
-        assert await other.finish(second, Answer(201, [], b"of the second"))
+        assert await other.finish(second, StoredAnswer(201, [], b"of the second"))
         assert not await first.finish(begun, answer)
         again = await first.begin("me", "slow", b"r")
-        assert isinstance(again, Answer)
+        assert isinstance(again, StoredAnswer)
         assert again.body == b"of the second"
 
         # Where nobody has begun meanwhile, the answer counts.
@@ -150,7 +150,7 @@ async def test_an_answer_is_stored_whatever_becomes_of_the_renewal(
         async with answers.running(begun), asyncio.timeout(PATIENCE):
             await tried.wait()
         monkeypatch.setattr(answers, "_write", write)
-        stored = Answer(201, [], b"of the first")
+        stored = StoredAnswer(201, [], b"of the first")
         assert await answers.finish(begun, stored)
         assert await answers.begin("me", "faulty", b"r") == stored
 

@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from event_gateway.delivery.ordered import LEASE
-from event_gateway.state.client import Client
+from event_gateway.state.client import RedisClient
 from event_gateway.state.connection import StateError, servers_of
 from event_gateway.state.order import Order
 from event_gateway.state.pool import Pool
@@ -44,31 +44,31 @@ async def relays(servers: tuple[str, str]) -> AsyncIterator[tuple[Relay, Relay]]
 
 
 @contextlib.asynccontextmanager
-async def _connected(servers: tuple[str, str], naming: Naming) -> AsyncIterator[Client]:
+async def _connected(servers: tuple[str, str], naming: Naming) -> AsyncIterator[RedisClient]:
     primary = Primary(naming, check_role=True)
 
     async def nothing() -> None:
         pass
 
-    found = Servers("redis-sentinel", primary, Client, lambda: (), nothing)
+    found = Servers("redis-sentinel", primary, RedisClient, lambda: (), nothing)
     url = urlsplit(servers[1])
     pool = Pool(
         servers=found, connection_class=ServerConnection, primary=primary,
         username=url.username or None, password=url.password, socket_timeout=PATIENCE,
         socket_connect_timeout=PATIENCE,
     )  # fmt: skip
-    client = cast(Client, Client.from_pool(pool))
+    client = cast(RedisClient, RedisClient.from_pool(pool))
     try:
         yield client
     finally:
         await client.aclose()
 
 
-async def _script(client: Client) -> None:
+async def _script(client: RedisClient) -> None:
     await script(client, "queues/may_be_due.lua")()
 
 
-async def _command(client: Client) -> None:
+async def _command(client: RedisClient) -> None:
     await client.ping()
 
 
@@ -76,7 +76,7 @@ async def _command(client: Client) -> None:
 async def test_a_connection_that_was_being_opened_is_not_kept(
     servers: tuple[str, str],
     relays: tuple[Relay, Relay],
-    call: Callable[[Client], Awaitable[None]],
+    call: Callable[[RedisClient], Awaitable[None]],
 ) -> None:
     former, new = relays
     naming = Naming(former.port)

@@ -12,7 +12,7 @@ from event_gateway.config.model import Config
 from event_gateway.core.webhook.delivery import FINAL
 from event_gateway.observability.history import recorder
 from event_gateway.registration import keys as api_keys
-from event_gateway.state.key_family import Deletion, Expiry, Family
+from event_gateway.state.key_family import Deletion, Expiry, KeyFamily
 from event_gateway.state.keys import DAY, FAMILIES, family_of
 from support.client import Client, event
 from support.fixtures import Start
@@ -105,7 +105,7 @@ async def _has_ended(client: Client, replay: str) -> bool:
     return bool((await client.http.get(f"/v1/replays/{replay}")).json()["state"] != "running")
 
 
-async def _described(redis: Redis, key: str) -> tuple[Family | None, str, int, dict[Any, Any]]:
+async def _described(redis: Redis, key: str) -> tuple[KeyFamily | None, str, int, dict[Any, Any]]:
     async with redis.pipeline(transaction=True) as pipe:
         pipe.type(key)
         pipe.pttl(key)
@@ -116,7 +116,7 @@ async def _described(redis: Redis, key: str) -> tuple[Family | None, str, int, d
     return family, kind, ttl, fields
 
 
-def _longest(family: Family) -> float:
+def _longest(family: KeyFamily) -> float:
     """The longest time to live of a key of the family, in seconds."""
     config = Config()
     records = max(config.delivery.keep_records, config.ingest.retention)

@@ -13,14 +13,14 @@ import websockets
 
 from event_gateway.api.http.connection import Connection
 from event_gateway.api.live import session, websocket_protocol
-from event_gateway.streaming import feed, framing, outbox, stream_message, subscriber
+from event_gateway.streaming import feed, framing, send_buffer, stream_message, subscriber
 from support.client import Client, connected, event
 from support.fixtures import Start
 from support.own_streams import OwnStream, own_stream
 from support.patience import PATIENCE
 
 # Those that an event for a live subscriber goes through.
-ON_THE_WAY = (feed, framing, outbox, session, stream_message, subscriber, websocket_protocol)
+ON_THE_WAY = (feed, framing, send_buffer, session, stream_message, subscriber, websocket_protocol)
 STREAMS = {"streams": {"work": {"subjects": ["scheduler.job.*"], "max_messages": 1000}}}
 
 pytestmark = pytest.mark.shared

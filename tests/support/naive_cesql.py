@@ -68,7 +68,7 @@ def _value(node: nodes.Node, event: dict[str, Any], errors: list[str]) -> Any:
         if node.operator == "NOT":
             return not cast(operand, bool, errors)
         return _bounded(-cast(operand, int, errors), errors)
-    if isinstance(node, nodes.Call):
+    if isinstance(node, nodes.FunctionCall):
         return _call(node, event, errors)
     value = _value(node.first, event, errors)
     for step in node.steps:
@@ -76,7 +76,7 @@ def _value(node: nodes.Node, event: dict[str, Any], errors: list[str]) -> Any:
     return value
 
 
-def _call(node: nodes.Call, event: dict[str, Any], errors: list[str]) -> Any:
+def _call(node: nodes.FunctionCall, event: dict[str, Any], errors: list[str]) -> Any:
     function = BUILT_IN.find(node.name, len(node.arguments))
     if function is None:
         errors.append("MissingFunctionError")

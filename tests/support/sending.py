@@ -2,7 +2,7 @@
 
 import asyncio
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from support.patience import PATIENCE
 
@@ -20,6 +20,7 @@ async def post(
 
 def assert_refused(result: Response | Failure, message: str) -> None:
     assert isinstance(result, Failure), result
-    assert (result.error_type, message in result.message) == (ErrorType.EGRESS_REFUSED, True), (
-        result
-    )
+    assert (result.error_type, message in result.message) == (
+        AttemptErrorType.EGRESS_REFUSED,
+        True,
+    ), result

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from support.patience import PATIENCE
@@ -86,18 +86,18 @@ async def test_responses(
 @pytest.mark.parametrize(
     ("pieces", "close", "error"),
     [
-        ((b"",), True, ErrorType.CONNECTION_RESET),
-        ((b"HTTP/1.1 200 OK\r\ncontent-le",), True, ErrorType.CONNECTION_RESET),
-        ((b"SSH-2.0-OpenSSH_9.2\r\n",), False, ErrorType.PROTOCOL_ERROR),
-        ((b"\x15\x03\x01\x00\x02\x02\x46",), False, ErrorType.PROTOCOL_ERROR),
+        ((b"",), True, AttemptErrorType.CONNECTION_RESET),
+        ((b"HTTP/1.1 200 OK\r\ncontent-le",), True, AttemptErrorType.CONNECTION_RESET),
+        ((b"SSH-2.0-OpenSSH_9.2\r\n",), False, AttemptErrorType.PROTOCOL_ERROR),
+        ((b"\x15\x03\x01\x00\x02\x02\x46",), False, AttemptErrorType.PROTOCOL_ERROR),
         ((b"HTTP/1.1 103 Early\r\n" + b"x: " + b"y" * 70_000 + b"\r\n\r\n",), False,
-         ErrorType.RESPONSE_TOO_LARGE),
+         AttemptErrorType.RESPONSE_TOO_LARGE),
         ((b"HTTP/1.1 103 Early\r\n" + b"x: y\r\n" * 300 + b"\r\n",), False,
-         ErrorType.RESPONSE_TOO_LARGE),
+         AttemptErrorType.RESPONSE_TOO_LARGE),
     ],
 )  # fmt: skip
 async def test_failures(
-    sender: HttpClient, pieces: tuple[bytes, ...], close: bool, error: ErrorType
+    sender: HttpClient, pieces: tuple[bytes, ...], close: bool, error: AttemptErrorType
 ) -> None:
     async with serving(answering(*pieces, close=close)) as url:
         result = await post(sender, url)
@@ -214,13 +214,13 @@ async def test_a_silent_server_and_a_missing_one(sender: HttpClient) -> None:
     async with serving(silent) as url:
         result = await post(sender, url, timeout=1.0)
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.RESPONSE_TIMEOUT
+        assert result.error_type == AttemptErrorType.RESPONSE_TIMEOUT
     result = await post(sender, url)
     assert isinstance(result, Failure)
-    assert result.error_type == ErrorType.CONNECTION_REFUSED
+    assert result.error_type == AttemptErrorType.CONNECTION_REFUSED
     result = await post(sender, "http://no-such-host.invalid/")
     assert isinstance(result, Failure)
-    assert result.error_type == ErrorType.NAME_RESOLUTION
+    assert result.error_type == AttemptErrorType.NAME_RESOLUTION
 
 
 async def test_a_server_that_does_not_speak_tls(sender: HttpClient) -> None:
@@ -232,7 +232,7 @@ async def test_a_server_that_does_not_speak_tls(sender: HttpClient) -> None:
     async with serving(plain) as url:
         result = await post(sender, url.replace("http:", "https:"))
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.TLS_ERROR
+        assert result.error_type == AttemptErrorType.TLS_ERROR
 
 
 async def test_a_request_on_a_stale_connection_is_sent_once_more(sender: HttpClient) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.cli.process.limits import attempts_within
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.racing import ATTEMPT_DELAY, first_connected, interleaved
@@ -90,7 +90,7 @@ async def test_names_that_hang_do_not_delay_others() -> None:
         # A second request for the same name waits for the same answer: no second thread.
         result = await post(sender, f"http://hangs1:{port}", timeout=0.1)
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.NAME_RESOLUTION
+        assert result.error_type == AttemptErrorType.NAME_RESOLUTION
         assert request["hangs1"] == 1
         assert not waiting.done()
         release.set()
@@ -98,7 +98,7 @@ async def test_names_that_hang_do_not_delay_others() -> None:
         result = await post(sender, f"http://unknown:{port}")
         assert isinstance(result, Failure)
         assert (result.error_type, result.message) == (
-            ErrorType.NAME_RESOLUTION, "unknown: no such name",
+            AttemptErrorType.NAME_RESOLUTION, "unknown: no such name",
         )  # fmt: skip
     await sender.close()
 
@@ -113,7 +113,7 @@ async def test_an_address_that_cannot_be_connected_to_keeps_no_other_from_being_
         for _ in range(2):  # the second time its address is known
             result = await post(sender, f"http://odd:{port}", timeout=PATIENCE)
             assert isinstance(result, Failure)
-            assert result.error_type == ErrorType.CONNECTION_RESET
+            assert result.error_type == AttemptErrorType.CONNECTION_RESET
         assert isinstance(await post(sender, f"http://well:{port}"), Response)
     await sender.close()
 
@@ -332,7 +332,7 @@ async def test_a_dot_at_the_end_of_a_name_is_not_sent_in_the_handshake(tmp_path:
             assert isinstance(result, Response), result
         result = await post(sender, f"https://other.example.:{port}")
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.TLS_ERROR
+        assert result.error_type == AttemptErrorType.TLS_ERROR
     await sender.close()
 
 
@@ -361,7 +361,7 @@ async def test_an_international_name_is_converted_for_dns_tls_and_the_host_heade
         assert isinstance(result, Response), result
         result = await post(sender, f"https://bucher.example:{port}/")
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.TLS_ERROR
+        assert result.error_type == AttemptErrorType.TLS_ERROR
     await sender.close()
     assert looked == ["xn--bcher-kva.example", "xn--bcher-kva.example.", "bucher.example"]
     assert shown == ["xn--bcher-kva.example", "xn--bcher-kva.example", "bucher.example"]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_gateway.cli.process.serve import Running
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.resolver import Resolver
@@ -248,7 +248,7 @@ async def test_a_refused_address_is_not_dialed() -> None:
     assert len(results) > 120
     for url, result in zip(urls, results, strict=True):
         assert isinstance(result, Failure), url
-        assert result.error_type == ErrorType.EGRESS_REFUSED, (url, result)
+        assert result.error_type == AttemptErrorType.EGRESS_REFUSED, (url, result)
     await sender.close()
 
 
@@ -363,7 +363,7 @@ async def test_a_failure_names_the_addresses_that_were_not_tried() -> None:
         result = await post(sender, f"http://crm:{there.port}/")
         assert isinstance(result, Failure)
         assert (result.error_type, result.message) == (
-            ErrorType.CONNECTION_REFUSED,
+            AttemptErrorType.CONNECTION_REFUSED,
             f"crm:{there.port} refused (not tried: 127.0.0.2, which the guard refuses)",
         )
         assert there.connections == {"127.0.0.2": 0}

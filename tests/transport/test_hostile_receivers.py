@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response, parse_target
 from event_gateway.transport.egress_guard import EgressGuard
 from support.certificates import Authority
@@ -35,31 +35,32 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        pytest.param(drip(OK, 0.03), ErrorType.RESPONSE_TIMEOUT, id="headers dripped"),
-        pytest.param([HEAD + b"x: y\r\n", None], ErrorType.CONNECTION_RESET, id="half a head"),
-        pytest.param([b"HTTP/1.1\0200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR,
+        pytest.param(drip(OK, 0.03), AttemptErrorType.RESPONSE_TIMEOUT, id="headers dripped"),
+        pytest.param([HEAD + b"x: y\r\n", None], AttemptErrorType.CONNECTION_RESET,
+                     id="half a head"),
+        pytest.param([b"HTTP/1.1\0200 OK\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR,
                      id="NUL in the status line"),
-        pytest.param([b"HTTP/1.1 2x0 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="no status"),
-        pytest.param([b"\0" * 100], ErrorType.PROTOCOL_ERROR, id="nothing but NUL"),
+        pytest.param([b"HTTP/1.1 2x0 OK\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, id="no status"),
+        pytest.param([b"\0" * 100], AttemptErrorType.PROTOCOL_ERROR, id="nothing but NUL"),
         pytest.param([b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n"
-                      b"\r\n"], ErrorType.PROTOCOL_ERROR, id="switches protocols"),
-        pytest.param([b"HTTP/1.1 101 Switching Protocols\r\n\r\nab"], ErrorType.PROTOCOL_ERROR,
-                     id="switches to none"),
+                      b"\r\n"], AttemptErrorType.PROTOCOL_ERROR, id="switches protocols"),
+        pytest.param([b"HTTP/1.1 101 Switching Protocols\r\n\r\nab"],
+                     AttemptErrorType.PROTOCOL_ERROR, id="switches to none"),
         pytest.param([b"HTTP/1.1 099 Early\r\ncontent-length: 0\r\n\r\n"],
-                     ErrorType.PROTOCOL_ERROR, id="a status below 100"),
-        pytest.param([b"HTTP/9.9 200 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, id="HTTP/9.9"),
-        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n", None], ErrorType.CONNECTION_RESET,
+                     AttemptErrorType.PROTOCOL_ERROR, id="a status below 100"),
+        pytest.param([b"HTTP/9.9 200 OK\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, id="HTTP/9.9"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n", None], AttemptErrorType.CONNECTION_RESET,
                      id="1xx and no more"),
-        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\nx: y\r\n"], ErrorType.PROTOCOL_ERROR,
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\nx: y\r\n"], AttemptErrorType.PROTOCOL_ERROR,
                      id="1xx and no HTTP"),
-        pytest.param([None], ErrorType.CONNECTION_RESET, id="closed without a word"),
+        pytest.param([None], AttemptErrorType.CONNECTION_RESET, id="closed without a word"),
     ],
 )  # fmt: skip
 async def test_invalid_responses(
-    sender: HttpClient, script: list[bytes | float | None], error: ErrorType
+    sender: HttpClient, script: list[bytes | float | None], error: AttemptErrorType
 ) -> None:
     async with ScriptedServer(script).running() as url:
-        limit = 0.5 if error == ErrorType.RESPONSE_TIMEOUT else PATIENCE
+        limit = 0.5 if error == AttemptErrorType.RESPONSE_TIMEOUT else PATIENCE
         result = await post(sender, url, timeout=limit)
         assert isinstance(result, Failure), result
         assert result.error_type == error
@@ -200,7 +201,7 @@ async def test_endless_responses_are_cut_in_limited_memory(
         assert len(result.body) <= LIMIT
     else:
         assert isinstance(result, Failure), result
-        assert result.error_type == ErrorType.RESPONSE_TOO_LARGE
+        assert result.error_type == AttemptErrorType.RESPONSE_TOO_LARGE
     assert peak < 4 * 1024 * 1024
     assert sender.open_connections == 0
 
@@ -317,7 +318,7 @@ async def test_half_a_response_on_a_reused_connection_is_not_retried(sender: Htt
         assert isinstance(await post(sender, url), Response)
         result = await post(sender, url)
         assert isinstance(result, Failure), result
-        assert result.error_type == ErrorType.CONNECTION_RESET
+        assert result.error_type == AttemptErrorType.CONNECTION_RESET
         assert server.requests == 2
 
 
@@ -340,7 +341,7 @@ async def test_a_connection_closed_on_reuse_is_retried_once(sender: HttpClient) 
         assert isinstance(await post(sender, url), Response)
         result = await post(sender, url)  # the new one is closed too: that is a failure
         assert isinstance(result, Failure), result
-        assert result.error_type == ErrorType.CONNECTION_RESET
+        assert result.error_type == AttemptErrorType.CONNECTION_RESET
     assert (server.requests, server.connections) == (5, 3)
 
 
@@ -361,7 +362,7 @@ async def test_a_tls_handshake_that_hangs(sender: HttpClient) -> None:
         began = asyncio.get_running_loop().time()
         result = await post(sender, url.replace("http:", "https:"), timeout=0.4)
         assert isinstance(result, Failure)
-        assert result.error_type == ErrorType.CONNECT_TIMEOUT
+        assert result.error_type == AttemptErrorType.CONNECT_TIMEOUT
         assert asyncio.get_running_loop().time() - began < PATIENCE
         assert sender.in_flight == 0
 
@@ -381,7 +382,7 @@ async def test_certificates(tmp_path: Path) -> None:
         async with server.running(context) as url:
             result = await post(sender, url)
             assert isinstance(result, Failure), text
-            assert result.error_type == ErrorType.TLS_ERROR
+            assert result.error_type == AttemptErrorType.TLS_ERROR
             assert any(part in result.message for part in text.split("|")), result.message
             assert server.requests == 0
     await sender.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from event_gateway.config.delivery_model import ProxyModel
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.security import Security
 from event_gateway.embedded.servers import usable_port
 from event_gateway.transport.egress_guard import EgressGuard
@@ -61,7 +61,7 @@ async def _reached(
     return result
 
 
-def _failed(result: Reached | Failure, error: ErrorType, words: str = "") -> None:
+def _failed(result: Reached | Failure, error: AttemptErrorType, words: str = "") -> None:
     assert isinstance(result, Failure), result
     assert result.error_type == error
     assert words in result.message
@@ -73,12 +73,16 @@ async def test_certificates_of_receivers(files: ClientFiles) -> None:
     assert isinstance(good, Reached), good
     assert good.certificate_ends_at is not None
     assert round((good.certificate_ends_at - time.time()) / 86400) == 3
-    _failed(await _reached(files, files.authority.server(days=-1)), ErrorType.TLS_ERROR, "expired")
-    _failed(await _reached(files, files.authority.server(), ca=""), ErrorType.TLS_ERROR)
+    _failed(
+        await _reached(files, files.authority.server(days=-1)),
+        AttemptErrorType.TLS_ERROR,
+        "expired",
+    )
+    _failed(await _reached(files, files.authority.server(), ca=""), AttemptErrorType.TLS_ERROR)
     other = Authority(files.directory).server()
-    _failed(await _reached(files, other), ErrorType.TLS_ERROR)
+    _failed(await _reached(files, other), AttemptErrorType.TLS_ERROR)
     another_name = files.authority.server("127.0.0.2")
-    _failed(await _reached(files, another_name), ErrorType.TLS_ERROR, "127.0.0.1")
+    _failed(await _reached(files, another_name), AttemptErrorType.TLS_ERROR, "127.0.0.1")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -92,11 +96,11 @@ async def test_client_certificates(files: ClientFiles, version: ssl.TLSVersion) 
         await _reached(files, demanding, ca="", trust=Trust(files.trusted)),  # by delivery.ca
     ):
         assert isinstance(none, Failure), none
-        assert none.error_type in (ErrorType.TLS_ERROR, ErrorType.CONNECTION_RESET)
+        assert none.error_type in (AttemptErrorType.TLS_ERROR, AttemptErrorType.CONNECTION_RESET)
     files.renew(Authority(files.directory))
     foreign = await _reached(files, demanding, cert="client.pem")
     assert isinstance(foreign, Failure), foreign
-    assert foreign.error_type in (ErrorType.TLS_ERROR, ErrorType.CONNECTION_RESET)
+    assert foreign.error_type in (AttemptErrorType.TLS_ERROR, AttemptErrorType.CONNECTION_RESET)
 
 
 async def test_through_a_proxy(files: ClientFiles) -> None:
@@ -109,7 +113,7 @@ async def test_through_a_proxy(files: ClientFiles) -> None:
         assert await _reached(files, None, ca="", proxy=at) == Reached(None)
         assert len(proxy.targets) == 2
         assert "proxy-authorization: Basic" in proxy.heads[0]
-        _failed(await _reached(files, tls, ca="", proxy=at), ErrorType.TLS_ERROR)
+        _failed(await _reached(files, tls, ca="", proxy=at), AttemptErrorType.TLS_ERROR)
     refuses = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
     async with ConnectProxy(script=[refuses]).running() as proxy:
         refused = await _reached(files, tls, proxy=f"http://user:hunter2@127.0.0.1:{proxy.port}")

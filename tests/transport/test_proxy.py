@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from event_gateway.config.delivery_model import ProxyModel
 from event_gateway.config.load import ConfigError
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.client import Failure, HttpClient, Response
 from event_gateway.transport.egress_guard import EgressGuard
 from event_gateway.transport.proxy import Proxy, proxy_of
@@ -93,7 +93,7 @@ def test_http_and_https_are_tunneled_to_the_checked_address(run: Run, tmp_path: 
             # TLS is the receiver's: a certificate for another name is refused through it, too.
             result = await post(sender, tls_url.replace("127.0.0.1", "other.test"))
             assert isinstance(result, Failure)
-            assert result.error_type == ErrorType.TLS_ERROR
+            assert result.error_type == AttemptErrorType.TLS_ERROR
             assert secure.requests == 3
 
     run(case())
@@ -158,40 +158,40 @@ async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one() -> None
 
 
 OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-HOSTILE: list[tuple[list[bytes | float | None], ErrorType, str]] = [
-    ([b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"], ErrorType.EGRESS_REFUSED,
+HOSTILE: list[tuple[list[bytes | float | None], AttemptErrorType, str]] = [
+    ([b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"], AttemptErrorType.EGRESS_REFUSED,
      "answered 407"),
-    ([b"HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nno!"], ErrorType.EGRESS_REFUSED,
+    ([b"HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nno!"], AttemptErrorType.EGRESS_REFUSED,
      "answered 403"),
-    ([b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], ErrorType.CONNECTION_RESET, "answered 502"),
-    ([b"HTTP/1.0 302 Found\r\nlocation: http://x/\r\n\r\n"], ErrorType.CONNECTION_RESET,
+    ([b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], AttemptErrorType.CONNECTION_RESET, "answered 502"),
+    ([b"HTTP/1.0 302 Found\r\nlocation: http://x/\r\n\r\n"], AttemptErrorType.CONNECTION_RESET,
      "answered 302"),
-    ([None], ErrorType.CONNECTION_RESET, "closed the connection"),
-    ([b"HTTP/1.1 200 OK\r\nx: ", None], ErrorType.CONNECTION_RESET, "closed the connection"),
-    ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
-    ([b"HTTP/1.1 100 Continue\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
-    ([b"HTTP/1.1 2000 OK\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
-    ([b"\0" * 100 + b"\r\n\r\n"], ErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
-    ([b"HTTP/1.1 200 OK\r\n", *[b"x: " + b"y" * 1000 + b"\r\n"] * 100], ErrorType.PROTOCOL_ERROR,
-     "too large"),
-    ([OPENED + OK], ErrorType.PROTOCOL_ERROR, "sent more than its answer"),
-    ([OPENED + b"\x16"], ErrorType.PROTOCOL_ERROR, "sent more than its answer"),
-    ([10 * PATIENCE], ErrorType.CONNECT_TIMEOUT, "not connected in time"),
-    ([b"SSH-2.0-OpenSSH_9.2\r\n", 10 * PATIENCE], ErrorType.CONNECT_TIMEOUT,
+    ([None], AttemptErrorType.CONNECTION_RESET, "closed the connection"),
+    ([b"HTTP/1.1 200 OK\r\nx: ", None], AttemptErrorType.CONNECTION_RESET, "closed the connection"),
+    ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 100 Continue\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 2000 OK\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"\0" * 100 + b"\r\n\r\n"], AttemptErrorType.PROTOCOL_ERROR, "not HTTP/1.1"),
+    ([b"HTTP/1.1 200 OK\r\n", *[b"x: " + b"y" * 1000 + b"\r\n"] * 100],
+     AttemptErrorType.PROTOCOL_ERROR, "too large"),
+    ([OPENED + OK], AttemptErrorType.PROTOCOL_ERROR, "sent more than its answer"),
+    ([OPENED + b"\x16"], AttemptErrorType.PROTOCOL_ERROR, "sent more than its answer"),
+    ([10 * PATIENCE], AttemptErrorType.CONNECT_TIMEOUT, "not connected in time"),
+    ([b"SSH-2.0-OpenSSH_9.2\r\n", 10 * PATIENCE], AttemptErrorType.CONNECT_TIMEOUT,
      "not connected in time"),
-    (drip(OPENED, 0.03), ErrorType.CONNECT_TIMEOUT, "not connected in time"),
+    (drip(OPENED, 0.03), AttemptErrorType.CONNECT_TIMEOUT, "not connected in time"),
 ]  # fmt: skip
 
 
-def _timeout(expected: ErrorType) -> float:
+def _timeout(expected: AttemptErrorType) -> float:
     """Seconds for a request: few only where they are to run out."""
-    return 0.6 if expected == ErrorType.CONNECT_TIMEOUT else 2 * PATIENCE
+    return 0.6 if expected == AttemptErrorType.CONNECT_TIMEOUT else 2 * PATIENCE
 
 
 @BOTH_LOOPS
 @pytest.mark.parametrize(("script", "error", "message"), HOSTILE)
 def test_a_proxy_that_misbehaves(
-    run: Run, script: list[bytes | float | None], error: ErrorType, message: str
+    run: Run, script: list[bytes | float | None], error: AttemptErrorType, message: str
 ) -> None:
     async def case() -> None:
         proxy = ConnectProxy(script)
@@ -213,10 +213,10 @@ def test_a_proxy_that_misbehaves(
 def test_a_tunnel_that_does_not_lead_to_the_receiver(run: Run) -> None:
     async def case() -> None:
         # The bytes in place of the receiver's TLS, at once or never.
-        scripts: list[tuple[list[bytes | float | None], ErrorType]] = [
-            ([OPENED, 0.1, OK], ErrorType.TLS_ERROR),
-            ([OPENED, 0.1, None], ErrorType.CONNECTION_RESET),
-            ([OPENED, 10 * PATIENCE], ErrorType.CONNECT_TIMEOUT),
+        scripts: list[tuple[list[bytes | float | None], AttemptErrorType]] = [
+            ([OPENED, 0.1, OK], AttemptErrorType.TLS_ERROR),
+            ([OPENED, 0.1, None], AttemptErrorType.CONNECTION_RESET),
+            ([OPENED, 10 * PATIENCE], AttemptErrorType.CONNECT_TIMEOUT),
         ]
         for script, error in scripts:
             proxy = ConnectProxy(script)
@@ -244,13 +244,13 @@ def test_an_unreachable_proxy(run: Run) -> None:
             assert unknown is not None
             full = [socket.socket() for _ in range(2)]
             for proxy, error, text in (
-                (through(port), ErrorType.CONNECTION_REFUSED,
+                (through(port), AttemptErrorType.CONNECTION_REFUSED,
                  f"the proxy 127.0.0.1:{port} refused the connection"),
-                (unknown, ErrorType.NAME_RESOLUTION, "the proxy proxy.test: no such name"),
-                (through(port), ErrorType.CONNECT_TIMEOUT,
+                (unknown, AttemptErrorType.NAME_RESOLUTION, "the proxy proxy.test: no such name"),
+                (through(port), AttemptErrorType.CONNECT_TIMEOUT,
                  f"not connected in time through the proxy 127.0.0.1:{port}"),
             ):  # fmt: skip
-                if error == ErrorType.CONNECT_TIMEOUT:
+                if error == AttemptErrorType.CONNECT_TIMEOUT:
                     closed.listen(0)  # two connections that are never accepted fill its queue
                     for item in full:
                         item.setblocking(False)

@@ -194,8 +194,8 @@ async def test_a_full_bucket_hinders_no_other_alert() -> None:
     process.evaluation._book = book
     webhooks = [*(f"full{number}" for number in range(WRITES_AT_ONCE + 1)), "crm"]
     changes = [
-        evaluation.Change(key=("webhook_down", webhook), alert=Alert("webhook_down", webhook,
-                                                                     "firing", since=1e9))
+        evaluation.AlertChange(key=("webhook_down", webhook), alert=Alert("webhook_down", webhook,
+                                                                          "firing", since=1e9))
         for webhook in webhooks
     ]  # fmt: skip
     await process.evaluation._store(changes)

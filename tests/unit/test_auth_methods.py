@@ -9,7 +9,7 @@ from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     by_auth_type,
     header_line,
@@ -41,7 +41,7 @@ DECLARED: dict[str, Any] = {
     "optional": (),
     "header": lambda _settings: "X-Reversed",
     "authenticator": _authenticator,
-    "redaction": Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
+    "redaction": HiddenTexts(header=True, from_secret=nothing_more, from_header=nothing_more),
 }
 
 
@@ -66,7 +66,7 @@ def test_redaction_has_no_defaults(missing: str) -> None:
     }  # fmt: skip
     del declared[missing]
     with pytest.raises(TypeError, match=missing):
-        Redaction(**declared)
+        HiddenTexts(**declared)
 
 
 @pytest.mark.parametrize(

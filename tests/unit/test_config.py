@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from event_gateway.config import scope_reference
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.ingest_subjects import captured_subjects, unfed_patterns
-from event_gateway.config.load import ConfigError, load, load_with_source
+from event_gateway.config.load import ConfigError, load, load_with_locations
 from event_gateway.config.reference import reference
 from event_gateway.request.transformations import compile_definition
 from event_gateway.transport.egress_guard import url_rule
@@ -386,9 +386,9 @@ def test_what_yaml_1_1_reads_differently_is_a_warning(tmp_path: Path) -> None:
     assert len(check(path).err.splitlines()) == 101
     variables = {"EVENT_GATEWAY__WEBHOOKS__W__METADATA": "{a: off, password: 1_0}"}
     path.write_text(W)
-    _, source = load_with_source(path, variables, transformation_rule=lambda _: None,
-                                 url_rule=lambda _: lambda _: None)  # fmt: skip
-    shown = [str(problem) for problem in source.differences]
+    _, locations = load_with_locations(path, variables, transformation_rule=lambda _: None,
+                                       url_rule=lambda _: lambda _: None)  # fmt: skip
+    shown = [str(problem) for problem in locations.differences]
     assert [line.partition(" is ")[0] for line in shown] == [
         "EVENT_GATEWAY__WEBHOOKS__W__METADATA: webhooks.w.metadata.a: off",
         "EVENT_GATEWAY__WEBHOOKS__W__METADATA: webhooks.w.metadata.password: the value",

@@ -4,7 +4,7 @@ import time
 from typing import Any, cast
 
 from event_gateway.client import GatewayUnreachable
-from event_gateway.console.oidc import Token
+from event_gateway.console.oidc import IssuedToken
 from event_gateway.console.renewal import Renewal
 from event_gateway.console.sessions import Session
 
@@ -15,10 +15,10 @@ class _Provider:
     def __init__(self) -> None:
         self.taken: list[str] = []
 
-    async def refresh(self, kind: str, refresh: str) -> Token:
+    async def refresh(self, kind: str, refresh: str) -> IssuedToken:
         assert refresh not in self.taken
         self.taken.append(refresh)
-        return Token(f"key-{len(self.taken)}", kind, f"refresh-{len(self.taken)}")
+        return IssuedToken(f"key-{len(self.taken)}", kind, f"refresh-{len(self.taken)}")
 
 
 class _NoGateway:

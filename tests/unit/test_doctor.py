@@ -9,7 +9,13 @@ import pytest
 from event_gateway.cli.client.requests import FoundGateway
 from event_gateway.cli.doctor import machine
 from event_gateway.cli.doctor.clock import examine_clocks
-from event_gateway.cli.doctor.finding import Area, ClockReading, Finding, Installation, Status
+from event_gateway.cli.doctor.finding import (
+    Area,
+    ClockReading,
+    Finding,
+    FindingStatus,
+    Installation,
+)
 from event_gateway.cli.doctor.gateway import alerting, of_health, states
 from event_gateway.cli.doctor.nats import faults_of_stream
 from event_gateway.cli.doctor.redis import faults_of_server, faults_of_servers
@@ -31,8 +37,10 @@ HEALTHY_REDIS = {
 }  # fmt: skip
 
 
-def _wrong(findings: list[Finding]) -> list[tuple[Status, str]]:
-    wrong = [each for each in findings if each.status in (Status.ERROR, Status.WARNING)]
+def _wrong(findings: list[Finding]) -> list[tuple[FindingStatus, str]]:
+    wrong = [
+        each for each in findings if each.status in (FindingStatus.ERROR, FindingStatus.WARNING)
+    ]
     assert all(finding.remedy for finding in wrong)
     return [(finding.status, finding.text) for finding in wrong]
 
@@ -171,7 +179,7 @@ def test_secrets_as_the_gateway_sees_them() -> None:
     assert [finding.status for finding in found] == ["error", "error"]
     assert "cannot be unsealed" in found[0].text
     [finding] = examine_secrets(_installation(secrets=[secret]))
-    assert finding.status is Status.OK
+    assert finding.status is FindingStatus.OK
     assert [each.status for each in examine_secrets(_installation())] == ["skipped"]
 
 

@@ -13,7 +13,7 @@ from event_gateway.state.index_entries import (
     ID,
     SOURCE,
     SUBJECT,
-    Span,
+    SequenceSpan,
     digest,
     packed,
     slot_of,
@@ -34,7 +34,7 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
-def looked_up(arguments: list[str | bytes], kind: bytes, text: str, day: int) -> set[Span]:
+def looked_up(arguments: list[str | bytes], kind: bytes, text: str, day: int) -> set[SequenceSpan]:
     """The sequences at which a text may be on a day, of what one call stores."""
     slots: dict[str | bytes, bytes] = {}
     for slot, entries in zip(arguments[::2], arguments[1::2], strict=True):
@@ -64,16 +64,21 @@ def test_many_events_of_a_source_share_an_entry_and_few_have_their_own() -> None
     def batch(count: int) -> list[Received]:
         return [Received(Event(f"{n}", "s", "t"), "S", 1000 + n, 5.0) for n in range(count)]
 
-    assert looked_up(packed(batch(3)), SOURCE, "s", 0) == {Span(n, n) for n in (1000, 1001, 1002)}
-    assert looked_up(packed(batch(200)), SOURCE, "s", 0) == {Span(768, 1023), Span(1024, 1279)}
-    assert looked_up(packed(batch(200)), ID, "7", 0) == {Span(1007, 1007)}
+    assert looked_up(packed(batch(3)), SOURCE, "s", 0) == {
+        SequenceSpan(n, n) for n in (1000, 1001, 1002)
+    }
+    assert looked_up(packed(batch(200)), SOURCE, "s", 0) == {
+        SequenceSpan(768, 1023),
+        SequenceSpan(1024, 1279),
+    }
+    assert looked_up(packed(batch(200)), ID, "7", 0) == {SequenceSpan(1007, 1007)}
 
 
 def test_an_entry_is_found_only_where_an_entry_begins() -> None:
     made = digest(ID, "x")
     shifted = b"\0" + made[1:] + b"\0" * 12
     assert spans_in(shifted, made) == set()
-    assert spans_in(shifted + made[1:] + (9).to_bytes(5), made) == {Span(9, 9)}
+    assert spans_in(shifted + made[1:] + (9).to_bytes(5), made) == {SequenceSpan(9, 9)}
 
 
 def test_filters_do_not_overlap() -> None:

@@ -13,7 +13,7 @@ from event_gateway.core.matching.filter import Filter
 from event_gateway.core.matching.pattern import takes
 from event_gateway.core.matching.selection import compile_selection
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.routing.condition_tree import Entry
+from event_gateway.routing.condition_tree import TreeEntry
 from event_gateway.routing.explain import explain
 from event_gateway.routing.index import Index
 from support.examples import examples
@@ -207,7 +207,7 @@ def test_conditions_in_sql_are_looked_up_evaluated_once_and_their_failures_repor
     assert [item.id for item in index.match(event("s7", "b3"), on_error)] == ["v3"]
     assert noted == [("v3", "MathError")]
     received = event("s7", "b")
-    candidates: list[Entry] = []
+    candidates: list[TreeEntry] = []
     for tree in index._trees("a.b"):
         tree.collect(received, candidates)
     assert [entry.webhook.id for entry in candidates] == ["w7"]
@@ -240,7 +240,7 @@ def test_the_combinations_of_several_lists_are_not_expanded() -> None:
     created = webhook("w", *(Filter(f"data.{name}[*]", "equals", name) for name in "abc"))
     index.put(created)
     received = of({name: [name] * 5000 for name in "abc"})
-    candidates: list[Entry] = []
+    candidates: list[TreeEntry] = []
     for tree in index._trees("a.b"):
         tree.collect(received, candidates)
     assert len(candidates) == 1

@@ -16,7 +16,7 @@ import typer
 from event_gateway.cli.client.completion import complete_contexts, complete_webhooks
 from event_gateway.cli.client.contexts import Context, Contexts, contexts_file, load_contexts
 from event_gateway.cli.client.failures import refused, unreachable
-from event_gateway.cli.client.place import Place, find_place
+from event_gateway.cli.client.place import GatewayPlace, find_place
 from event_gateway.client.answers import raise_unreachable
 from support.in_process import run_here
 
@@ -158,7 +158,7 @@ def test_the_cause_of_a_failed_connection_is_known(cause: OSError, words: str) -
     error.__cause__ = cause
     with pytest.raises(ConnectionError) as raised:
         raise_unreachable("https://x", error)
-    assert words in unreachable(str(raised.value), Place("https://x", "k"))
+    assert words in unreachable(str(raised.value), GatewayPlace("https://x", "k"))
 
 
 def test_a_completion_is_silent_and_runs_no_command(
@@ -199,7 +199,7 @@ def test_an_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (["--context", "none"], 2, "there is no context 'none'"),
     ):  # fmt: skip
         run_here("webhooks", "list", *words).assert_refused(status, message)
-    keyed = Place("http://x", "k", key_by="EVENT_GATEWAY_KEY")
+    keyed = GatewayPlace("http://x", "k", key_by="EVENT_GATEWAY_KEY")
     assert refused(401, {"detail": "it is not known"}, keyed) == (
         "the key is wrong (EVENT_GATEWAY_KEY): it is not known"
     )

@@ -8,7 +8,7 @@ import pytest
 from event_gateway.config.request_bodies import InvalidBody, webhook_from_json
 from event_gateway.config.response_bodies import webhook_to_json
 from event_gateway.core.webhook.delivery import Attempt, DeadLetter, Retry, decide, error_for_status
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.retry_warnings import retry_warnings
 from event_gateway.core.webhook.webhook import Webhook
@@ -33,17 +33,20 @@ def _codes(webhook: Webhook, retention: float = WEEK) -> list[str]:
         (None, 404, True), (["5xx"], 503, True), (["5xx"], 404, False), (["5XX"], 503, True),
         ([429], 429, True), (["429"], 429, True), ([429], 428, False), (["4xx"], 410, False),
         (None, 410, False), (["3xx"], 302, True), (["5xx"], 302, False),
-        (["5xx"], ErrorType.CONNECTION_REFUSED, False),
-        (["network"], ErrorType.CONNECTION_REFUSED, True),
-        (["network"], ErrorType.RESPONSE_TIMEOUT, True), (["network"], 500, False),
+        (["5xx"], AttemptErrorType.CONNECTION_REFUSED, False),
+        (["network"], AttemptErrorType.CONNECTION_REFUSED, True),
+        (["network"], AttemptErrorType.RESPONSE_TIMEOUT, True), (["network"], 500, False),
         # Failures of the gateway, not of the receiver.
-        (["5xx"], ErrorType.TRANSFORMATION_ERROR, True), (["5xx"], ErrorType.AUTH_ERROR, True),
+        (["5xx"], AttemptErrorType.TRANSFORMATION_ERROR, True),
+        (["5xx"], AttemptErrorType.AUTH_ERROR, True),
     ],
 )  # fmt: skip
-def test_retry_on(retry_on: list[Any] | None, failure: int | ErrorType, retried: bool) -> None:
+def test_retry_on(
+    retry_on: list[Any] | None, failure: int | AttemptErrorType, retried: bool
+) -> None:
     webhook = _webhook(retry_on=retry_on)
     status = failure if isinstance(failure, int) else None
-    error = failure if isinstance(failure, ErrorType) else error_for_status(failure)
+    error = failure if isinstance(failure, AttemptErrorType) else error_for_status(failure)
     attempt = Attempt(1, "", 1, status, str(error), "no")
     outcome = decide(webhook.retry_policy, [attempt], DAY, retry_on=webhook.retry_on)
     assert isinstance(outcome, Retry if retried else DeadLetter)

@@ -19,7 +19,7 @@ from event_gateway.cli.send.event_text import (
 )
 from event_gateway.cli.send.inputs import Input
 from event_gateway.cli.send.load import Load
-from event_gateway.cli.send.publishing import HttpPublisher, Outcome, Refused
+from event_gateway.cli.send.publishing import HttpPublisher, Outcome, PublishingRefused
 from event_gateway.cli.send.session import Sending, Sent
 from support.in_process import run_here
 
@@ -148,7 +148,7 @@ async def test_what_is_refused_does_not_stop_the_rest(names: bool) -> None:
 
 async def test_a_refused_caller_ends_it() -> None:
     publisher = HttpPublisher(Taking({"1"}, names=False, status=401))  # type: ignore[arg-type]
-    with pytest.raises(Refused, match="of the batch"):
+    with pytest.raises(PublishingRefused, match="of the batch"):
         await publisher.publish(_events(2))
 
 

@@ -12,7 +12,7 @@ from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.provider import Refused
 from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.core.sources.rules import source_problems
-from event_gateway.core.sources.template import Missing, Scope, compile_template
+from event_gateway.core.sources.template import MissingValue, RequestValues, compile_template
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -27,7 +27,7 @@ def inbound(body: bytes, media: str = "application/json", **headers: str) -> Inb
 
 def rendered(template: str, body: bytes = b"{}", *, as_type: bool = False, **headers: str) -> str:
     request = inbound(body, **headers)
-    scope = Scope(request, request.content, body, "it")
+    scope = RequestValues(request, request.content, body, "it")
     return compile_template(template, "event.type").render(scope, as_type=as_type)
 
 
@@ -54,7 +54,7 @@ def test_a_digest_is_that_of_the_bytes() -> None:
 
 @pytest.mark.parametrize("template", ["{body.a}", "{x-none}", "{query.none}", "{body.list.9}"])
 def test_what_is_missing_is_named(template: str) -> None:
-    with pytest.raises(Missing) as missing:
+    with pytest.raises(MissingValue) as missing:
         rendered(template, b'{"list":[1], "a": {"b": 1}}')
     assert str(missing.value) == template
 

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from event_gateway.cli.top.figures import Figures, figures
+from event_gateway.cli.top.figures import GatewayFigures, figures
 from event_gateway.cli.top.picture import View, bars, duration, picture
 from event_gateway.cli.top.scrape import Scrape, parse, quantile
 
@@ -42,7 +42,7 @@ def _text(scale: float, **webhooks: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _figures(first: float = 1, **webhooks: float) -> Figures:
+def _figures(first: float = 1, **webhooks: float) -> GatewayFigures:
     return figures(parse(_text(first, **webhooks), 100.0), parse(_text(2, **webhooks), 110.0))
 
 

@@ -17,7 +17,7 @@ from event_gateway.core.compliance.packed_export import (
     packed_line,
     packed_messages,
 )
-from event_gateway.core.compliance.verification import Verification
+from event_gateway.core.compliance.verification import ChainVerification
 from event_gateway.core.streams.definition import Hold, StreamDefinition
 from event_gateway.core.text.times import rfc3339
 from support.exports import DAY, KEY, NOW, OTHER_KEY, lines_of, message
@@ -34,7 +34,7 @@ LIMITS: tuple[dict[str, Any], ...] = (
 def verified(
     lines: list[bytes], *, keys: list[str] = TRUSTED, outside: list[Anchor] | None = None
 ) -> dict[str, Any]:
-    check = Verification(now=NOW, keys=keys, outside=outside or [])
+    check = ChainVerification(now=NOW, keys=keys, outside=outside or [])
     for line in lines:
         check.add(line)
     return check.finish()
@@ -223,7 +223,7 @@ def test_what_is_kept_of_moved_messages_is_bounded(monkeypatch: pytest.MonkeyPat
     changed = list(lines)
     for place, other in zip(places, shuffled, strict=True):
         changed[place] = lines[other]
-    check = Verification(now=NOW, keys=TRUSTED)
+    check = ChainVerification(now=NOW, keys=TRUSTED)
     for line in changed:
         check.add(line)
         assert len(check._order._holes) <= 3
@@ -239,7 +239,7 @@ def test_the_compact_form_of_an_export_is_verified_as_its_lines_are() -> None:
         if number % 6:
             change = (_alter, _swap_lines, _swap_contents, _remove, _insert)[number % 5]
             lines = change(lines, rng)
-        check = Verification(now=NOW, keys=TRUSTED)
+        check = ChainVerification(now=NOW, keys=TRUSTED)
         pieces, packed = Pieces(), b"".join(_packed(lines, rng))
         while packed:
             size = rng.choice([1, 30, 1000, len(packed)])
@@ -254,7 +254,7 @@ def test_the_compact_form_of_an_export_is_verified_as_its_lines_are() -> None:
 def test_messages_that_are_cut_off_are_no_messages() -> None:
     (piece,) = Pieces().add(packed_messages([message(1, random.Random(1))]))
     for cut in (piece[:20], piece[:-1]):
-        check = Verification(now=NOW)
+        check = ChainVerification(now=NOW)
         check.add_piece(cut)
         assert "a message is not complete" in str(check.problems.told)
         assert check.messages == 0

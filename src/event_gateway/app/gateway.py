@@ -17,7 +17,7 @@ from event_gateway.app.gauges import Gauges
 from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.app.reload import apply_configuration, plan_reload
 from event_gateway.app.stages.api import Api, build_api
-from event_gateway.app.stages.stages import Settings, Stages, build_stages
+from event_gateway.app.stages.stages import ProcessSettings, Stages, build_stages
 from event_gateway.app.stream_upkeep import StreamUpkeep
 from event_gateway.broker.connection import CLOSE_TIMEOUT, BrokerError
 from event_gateway.broker.provision import AUDIT, STATUS
@@ -38,7 +38,7 @@ STOP_MARGIN = AUDIT_TIMEOUT + CLOSE_TIMEOUT  # seconds for a stop
 
 async def open_gateway(
     config: Config,
-    settings: Settings,
+    settings: ProcessSettings,
     *,
     admin_key: AdminKeyFile,
     supervisor: Supervisor,

@@ -23,7 +23,7 @@ from event_gateway.broker.provision import ROUTER, has_leader
 from event_gateway.broker.registry import Registry, RegistryConflict
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.streams.definition import EVENTS
-from event_gateway.core.streams.known_log import KnownLog, Loss
+from event_gateway.core.streams.known_log import KnownLog, LogLoss
 from event_gateway.state.checkpoints import Checkpoints
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class LogAdoption:
         self._copied: dict[str, tuple[KnownLog | None, str]] = {}
         # When the events log that is not the known one was created, and the loss of the former one
         # as it was found at first: later looks note the sequences of the new one.
-        self._found: tuple[str, Loss | None] | None = None
+        self._found: tuple[str, LogLoss | None] | None = None
         # Adopted streams whose routers' consumers are still at a place of the former stream.
         self._routed_before: set[str] = set()
 
@@ -138,7 +138,7 @@ class LogAdoption:
             self._broker.known_sequences.forget(stream)
         await self.finish(stream)
 
-    def _loss(self, stream: str, info: StreamInfo) -> Loss | None:
+    def _loss(self, stream: str, info: StreamInfo) -> LogLoss | None:
         """The loss of the former events log, whose place this one has taken: the gateway has
         created it behind what it knew of the former one."""
         if stream != EVENTS:
@@ -148,10 +148,10 @@ class LogAdoption:
             former = self._broker.known_sequences.last(stream)
             # Another process may have created it, which had seen less of the former one, or more.
             begins_behind = 0 < former <= info.state.first_seq - SEQ_MARGIN // 2
-            self._found = created, Loss(time.time(), former) if begins_behind else None
+            self._found = created, LogLoss(time.time(), former) if begins_behind else None
         return self._found[1]
 
-    def _tell(self, stream: str, loss: Loss | None) -> None:
+    def _tell(self, stream: str, loss: LogLoss | None) -> None:
         if loss is not None:
             log.error(
                 "NATS has lost the log, or is another server than before", stream=stream,

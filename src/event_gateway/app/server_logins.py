@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.login import NatsLogin, NatsLoginFailed
 from event_gateway.config.model import Config
 from event_gateway.config.servers_model import ServerTlsModel
 from event_gateway.state.login import RedisLogin
@@ -57,7 +57,7 @@ def login_problems(config: Config) -> Iterator[tuple[str, str]]:
     nats, redis = nats_login(config), redis_login(config)
     try:
         nats.check()
-    except LoginFailed as error:
+    except NatsLoginFailed as error:
         yield _key_and_reason(str(error))
     for login in (redis, redis.sentinels):
         for read in () if login is None else (login.password, login.tls):

@@ -15,7 +15,7 @@ SCAN = 5000  # records that a page reads: it can have fewer calls than match
 MAX_OPEN = 500  # calls in a cursor
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which calls to read; None: any. ``since`` and ``until`` in seconds since the epoch, by when
     the log has stored the record. ``resource`` may be a kind alone, ``operation`` may be a group
     alone. ``outcome``: one, or the status of the answer."""
@@ -47,7 +47,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def page(
-    log: AuditLog, filters: Filter, limit: int, position: Position | None
+    log: AuditLog, filters: CallFilter, limit: int, position: Position | None
 ) -> tuple[list[dict[str, Any]], Position | None]:
     """At most ``limit`` calls that pass, the newest first, and where the next page begins, if there
     may be more. A call whose second record is missing has the outcome ``unknown``: it is going on,
@@ -80,7 +80,7 @@ async def page(
     return calls, Position(before, tuple(ended)[:MAX_OPEN]) if before > first else None
 
 
-async def records(log: AuditLog, filters: Filter) -> AsyncGenerator[bytes, None]:
+async def records(log: AuditLog, filters: CallFilter) -> AsyncGenerator[bytes, None]:
     """The stored bytes of the records that pass, the oldest first, up to the last one that is
     there now. The first record of a call has no outcome yet: it passes a filter by ``outcome`` only
     as ``unknown``. Raises LogUnavailable."""
@@ -132,7 +132,7 @@ def _began_before(following: list[Pulled]) -> set[str]:
     return ended
 
 
-def _call(pulled: Pulled, filters: Filter, ended: set[str]) -> dict[str, Any] | None:
+def _call(pulled: Pulled, filters: CallFilter, ended: set[str]) -> dict[str, Any] | None:
     """A call as the API shows it; None if it does not pass, or was shown by its second record."""
     if ended and pulled.subject == BEGUN and (call := begun_call(pulled.data)) in ended:
         ended.discard(call)

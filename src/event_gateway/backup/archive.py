@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from event_gateway.backup.manifest import FILE, FORMAT, Manifest, Part
+from event_gateway.backup.manifest import FILE, FORMAT, BackupFile, Manifest
 
 PART = 4 * 1024 * 1024  # bytes of a part, about
 MAX_MANIFEST = 256 * 1024 * 1024  # bytes
@@ -118,13 +118,13 @@ class ArchiveWriter:
         except OSError as error:
             raise UnusableBackup(f"{partial} cannot be written: {error.strerror}") from None
 
-    def add(self, name: str, content: bytes) -> Part:
+    def add(self, name: str, content: bytes) -> BackupFile:
         """Writes a part."""
         try:
             self._files.write(name, content)
         except OSError as error:
             raise UnusableBackup(f"{self._target} cannot be written: {error.strerror}") from None
-        return Part(name, len(content), hashlib.sha256(content).hexdigest())
+        return BackupFile(name, len(content), hashlib.sha256(content).hexdigest())
 
     def complete(self, manifest: Manifest) -> None:
         """Writes the manifest and gives the backup its name."""
@@ -148,7 +148,7 @@ class PartWriter:
         self._name = name
         self._pending: list[bytes] = []
         self._size = 0
-        self.parts: list[Part] = []
+        self.parts: list[BackupFile] = []
 
     def add(self, content: bytes) -> None:
         """Adds bytes. Raises UnusableBackup."""
@@ -189,7 +189,7 @@ class Archive:
         except OSError as error:
             raise UnusableBackup(f"{path} cannot be read: {error.strerror}") from None
 
-    def read(self, part: Part) -> bytes:
+    def read(self, part: BackupFile) -> bytes:
         """The content of a part, which has the digest in the manifest."""
         try:
             content = self._content(part.name, part.bytes + 1)

@@ -8,7 +8,7 @@ FORMAT = 1  # of a backup; one of a newer format is not restored
 FILE = "manifest.json"
 
 
-class Part(msgspec.Struct, frozen=True):
+class BackupFile(msgspec.Struct, frozen=True):
     """A file of the backup: its name, its size in bytes, and its SHA-256 in hexadecimal."""
 
     name: str
@@ -23,7 +23,7 @@ class StreamCopy(msgspec.Struct, frozen=True):
     name: str
     config: dict[str, Any]
     state: dict[str, Any]
-    parts: list[Part]
+    parts: list[BackupFile]
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -42,10 +42,10 @@ class Manifest(msgspec.Struct, frozen=True):
     records_format: int
     sealing_keys: list[str]
     keys: dict[str, int]
-    redis: list[Part]
+    redis: list[BackupFile]
     streams: list[StreamCopy]
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[BackupFile]:
         """All parts."""
         return [*self.redis, *(part for stream in self.streams for part in stream.parts)]

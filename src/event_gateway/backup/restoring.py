@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from event_gateway.backup.archive import Archive, UnusableBackup
 from event_gateway.backup.making import LOG, Progress, rank
-from event_gateway.backup.manifest import Manifest, Part, StreamCopy
+from event_gateway.backup.manifest import BackupFile, Manifest, StreamCopy
 from event_gateway.broker import stream_copies
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import reattach_sources
@@ -115,7 +115,7 @@ async def _check_servers(
         raise NotRestored(f"a gateway is running ({', '.join(running)}): stop it first")
 
 
-def _check_parts(archive: Archive, parts: Sequence[Part], progress: Progress) -> None:
+def _check_parts(archive: Archive, parts: Sequence[BackupFile], progress: Progress) -> None:
     done, total = 0, sum(part.bytes for part in parts)
     for part in parts:
         archive.read(part)

@@ -31,7 +31,7 @@ _VERSION = b"NATS/1.0\r\n"
 _OWN = len(_VERSION)  # where the message's own headers begin
 
 
-class StoredMessage(msgspec.Struct):
+class FetchedMessage(msgspec.Struct):
     """A message as it is stored in the stream; ``time`` in seconds since the epoch. ``headers`` may
     have those that the server adds to it."""
 
@@ -60,7 +60,7 @@ def ranges(seqs: Sequence[int]) -> list[tuple[int, int]]:
 
 async def get_batch(
     broker: Broker, stream: str, seqs: Sequence[int]
-) -> tuple[dict[int, StoredMessage], bool]:
+) -> tuple[dict[int, FetchedMessage], bool]:
     """Reads the messages at these sequences (a few hundred at most) from a stream that allows
     direct gets. Returns the messages by sequence, and whether the server ended its response.
 
@@ -71,7 +71,7 @@ async def get_batch(
     requested = ranges(seqs)
     missing = set(seqs)
     inbox = broker.nc.new_inbox()
-    messages: dict[int, StoredMessage] = {}
+    messages: dict[int, FetchedMessage] = {}
     open_ranges = len(requested)
     arrived = asyncio.Event()
 
@@ -105,7 +105,7 @@ async def get_batch(
     return messages, True
 
 
-def _stored(lines: bytes, data: bytes) -> tuple[int, StoredMessage] | None:
+def _stored(lines: bytes, data: bytes) -> tuple[int, FetchedMessage] | None:
     """A message of a response with its sequence, by its headers; None if it is the server's own.
 
     The server puts the place of a message behind the message's own headers, always in the same way:
@@ -116,14 +116,14 @@ def _stored(lines: bytes, data: bytes) -> tuple[int, StoredMessage] | None:
     if place is not None:
         own = parse_headers(lines[_OWN:at]) if at > _OWN else {}
         subject, seq, at_time = place.groups()
-        message = StoredMessage(
+        message = FetchedMessage(
             subject.decode("utf-8", "replace"), own, data, parse_time(at_time.decode())
         )
         return int(seq), message
     headers = (read_headers(lines) if lines else None) or {}
     if "Nats-Sequence" not in headers:
         return None
-    message = StoredMessage(
+    message = FetchedMessage(
         headers["Nats-Subject"], headers, data, parse_time(headers["Nats-Time-Stamp"])
     )
     return int(headers["Nats-Sequence"]), message

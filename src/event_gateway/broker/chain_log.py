@@ -16,7 +16,7 @@ from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.failures import failure
 from event_gateway.broker.provision import ensure_same, existing
 from event_gateway.broker.stored_messages import stored_messages, unsilenced
-from event_gateway.broker.stream_page import Page, read_page
+from event_gateway.broker.stream_page import StreamPage, read_page
 from event_gateway.core.compliance.anchor import Anchor
 from event_gateway.core.compliance.chain import ChainRecord, StoredMessage
 from event_gateway.core.compliance.export import ChainEntry, decode_entry, encode
@@ -118,14 +118,14 @@ class ChainLog:
         page = await self._page(kind, 1, limit)
         return [(message.data, message.time) for message in page.messages]
 
-    async def _page(self, kind: str, first: int, limit: int) -> Page:
+    async def _page(self, kind: str, first: int, limit: int) -> StreamPage:
         try:
             return await read_page(
                 self._broker, self.stream, from_seq=first, limit=limit,
                 subject=f"{SUBJECT}.{self._name}.{kind}",
             )  # fmt: skip
         except NotFoundError:
-            return Page([], 0)
+            return StreamPage([], 0)
         except _FAILURES as error:
             raise failure(self._broker, error) from None
 

@@ -1,6 +1,6 @@
 """Why NATS does not accept a connection, and what an operator must change."""
 
-from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.login import NatsLogin, NatsLoginFailed
 from event_gateway.core.access.tls_fault import tls_fault
 
 # Words of the server's errors about who the gateway is.
@@ -11,7 +11,7 @@ _TOO_LATE = "authentication timeout"  # a slow network, or a busy machine
 def refusal_of(error: BaseException, login: NatsLogin) -> str | None:
     """What an operator must change so that NATS accepts the connection, beginning with the key of
     the configuration; None if the server may only be away."""
-    if isinstance(error, LoginFailed):
+    if isinstance(error, NatsLoginFailed):
         return str(error)
     text = str(error).removeprefix("nats: ").strip("'")
     if _TOO_LATE not in text.lower() and any(word in text.lower() for word in _REFUSALS):

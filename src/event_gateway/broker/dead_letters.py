@@ -21,7 +21,7 @@ from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.json_format import from_structured, to_structured
 from event_gateway.core.errors import InvalidEvent
 from event_gateway.core.webhook.delivery import Attempt
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class StoredDeadLetter(msgspec.Struct, frozen=True):
     @property
     def has_event(self) -> bool:
         """Whether the dead letter holds the complete event. Of a lost event it has only the id."""
-        return self.body.reason != ErrorType.EVENT_LOST and not self.body.dropped
+        return self.body.reason != AttemptErrorType.EVENT_LOST and not self.body.dropped
 
 
 class WebhookIds(Protocol):

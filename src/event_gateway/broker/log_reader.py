@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 from nats.js.errors import APIError, NotFoundError
 
-from event_gateway.broker.batched_get import StoredMessage, get_batch, supports_batches
+from event_gateway.broker.batched_get import FetchedMessage, get_batch, supports_batches
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.external_streams import ExternalStream
 from event_gateway.broker.failures import LogUnavailable, failure
@@ -44,7 +44,7 @@ class LogReader:
         self._single_reads_until: dict[str, float] = {}
         self._indirect = {stream.name for stream in external if not stream.direct}
 
-    async def message(self, stream: str, seq: int) -> StoredMessage | None:
+    async def message(self, stream: str, seq: int) -> FetchedMessage | None:
         """The message at a sequence, as it came in; None if there is none, or no longer. Raises
         LogUnavailable."""
         return await self._message(stream, seq)
@@ -72,7 +72,7 @@ class LogReader:
         None where the stream has no message, or no longer; Undecodable where the message is not an
         event; LogUnavailable, or another exception, where the message cannot be read now.
         """
-        messages: dict[int, StoredMessage] = {}
+        messages: dict[int, FetchedMessage] = {}
         now = time.monotonic()
         if (
             stream not in self._indirect
@@ -106,7 +106,7 @@ class LogReader:
             _event(messages[seq], stream, seq) if seq in messages else alone[seq] for seq in seqs
         ]
 
-    async def _message(self, stream: str, seq: int) -> StoredMessage | None:
+    async def _message(self, stream: str, seq: int) -> FetchedMessage | None:
         try:
             message = await get_message(
                 self._broker, stream, seq, direct=stream not in self._indirect
@@ -115,13 +115,13 @@ class LogReader:
             return None
         except (*BrokerError, APIError) as error:
             raise failure(self._broker, error) from None
-        return StoredMessage(
+        return FetchedMessage(
             message.subject or "", message.headers or {}, message.data or b"",
             message.time.timestamp() if message.time else 0.0,
         )  # fmt: skip
 
 
-def _event(message: StoredMessage, stream: str, seq: int) -> Received | Undecodable:
+def _event(message: FetchedMessage, stream: str, seq: int) -> Received | Undecodable:
     try:
         return from_message(
             message.headers, message.data, subject=message.subject, stream=stream,

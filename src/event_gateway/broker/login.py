@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 Read = Callable[[], str]  # raises ValueError, whose text names the file and no secret
 
 
-class LoginFailed(NatsError):
+class NatsLoginFailed(NatsError):
     """The gateway cannot log in as configured. The text names the key of the configuration."""
 
 
@@ -56,7 +56,8 @@ class NatsLogin:
         return self.creds is not None or self.nkey is not None
 
     def options(self) -> dict[str, object]:
-        """The arguments of the client for password or token. They raise LoginFailed when called."""
+        """The arguments of the client for password or token. They raise NatsLoginFailed when
+        called."""
         if self.password is not None:
             return {"user": self.user, "password": _failing(self.password)}
         if self.token is not None:
@@ -67,7 +68,7 @@ class NatsLogin:
         """For the nonce of a server: the identity of the signer (``jwt`` or ``nkey``), and the
         signature in base64.
 
-        Raises LoginFailed."""
+        Raises NatsLoginFailed."""
         if self.creds is not None:
             jwt, seed = parse_creds(_failing(self.creds)())
             pair = _pair(seed, "nats.creds")
@@ -80,11 +81,11 @@ class NatsLogin:
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS context of the next connection, None if ``nats.tls`` is not configured. Raises
-        LoginFailed."""
+        NatsLoginFailed."""
         return None if self.tls is None else _failing(self.tls)()
 
     def check(self) -> None:
-        """Reads everything once. Raises LoginFailed."""
+        """Reads everything once. Raises NatsLoginFailed."""
         for read in (self.password, self.token):
             if read is not None:
                 _failing(read)()
@@ -94,11 +95,11 @@ class NatsLogin:
 
 
 def parse_creds(text: str) -> tuple[str, str]:
-    """The JWT and the seed in a credentials file of NATS. Raises LoginFailed."""
+    """The JWT and the seed in a credentials file of NATS. Raises NatsLoginFailed."""
     jwt, seed = _JWT.search(text), _SEED.search(text)
     if jwt is None or seed is None:
         missing = "user JWT" if jwt is None else "seed of a user"
-        raise LoginFailed(f"nats.creds: the credentials hold no {missing}")
+        raise NatsLoginFailed(f"nats.creds: the credentials hold no {missing}")
     return jwt[1], seed[1]
 
 
@@ -108,10 +109,10 @@ def _pair(seed: str, key: str) -> "nkeys.KeyPair":
     try:
         prefix, _ = nkeys.decode_seed(seed.encode())
         if prefix != nkeys.PREFIX_BYTE_USER:
-            raise LoginFailed(f"{key}: the seed is not one of a user (SU…)")
+            raise NatsLoginFailed(f"{key}: the seed is not one of a user (SU…)")
         pair: nkeys.KeyPair = nkeys.from_seed(seed.encode())
     except (nkeys.NkeysError, ValueError, TypeError, IndexError):
-        raise LoginFailed(f"{key}: is no seed of a user (SU…)") from None
+        raise NatsLoginFailed(f"{key}: is no seed of a user (SU…)") from None
     return pair
 
 
@@ -120,6 +121,6 @@ def _failing(read: Callable[[], Result]) -> Callable[[], Result]:
         try:
             return read()
         except ValueError as error:
-            raise LoginFailed(str(error)) from None
+            raise NatsLoginFailed(str(error)) from None
 
     return call

@@ -30,9 +30,9 @@ from nats.errors import AuthorizationError, StaleConnectionError
 from nats.errors import Error as NatsError
 
 from event_gateway.broker.headers import parse_headers, read_headers
-from event_gateway.broker.login import LoginFailed, NatsLogin
+from event_gateway.broker.login import NatsLogin, NatsLoginFailed
 from event_gateway.broker.nats_parser import parser_for
-from event_gateway.broker.requests import Requests
+from event_gateway.broker.requests import NatsRequests
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class NatsClient(Client):
         self._ps = parser_for(self)
         self.takes: dict[int, Take] = {}  # by subscription
         self.raw_takes: dict[int, TakeRaw] = {}
-        self._requests = Requests(self)
+        self._requests = NatsRequests(self)
 
     async def request(
         self,
@@ -173,7 +173,7 @@ class NatsClient(Client):
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """The context of the next connection. Raises LoginFailed."""
+        """The context of the next connection. Raises NatsLoginFailed."""
         return self._login.context() or super().ssl_context
 
     @property
@@ -210,7 +210,7 @@ class NatsClient(Client):
         if initial_connection and self._needs_upgrade(info):
             if not info.get("tls_available"):
                 key = "nats.tls" if self._login.tls is not None else "nats.url"
-                raise LoginFailed(f"{key}: the server does not offer TLS")
+                raise NatsLoginFailed(f"{key}: the server does not offer TLS")
             info["tls_required"] = True
         await super()._process_info(info, initial_connection)
 
@@ -224,7 +224,7 @@ class NatsClient(Client):
         if login.signs:
             nonce = self._server_info.get("nonce")
             if nonce is None:
-                raise LoginFailed(f"{login.key}: the server asks for no signature of an nkey")
+                raise NatsLoginFailed(f"{login.key}: the server asks for no signature of an nkey")
             who, signature = login.signature(nonce)
             self._signature_cb = lambda _nonce: signature
             self._user_jwt_cb = (lambda: who["jwt"].encode()) if "jwt" in who else None

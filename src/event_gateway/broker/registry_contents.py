@@ -26,7 +26,7 @@ from event_gateway.broker.registry_entries import (
 )
 from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.schema.event_type import EventType
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.streams.definition import StreamDefinition
@@ -101,24 +101,24 @@ class RegistryContents:
         self._on_event_type += [event_type] if event_type else []
 
     def webhook(self, webhook_id: str) -> Webhook:
-        """The webhook with an id. Raises Unknown."""
+        """The webhook with an id. Raises NotRegistered."""
         webhook = self.webhooks.get(webhook_id)
         if webhook is None:
-            raise Unknown(f"there is no webhook {webhook_id}")
+            raise NotRegistered(f"there is no webhook {webhook_id}")
         return webhook
 
     def stream(self, name: str) -> StreamDefinition:
-        """The named stream. Raises Unknown."""
+        """The named stream. Raises NotRegistered."""
         definition = self.streams.get(name)
         if definition is None:
-            raise Unknown(f"there is no stream {name}")
+            raise NotRegistered(f"there is no stream {name}")
         return definition
 
     def source(self, name: str) -> SourceDefinition:
-        """The source of a name. Raises Unknown."""
+        """The source of a name. Raises NotRegistered."""
         definition = self.sources.get(name)
         if definition is None:
-            raise Unknown(f"there is no source {name}")
+            raise NotRegistered(f"there is no source {name}")
         return definition
 
     def current_id(self, webhook_id: str) -> str:

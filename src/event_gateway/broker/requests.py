@@ -19,7 +19,7 @@ NOBODY = "503"  # the status with which the server answers where no client is su
 Take = Callable[[bytes, bytes, bytes, Mapping[str, str] | None], None]
 
 
-class Client(Protocol):
+class RequestClient(Protocol):
     """The client over which requests leave."""
 
     @property
@@ -36,10 +36,10 @@ class Client(Protocol):
         """Sends a message, or keeps it until it is connected again."""
 
 
-class Requests:
+class NatsRequests:
     """The requests of one client."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RequestClient) -> None:
         self._client = client
         self._inbox = ""
         self._number = 0  # of the last request

@@ -32,7 +32,7 @@ _FAILURES = (*BrokerError, APIError, NoStreamResponseError)
 OnChange = Callable[[str, bytes | None, int], None]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class StatusEntry(msgspec.Struct, frozen=True):
     """A value, its revision, and when it was stored, in seconds since the epoch."""
 
     value: bytes
@@ -52,17 +52,17 @@ class StatusBucket:
         """The bucket is another one: those who watch begin with its present entries."""
         self._created += 1
 
-    async def read(self, key: str) -> Entry | None:
+    async def read(self, key: str) -> StatusEntry | None:
         """The entry of a key; None if there is none."""
         message = await self._last(key)
         if message is None or _is_marker(message.headers):
             return None
         stored_at = message.time.timestamp() if message.time is not None else 0.0
-        return Entry(message.data or b"", message.seq or 0, stored_at)
+        return StatusEntry(message.data or b"", message.seq or 0, stored_at)
 
-    async def read_all(self, prefix: str) -> dict[str, Entry]:
+    async def read_all(self, prefix: str) -> dict[str, StatusEntry]:
         """The entries whose keys begin with a prefix such as ``alert.``, by key."""
-        entries: dict[str, Entry] = {}
+        entries: dict[str, StatusEntry] = {}
         async for key, entry, is_marker in self._all(prefix):
             if is_marker:
                 entries.pop(key, None)
@@ -145,7 +145,7 @@ class StatusBucket:
         except _FAILURES as error:
             raise failure(self._broker, error) from None
 
-    async def _all(self, prefix: str) -> AsyncIterator[tuple[str, Entry, bool]]:
+    async def _all(self, prefix: str) -> AsyncIterator[tuple[str, StatusEntry, bool]]:
         """Every key under a prefix with its latest entry, and whether that is the marker of a
         deletion."""
         assert not prefix or prefix.endswith("."), prefix
@@ -159,7 +159,7 @@ class StatusBucket:
             except _FAILURES as error:
                 raise failure(self._broker, error) from None
             for message in page.messages:
-                entry = Entry(message.data, message.seq, message.time)
+                entry = StatusEntry(message.data, message.seq, message.time)
                 yield message.subject.removeprefix(_PREFIX), entry, _is_marker(message.headers)
             if not page.remaining:
                 return

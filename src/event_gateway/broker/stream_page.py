@@ -14,7 +14,7 @@ MAX_REQUESTS = 3  # further requests without a message before reading fails
 IDLE_LIMIT = 30.0  # seconds without requests after which the server deletes the consumer
 
 
-class Page(msgspec.Struct, frozen=True):
+class StreamPage(msgspec.Struct, frozen=True):
     """Messages in their order; ``remaining`` is how many messages of the stream follow them."""
 
     messages: list[Pulled]
@@ -30,7 +30,7 @@ async def read_page(
     subject: str | None = None,
     subjects: Sequence[str] = (),
     limit: int = MAX_BATCH,
-) -> Page:
+) -> StreamPage:
     """Reads at most ``limit`` messages (1 to 1,000) from a sequence or a time on.
 
     ``from_time`` in seconds since the epoch. With ``subject``, or ``subjects`` that do not overlap,
@@ -84,4 +84,4 @@ async def read_page(
             # While the server still looks for messages it does not answer: it deletes it later.
             if ended and broker.connected:
                 await broker.js.delete_consumer(stream, name)
-    return Page(messages, pending - len(messages))
+    return StreamPage(messages, pending - len(messages))

@@ -38,7 +38,7 @@ _AFTER = "Nats-Expected-Last-Sequence"
 _HEADER_LINES = 12  # bytes before and behind the header lines of a message
 
 
-class Refused(Exception):
+class NotStored(Exception):
     """NATS has not stored a message: another process writes, or NATS is away."""
 
 
@@ -68,7 +68,7 @@ class SealedCopy:
             if self._leads():
                 try:
                     await self._copy()
-                except (Refused, CannotSeal, CannotOpen, APIError, *BrokerError) as error:
+                except (NotStored, CannotSeal, CannotOpen, APIError, *BrokerError) as error:
                     if self.problem is None:
                         log.warning("events cannot be sealed into a stream yet",
                                     stream=self._definition.name, reason=str(error))  # fmt: skip
@@ -115,7 +115,7 @@ class SealedCopy:
         answers = await self._broker.publisher.publish(messages)
         for answer in answers:
             if isinstance(answer, NatsError):
-                raise Refused(str(answer) or type(answer).__name__)
+                raise NotStored(str(answer) or type(answer).__name__)
             self._last = answer.seq
 
     async def _message(

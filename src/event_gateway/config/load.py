@@ -20,9 +20,9 @@ from event_gateway.config.near_misses import ENV_PREFIX, right_spelling
 from event_gateway.config.problems import (
     MAX_SUGGESTIONS,
     ConfigError,
+    ConfigProblem,
+    KeyLocations,
     KeyPath,
-    Problem,
-    Source,
     is_relevant,
 )
 from event_gateway.config.source_model import SourceModel
@@ -35,7 +35,15 @@ from event_gateway.core.sources.rules import source_problems
 from event_gateway.core.transformation.definition import BUILT_IN, TransformationDefinition
 from event_gateway.core.webhook.validation import RefusesUrl, webhook_problems
 
-__all__ = ["ConfigError", "Examined", "Problem", "Source", "examine", "load", "load_with_source"]
+__all__ = [
+    "ConfigError",
+    "ConfigProblem",
+    "Examined",
+    "KeyLocations",
+    "examine",
+    "load",
+    "load_with_locations",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
 UrlRule = Callable[[DeliveryModel], RefusesUrl]
@@ -55,8 +63,8 @@ class Examined(NamedTuple):
     """
 
     config: Config | None
-    source: Source
-    problems: list[Problem]
+    locations: KeyLocations
+    problems: list[ConfigProblem]
 
 
 def load(
@@ -71,25 +79,25 @@ def load(
     ``url_rule`` checks the URLs of webhooks by the file's own ``delivery`` section;
     ``transformation_rule`` checks transformations. Raises ConfigError.
     """
-    return load_with_source(
+    return load_with_locations(
         path, environ, transformation_rule=transformation_rule, url_rule=url_rule
     )[0]
 
 
-def load_with_source(
+def load_with_locations(
     path: Path | None,
     environ: Mapping[str, str],
     *,
     transformation_rule: TransformationRule,
     url_rule: UrlRule,
-) -> tuple[Config, Source]:
+) -> tuple[Config, KeyLocations]:
     """As :func:`load`, with the line or variable of each key. Raises ConfigError."""
-    config, source, problems = examine(
+    config, locations, problems = examine(
         path, environ, transformation_rule=transformation_rule, url_rule=url_rule
     )
     if problems or config is None:
         raise ConfigError(problems)
-    return config, source
+    return config, locations
 
 
 def examine(
@@ -100,69 +108,73 @@ def examine(
     url_rule: UrlRule,
     any_transformation: bool = False,
 ) -> Examined:
-    """As :func:`load_with_source`, and the problems are returned, all at once. Raises ConfigError
-    if the file cannot be read as YAML.
+    """As :func:`load_with_locations`, and the problems are returned, all at once. Raises
+    ConfigError if the file cannot be read as YAML.
 
     ``any_transformation``: webhooks may name transformations that the file does not define.
     """
     name = str(path) if path else "environment"
     document: Any = {}
     lines: dict[KeyPath, int] = {}
-    problems: list[Problem] = []
-    differences: list[Problem] = []
+    problems: list[ConfigProblem] = []
+    differences: list[ConfigProblem] = []
     if path is not None:
         try:
             document, lines, faults, found = read(_text(path), environ)
         except BadYaml as fault:
-            raise ConfigError([Problem(name, fault.line, fault.key, fault.reason)]) from None
+            raise ConfigError([ConfigProblem(name, fault.line, fault.key, fault.reason)]) from None
         differences += _differences(found, name)
-        problems += [Problem(name, fault.line, fault.key, fault.reason) for fault in faults]
+        problems += [ConfigProblem(name, fault.line, fault.key, fault.reason) for fault in faults]
         if document is None:
             document = {}
-            differences.append(Problem(name, 0, "", "the file is empty: every key has its default"))
+            differences.append(
+                ConfigProblem(name, 0, "", "the file is empty: every key has its default")
+            )
         if not isinstance(document, dict):
-            raise ConfigError([Problem(name, 1, "", "the file must be a mapping of keys")])
+            raise ConfigError([ConfigProblem(name, 1, "", "the file must be a mapping of keys")])
     # An empty section counts as a missing one.
     document = {key: value for key, value in document.items() if value is not None}
     variables, unread, differing = _override(document, environ)
     problems += unread
-    source = Source(name, lines, variables, tuple(differences + differing))
+    locations = KeyLocations(name, lines, variables, tuple(differences + differing))
     at_fault = {(problem.file, problem.line) for problem in problems if problem.line}
     problems += [
         problem
-        for problem in _shape_problems(document, source)
+        for problem in _shape_problems(document, locations)
         if (problem.file, problem.line) not in at_fault
     ]
     reported = {problem.key for problem in problems}
     problems += [
-        source.problem(key, reason)
+        locations.problem(key, reason)
         for key, reason in _definition_problems(
             document, transformation_rule, url_rule, any_transformation=any_transformation
         )
         if key not in reported
     ]
-    return Examined(without_faults(Config, document), source, in_order(problems))
+    return Examined(without_faults(Config, document), locations, in_order(problems))
 
 
-def in_order(problems: Sequence[Problem]) -> list[Problem]:
+def in_order(problems: Sequence[ConfigProblem]) -> list[ConfigProblem]:
     """Problems in the order of the file; those without a line come last."""
     return sorted(problems, key=lambda problem: (not problem.line, problem.line, problem.file))
 
 
-def _shape_problems(document: Mapping[str, Any], source: Source) -> Iterator[Problem]:
+def _shape_problems(
+    document: Mapping[str, Any], locations: KeyLocations
+) -> Iterator[ConfigProblem]:
     """Unknown and missing keys, and values of a wrong type."""
     try:
         Config.model_validate(document)
     except ValidationError as error:
         relevant = [entry for entry in error.errors(include_url=False) if is_relevant(entry)]
         for position, entry in enumerate(relevant):
-            problem = source.from_pydantic(entry, suggest=position < MAX_SUGGESTIONS)
+            problem = locations.from_pydantic(entry, suggest=position < MAX_SUGGESTIONS)
             whole = entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1
             if whole and problem.file.startswith(ENV_PREFIX):
                 spelling = right_spelling(problem.file)
                 if spelling is not None:
                     reason = f"unknown key; did you mean {spelling}?"
-                    problem = Problem(problem.file, 0, problem.key, reason)
+                    problem = ConfigProblem(problem.file, 0, problem.key, reason)
             yield problem
 
 
@@ -182,15 +194,15 @@ def _text(path: Path) -> str:
 
 def _override(
     document: dict[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[KeyPath, str], list[Problem], list[Problem]]:
+) -> tuple[dict[KeyPath, str], list[ConfigProblem], list[ConfigProblem]]:
     """``EVENT_GATEWAY__SERVER__PORT=9000`` sets ``server.port``; values are read as YAML.
 
     Returns the variable that has set each key, the problems of values that cannot be used, and what
     YAML 1.1 reads differently.
     """
     variables: dict[KeyPath, str] = {}
-    problems: list[Problem] = []
-    differences: list[Problem] = []
+    problems: list[ConfigProblem] = []
+    differences: list[ConfigProblem] = []
     for variable, text in sorted(environ.items()):
         if not variable.startswith(ENV_PREFIX):
             continue
@@ -208,7 +220,9 @@ def _override(
                     differences += _differences(found, variable)
                 except BadYaml as fault:
                     below = f".{fault.key}" if fault.key else ""
-                    problems.append(Problem(variable, 0, ".".join(path) + below, fault.reason))
+                    problems.append(
+                        ConfigProblem(variable, 0, ".".join(path) + below, fault.reason)
+                    )
             else:
                 if not isinstance(at.get(name), dict):
                     at[name] = {}
@@ -217,12 +231,12 @@ def _override(
     return variables, problems, differences
 
 
-def _differences(found: Differences, name: str) -> Iterator[Problem]:
+def _differences(found: Differences, name: str) -> Iterator[ConfigProblem]:
     """What YAML 1.1 reads differently in a file or a variable."""
     for line, path, reason in found.first:
-        yield Problem(name, line, ".".join(path), reason)
+        yield ConfigProblem(name, line, ".".join(path), reason)
     if found.more:
-        yield Problem(name, 0, "", f"YAML 1.1 reads {found.more} more values differently")
+        yield ConfigProblem(name, 0, "", f"YAML 1.1 reads {found.more} more values differently")
 
 
 def _definition_problems(

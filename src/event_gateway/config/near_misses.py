@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from event_gateway.config.model import Config
-from event_gateway.config.problems import Problem
+from event_gateway.config.problems import ConfigProblem
 
 ENV_PREFIX = "EVENT_GATEWAY__"
 MAX_COMPARED = 64  # characters of a name for which a similar one is looked up
@@ -31,7 +31,7 @@ _OF_KUBERNETES = re.compile(
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
-def near_misses(environ: Mapping[str, str], secrets_prefix: str) -> Iterator[Problem]:
+def near_misses(environ: Mapping[str, str], secrets_prefix: str) -> Iterator[ConfigProblem]:
     """A warning for each variable that is not read and looks as if it should be, with the right
     spelling where one is known; at most MAX_WARNED. No value is shown.
 
@@ -47,12 +47,12 @@ def near_misses(environ: Mapping[str, str], secrets_prefix: str) -> Iterator[Pro
         if _OF_KUBERNETES.fullmatch(name) or _ADDRESS.match(value):
             continue
         if warned == MAX_WARNED:
-            yield Problem("environment", 0, "", "more variables like this are not read")
+            yield ConfigProblem("environment", 0, "", "more variables like this are not read")
             return
         warned += 1
         command = ONE_COMMAND_READS.get(name)
         read = f"only event-gateway {command} reads this variable" if command else NOT_READ
-        yield Problem(name, 0, "", f"{read}{_meant(joined, secrets_prefix)}")
+        yield ConfigProblem(name, 0, "", f"{read}{_meant(joined, secrets_prefix)}")
 
 
 def right_spelling(variable: str) -> str | None:

@@ -33,7 +33,7 @@ class Difference(msgspec.Struct, frozen=True):
     after: Any
 
 
-class Loss(msgspec.Struct, frozen=True):
+class StepLoss(msgspec.Struct, frozen=True):
     """What a step of the plan would lose: ``deliveries`` that wait, ``events`` that the gateway has
     not delivered to an ordered webhook yet, or ``messages`` of a stream. ``count``: how many; None
     if that is not known. ``reason`` says why, as text for people."""
@@ -52,7 +52,7 @@ class Step(msgspec.Struct, frozen=True):
     name: str
     former: str = ""
     differences: tuple[Difference, ...] = ()
-    loss: Loss | None = None
+    loss: StepLoss | None = None
 
     @property
     def key(self) -> str:
@@ -66,7 +66,7 @@ class Plan(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
 
     @property
-    def losses(self) -> list[tuple[Step, Loss]]:
+    def losses(self) -> list[tuple[Step, StepLoss]]:
         """The steps that would lose something."""
         return [(step, step.loss) for step in self.steps if step.loss is not None]
 
@@ -124,7 +124,7 @@ def differences_of(before: Shown, after: Shown) -> tuple[Difference, ...]:
     )
 
 
-def with_losses(plan: Plan, losses: Mapping[tuple[Kind, str], Loss]) -> Plan:
+def with_losses(plan: Plan, losses: Mapping[tuple[Kind, str], StepLoss]) -> Plan:
     """The plan with what its steps would lose, by kind and name."""
     return Plan(tuple(
         msgspec.structs.replace(step, loss=losses.get((step.kind, step.name)))
@@ -132,39 +132,39 @@ def with_losses(plan: Plan, losses: Mapping[tuple[Kind, str], Loss]) -> Plan:
     ))  # fmt: skip
 
 
-def deleted_webhook_loss(waiting: int, *, ordered: bool) -> Loss | None:
+def deleted_webhook_loss(waiting: int, *, ordered: bool) -> StepLoss | None:
     """What the deletion of a webhook would lose. ``waiting``: how many deliveries wait for it, or,
     if it is ordered, how many events of the log it has not read yet."""
     if not waiting:
         return None
     if ordered:
-        return Loss(
+        return StepLoss(
             "events", waiting, f"{waiting:,} events of the log may wait for it, and would not be "
             "delivered",
         )  # fmt: skip
     noun = "delivery waits" if waiting == 1 else "deliveries wait"
-    return Loss("deliveries", waiting, f"{waiting:,} {noun} for it and would be cancelled")
+    return StepLoss("deliveries", waiting, f"{waiting:,} {noun} for it and would be cancelled")
 
 
-def deleted_stream_loss(contents: StreamContents) -> Loss | None:
+def deleted_stream_loss(contents: StreamContents) -> StepLoss | None:
     """What the deletion of a stream would lose."""
     held = contents.messages
     if not held:
         return None
     noun = "message" if held == 1 else "messages"
-    return Loss("messages", held, f"its {held:,} {noun} would be deleted")
+    return StepLoss("messages", held, f"its {held:,} {noun} would be deleted")
 
 
 def changed_stream_loss(
     definition: StreamDefinition, former: StreamDefinition, contents: StreamContents, now: float
-) -> Loss | None:
+) -> StepLoss | None:
     """What a stream would lose by tighter limits. ``now`` in seconds since the epoch."""
     reason = definition.would_drop(former, contents, now)
     if reason is None:
         return None
     most = definition.max_messages
     count = contents.messages - most if most is not None and contents.messages > most else None
-    return Loss("messages", count, f"it would drop events: {reason}")
+    return StepLoss("messages", count, f"it would drop events: {reason}")
 
 
 def _former(name: str, shown: Shown, declared: Definitions, registered: Definitions) -> str:

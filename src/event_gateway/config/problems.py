@@ -37,7 +37,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """A problem and its location. ``line`` is 0 where there are no lines (the environment)."""
 
     file: str
@@ -55,17 +55,17 @@ class ConfigError(Exception):
     """The configuration cannot be used; ``problems`` has the first MAX_PROBLEMS reasons, and how
     many others there are."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
         shown = list(problems[:MAX_PROBLEMS])
         if len(problems) > MAX_PROBLEMS:
             more = f"and {len(problems) - MAX_PROBLEMS} more mistakes"
-            shown.append(Problem(problems[0].file, 0, "", more))
+            shown.append(ConfigProblem(problems[0].file, 0, "", more))
         super().__init__("\n".join(str(problem) for problem in shown))
         self.problems = shown
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class KeyLocations:
     """The location of each key of a configuration: its line, or its environment variable.
 
     ``differences``: warnings of values that YAML 1.1 reads differently.
@@ -74,29 +74,29 @@ class Source:
     file: str
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     variables: Mapping[KeyPath, str] = field(default_factory=dict)
-    differences: Sequence[Problem] = ()
+    differences: Sequence[ConfigProblem] = ()
 
-    def problem(self, key: str, reason: str) -> Problem:
+    def problem(self, key: str, reason: str) -> ConfigProblem:
         """A problem of a key, given as ``webhooks.w.events[0]``."""
         path = tuple(key.replace("[", ".").replace("]", "").split(".")) if key else ()
         return self._at(path, key, reason)
 
-    def from_pydantic(self, error: Any, *, suggest: bool) -> Problem:
+    def from_pydantic(self, error: Any, *, suggest: bool) -> ConfigProblem:
         """The problem for an error of pydantic; ``suggest`` as for :func:`reason_of`."""
         parts = [part for part in error["loc"] if part not in ("[key]", *_BRANCHES)]
         path = tuple(str(part) for part in parts)
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
         return self._at(path, key.removeprefix("."), reason_of(error, path, suggest=suggest))
 
-    def _at(self, path: KeyPath, key: str, reason: str) -> Problem:
+    def _at(self, path: KeyPath, key: str, reason: str) -> ConfigProblem:
         at = path
         while at:
             if at in self.variables:
-                return Problem(self.variables[at], 0, key, reason)
+                return ConfigProblem(self.variables[at], 0, key, reason)
             if at in self.lines:
-                return Problem(self.file, self.lines[at], key, reason)
+                return ConfigProblem(self.file, self.lines[at], key, reason)
             at = at[:-1]
-        return Problem(self.file, self.lines.get((), 0), key, reason)
+        return ConfigProblem(self.file, self.lines.get((), 0), key, reason)
 
 
 def is_relevant(error: Any) -> bool:

@@ -21,7 +21,7 @@ _PAIR = re.compile(
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Document(NamedTuple):
+class YamlDocument(NamedTuple):
     """A document: its value (None: it is empty), the line of each key path, the faults within it,
     and what YAML 1.1 reads differently."""
 
@@ -31,12 +31,12 @@ class Document(NamedTuple):
     differences: Differences
 
 
-def read(text: str, environ: Mapping[str, str]) -> Document:
+def read(text: str, environ: Mapping[str, str]) -> YamlDocument:
     """A document. ``${NAME}`` and ``${NAME:-default}`` in strings are replaced from ``environ``.
 
     Raises BadYaml if the document cannot be read at all.
     """
-    document = Document(None, {}, [], Differences())
+    document = YamlDocument(None, {}, [], Differences())
     node = _compose(text, MAX_DEPTH)
     if node is None:
         return document

@@ -19,7 +19,7 @@ _SHORT = {"y": True, "Y": True, "n": False, "N": False}
 _SECRET = re.compile("pass|secret|token|key|creds|credential|authorization|cookie", re.IGNORECASE)
 
 
-class Difference(NamedTuple):
+class YamlDifference(NamedTuple):
     """A value that both versions read, each in its way: its line (0 in a variable), its key, and
     both readings."""
 
@@ -36,7 +36,7 @@ class Differences:
 
     def __init__(self, below: Path = ()) -> None:
         self._below = below
-        self.first: list[Difference] = []
+        self.first: list[YamlDifference] = []
         self.more = 0
         self._seen: set[int] = set()
         self._yaml_1_1 = yaml.SafeLoader("")
@@ -104,7 +104,7 @@ class Differences:
         self._seen.add(node.start_mark.index)
         if len(self.first) < MAX_DIFFERENCES:
             line = 0 if self._below else node.start_mark.line + 1
-            self.first.append(Difference(line, (*self._below, *path), reason))
+            self.first.append(YamlDifference(line, (*self._below, *path), reason))
         else:
             self.more += 1
 

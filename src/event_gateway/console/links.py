@@ -19,7 +19,7 @@ PATH = "/sign-in/once"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenLink:
     """A link that no other client can use now. ``key``: with which it signs in."""
 
     key: str = field(repr=False)
@@ -53,7 +53,7 @@ class OneTimeLinks:
         write_private(self._directory / _digest(token), sealed)
         return f"{PATH}?token={token}"
 
-    def take(self, token: str) -> Taken | None:
+    def take(self, token: str) -> TakenLink | None:
         """A link that nobody has used yet; None for all others."""
         path = self._directory / _digest(token)
         taken = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -65,7 +65,7 @@ class OneTimeLinks:
                 return None
         except OSError:
             return None
-        return Taken(str(content["key"]), path, taken)
+        return TakenLink(str(content["key"]), path, taken)
 
     def _sweep(self) -> None:
         """Removes links that nobody has used in time."""

@@ -29,7 +29,7 @@ TIMEOUT = 15.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class IssuedToken:
     """A token of a provider that may be a key of the gateway. ``kind``: its name in the answer;
     ``refresh``: with which the next one is asked for."""
 
@@ -100,7 +100,7 @@ class Oidc:
         )  # fmt: skip
         return response
 
-    async def finish(self, request: Request) -> tuple[list[Token], str]:
+    async def finish(self, request: Request) -> tuple[list[IssuedToken], str]:
         """The tokens that the provider gives for its code, the likelier one for the API first, and
         the page to go to. Raises OidcFailed."""
         given = request.query_params
@@ -127,7 +127,7 @@ class Oidc:
         found = _tokens(tokens)
         return [token for token in found if token.text.count(".") == 2] or found, flow["target"]
 
-    async def refresh(self, kind: str, refresh: str) -> Token:
+    async def refresh(self, kind: str, refresh: str) -> IssuedToken:
         """The next token (RFC 6749, section 6). Raises OidcRefused where the provider gives none
         any more, OidcFailed where it does not answer."""
         document = await self._discover()
@@ -219,12 +219,12 @@ class Oidc:
         return base.rstrip("/") + CALLBACK
 
 
-def _tokens(answer: Mapping[str, Any], refresh: str | None = None) -> list[Token]:
+def _tokens(answer: Mapping[str, Any], refresh: str | None = None) -> list[IssuedToken]:
     """The tokens of an answer, the likelier one for the API first. ``refresh``: what is still valid
     where the answer has no new one."""
     following = answer.get("refresh_token") or refresh
     return [
-        Token(str(answer[kind]), kind, None if following is None else str(following))
+        IssuedToken(str(answer[kind]), kind, None if following is None else str(following))
         for kind in ("access_token", "id_token")
         if answer.get(kind)
     ]

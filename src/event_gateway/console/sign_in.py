@@ -14,7 +14,7 @@ from event_gateway.console.failures import in_a_line
 from event_gateway.console.gateway_connection import GatewayConnection
 from event_gateway.console.links import PATH as ONCE
 from event_gateway.console.links import OneTimeLinks
-from event_gateway.console.oidc import CALLBACK, START, Oidc, OidcFailed, Token
+from event_gateway.console.oidc import CALLBACK, START, IssuedToken, Oidc, OidcFailed
 from event_gateway.console.page_request import FormRefused, check_token, read_form, render
 from event_gateway.console.sessions import Sessions, SessionTooLarge
 from event_gateway.console.settings import ConsoleSettings
@@ -164,7 +164,7 @@ class SignIn:
 
     async def _enter(
         self, request: Request, key: str, target: str | None, what: str = "this key",
-        token: Token | None = None,
+        token: IssuedToken | None = None,
     ) -> Response:  # fmt: skip
         """Begins a session, if the gateway knows the key, which ``what`` names. ``token``: of the
         provider, which the key is."""

@@ -52,7 +52,7 @@ class ChangedInBetween(Conflict):
     """Another caller has changed the definition since it was read; nothing was written."""
 
 
-class Unknown(Exception):
+class NotRegistered(Exception):
     """Nothing with this id or name is registered; the text names it."""
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from event_gateway.core.webhook.delivery import error_for_status
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.delivery.attempt_spans import begin_attempt, record_request
 from event_gateway.delivery.circuit_breaker import release_probe
 from event_gateway.delivery.job import Job
@@ -12,7 +12,7 @@ from event_gateway.delivery.lane import Lane
 from event_gateway.delivery.outcomes import Outcomes
 from event_gateway.delivery.pacing import Pacing
 from event_gateway.observability.tracing.spans import Tracing
-from event_gateway.request.receiver_client import Call, ReceiverClient
+from event_gateway.request.receiver_client import ReceiverCall, ReceiverClient
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.state.ledger import Ledger
 from event_gateway.transport.client import Failure, Response
@@ -22,10 +22,10 @@ MAX_UNRECORDED = 4096  # states that the ledger has yet to confirm, beyond which
 SECRET_WAIT = 15.0  # seconds until the next look for a missing secret
 
 # Errors of the gateway itself: no request was sent to the receiver.
-OWN_ERRORS = frozenset((ErrorType.TRANSFORMATION_ERROR, ErrorType.SECRET_MISSING))
+OWN_ERRORS = frozenset((AttemptErrorType.TRANSFORMATION_ERROR, AttemptErrorType.SECRET_MISSING))
 
 
-class _Attempt(Call):
+class _Attempt(ReceiverCall):
     """The request of one delivery, in batch mode of several. ``left_out``: why events have no place
     in it, by the positions of their jobs."""
 
@@ -199,7 +199,7 @@ class Attempts:
     def _not_sent(self, lane: Lane, job: Job, why: Failure) -> None:
         """No request could be made for a delivery, which says nothing of the receiver."""
         release_probe(self._ledger, job.delivery)
-        if why.error_type == ErrorType.SECRET_MISSING:
+        if why.error_type == AttemptErrorType.SECRET_MISSING:
             self._outcomes.postpone(job, SECRET_WAIT, f"{why.error_type}: {why.message}")
         else:
             self._outcomes.attempt_failed(

@@ -7,13 +7,13 @@ A lane starts with a limit of a few attempts. Each success raises the limit by o
 
 import zlib
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.transport.client import Failure, Response
 
 START_LIMIT = 4.0
 OVERLOAD_STATUSES = frozenset((429, 502, 504))
-OVERLOAD_ERRORS = frozenset((ErrorType.CONNECT_TIMEOUT, ErrorType.RESPONSE_TIMEOUT))
+OVERLOAD_ERRORS = frozenset((AttemptErrorType.CONNECT_TIMEOUT, AttemptErrorType.RESPONSE_TIMEOUT))
 
 
 def share_of(webhook: Webhook, index: int, processes: int) -> int:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 MAX_WRITING = 256  # at a time
 
 
-class DeadLetters:
+class DeadLetterWriter:
     """Appends dead letters in the background, each once: the caller writes again what fails."""
 
     def __init__(self, dead_letter_log: DeadLetterLog) -> None:

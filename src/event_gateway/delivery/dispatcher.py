@@ -16,13 +16,13 @@ from event_gateway.core.webhook.delivery import (
     Outcome,
     Status,
 )
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery import batching
 from event_gateway.delivery.attempts import Attempts
 from event_gateway.delivery.backlog import Backlogs
 from event_gateway.delivery.circuit_breaker import CircuitBreakers, release_probe
-from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.dead_letters import DeadLetterWriter
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.job import Job
@@ -65,7 +65,7 @@ class Dispatcher:
         *,
         outcomes: Outcomes,
         deadlines: Deadlines,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterWriter,
         signal: DueSignal,
         lane_reports: LaneReports,
         metrics: Metrics,
@@ -200,7 +200,7 @@ class Dispatcher:
             delivery.event_at = delivery.event_at or time.time()
             lost = Received(event, delivery.stream, delivery.seq, delivery.event_at)
             job = Job(delivery, lost)
-            outcome: Outcome | None = DeadLetter(ErrorType.EVENT_LOST)
+            outcome: Outcome | None = DeadLetter(AttemptErrorType.EVENT_LOST)
         else:
             delivery.event_at = delivery.event_at or received.time
             delivery.event_id = received.event.id  # the queue may have shortened it

@@ -6,7 +6,7 @@ import structlog
 
 from event_gateway.core.cloudevents.trace_context import trace_of
 from event_gateway.core.webhook.delivery import Attempt, DeadLetter, Outcome, Retry
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.delivery.job import Job
 from event_gateway.observability.log_lines import LineLimit
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 _limit = LineLimit()
 
 # Their texts are those of templates and functions, which may quote the data of the event.
-_QUOTING = frozenset((ErrorType.TRANSFORMATION_ERROR,))
+_QUOTING = frozenset((AttemptErrorType.TRANSFORMATION_ERROR,))
 
 
 def log_failed_attempt(webhook: Webhook, job: Job, attempt: Attempt, outcome: Outcome) -> None:

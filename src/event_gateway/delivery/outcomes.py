@@ -22,7 +22,7 @@ from event_gateway.core.webhook.delivery import (
     decide,
 )
 from event_gateway.delivery.attempt_spans import end_attempt, exemplar_of, record_dead_letter
-from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.dead_letters import DeadLetterWriter
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.due_signal import DueSignal
 from event_gateway.delivery.failed_attempt import failed_attempt
@@ -65,7 +65,7 @@ class Outcomes:
     def __init__(
         self,
         ledger: Ledger,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterWriter,
         lifecycle: Lifecycle,
         signal: DueSignal,
         *,

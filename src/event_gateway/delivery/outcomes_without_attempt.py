@@ -10,7 +10,7 @@ from event_gateway.core.webhook.delivery import (
     Delivery,
     Outcome,
 )
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.lane import Lane
 
@@ -25,9 +25,9 @@ def outcome_without_attempt(
         return Cancelled(WEBHOOK_DELETED)  # it was for a former webhook of this id
     if delivery.failed:
         reason = delivery.attempts[-1].error_type if delivery.attempts else None
-        return DeadLetter(reason or ErrorType.SERVER_ERROR)
+        return DeadLetter(reason or AttemptErrorType.SERVER_ERROR)
     if deadlines.time_left_of(lane.webhook, delivery) <= 0:
-        return DeadLetter(ErrorType.EXPIRED)
+        return DeadLetter(AttemptErrorType.EXPIRED)
     return None
 
 

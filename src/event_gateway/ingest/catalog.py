@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.errors import AlreadyExists, ChangedInBetween, Conflict, Unknown
+from event_gateway.core.errors import AlreadyExists, ChangedInBetween, Conflict, NotRegistered
 from event_gateway.core.schema.event_type import MAX_TOTAL, MAX_TYPES, EventType
 from event_gateway.core.schema.lifecycle_types import LIFECYCLE_TYPES
 from event_gateway.ingest.schema_policy import SchemaPolicy
@@ -34,10 +34,10 @@ class Catalog:
         ]
 
     def find(self, name: str) -> EventType:
-        """The type of that name. Raises Unknown."""
+        """The type of that name. Raises NotRegistered."""
         event_type = self._registry.event_types.get(name) or LIFECYCLE_TYPES.get(name)
         if event_type is None:
-            raise Unknown(f"there is no event type {name}")
+            raise NotRegistered(f"there is no event type {name}")
         return event_type
 
     def size(self, name: str) -> int:
@@ -100,7 +100,7 @@ class Catalog:
     async def remove(self, name: str) -> None:
         """Deletes a type: its events pass, unless the catalog is strict.
 
-        Raises Unknown, Conflict, and the exceptions in BrokerError.
+        Raises NotRegistered, Conflict, and the exceptions in BrokerError.
         """
         unreadable = self._registry.is_unreadable("type", name)
         event_type = None if unreadable else self.find(name)

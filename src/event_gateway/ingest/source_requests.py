@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 MAX_DOCUMENTS = 3  # that one check may want, one after the other
 
 
-class Taken(NamedTuple):
+class TakenRequest(NamedTuple):
     """Events that the log has confirmed: their ids, and where they are. ``answer``: that which the
     provider expects; None: any will do."""
 
@@ -64,7 +64,7 @@ class SourceRequests:
 
     async def receive(
         self, definition: SourceDefinition, inbound: Inbound, trace: TraceContext | None
-    ) -> Taken | Answer:
+    ) -> TakenRequest | Answer:
         """Verifies a request, and appends its events to the log.
 
         Raises Refused, which is counted, logged and, if the source says so, stored; NotFetched if
@@ -94,7 +94,7 @@ class SourceRequests:
         )
         new = any(not ack.duplicate for ack in appended)
         self._counted(definition, "accepted" if new or not events else "duplicate", "")
-        return Taken([event.id for event in events], appended, provider.accepted)
+        return TakenRequest([event.id for event in events], appended, provider.accepted)
 
     async def may_ask(self, definition: SourceDefinition, inbound: Inbound) -> bool:
         """Whether a request for the permission to send events is to be granted; False if the

@@ -21,7 +21,7 @@ from event_gateway.lookup.log_state import LogState, LogStates
 from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.index_entries import ID, Span
+from event_gateway.state.index_entries import ID, SequenceSpan
 
 MAX_CANDIDATES = 512  # positions that are read for an id, the latest of them
 MAX_READ = 20_000  # messages that are read where the index does not reach
@@ -163,8 +163,8 @@ class Finder:
         left_out: list[str] = []
         read = 0
         parts = (
-            Span(max(state.first, state.settled + 1), state.last),
-            Span(state.first, min(state.settled, state.indexed - 1)),
+            SequenceSpan(max(state.first, state.settled + 1), state.last),
+            SequenceSpan(state.first, min(state.settled, state.indexed - 1)),
         )
         unindexed = "not indexed yet"
         if state.rereading:

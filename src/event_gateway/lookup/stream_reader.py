@@ -18,7 +18,7 @@ from event_gateway.lookup.log_state import LogState
 from event_gateway.lookup.page_budget import PageBudget
 from event_gateway.lookup.read_events import read_events
 from event_gateway.state.event_index import EventIndex
-from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, Span
+from event_gateway.state.index_entries import DAY, SOURCE, SUBJECT, SequenceSpan
 
 PASSAGE = 500  # messages that are read backwards at a time
 LEAST = 16  # messages that are read at a time at first
@@ -213,7 +213,7 @@ class StreamReader:
             self._oldest_read = oldest
 
 
-def _groups(spans: Iterable[Span], floor: int, before: int) -> Iterable[list[int]]:
+def _groups(spans: Iterable[SequenceSpan], floor: int, before: int) -> Iterable[list[int]]:
     """The sequences of spans from ``floor`` to before ``before``, the newest group first; within a
     group they ascend."""
     group: list[int] = []

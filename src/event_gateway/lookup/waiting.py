@@ -4,12 +4,16 @@ import msgspec
 
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 from event_gateway.core.webhook.delivery import FINAL, Status
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.state.queue_places import QueuePlace
 from event_gateway.state.records import Record
 
-OWN_FAULTS = (ErrorType.SECRET_MISSING, ErrorType.AUTH_ERROR, ErrorType.TRANSFORMATION_ERROR)
+OWN_FAULTS = (
+    AttemptErrorType.SECRET_MISSING,
+    AttemptErrorType.AUTH_ERROR,
+    AttemptErrorType.TRANSFORMATION_ERROR,
+)
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -120,7 +124,9 @@ def _own_fault(record: Record) -> list[Wait]:
     text = record.last_error or ""
     for fault in OWN_FAULTS:
         if text.startswith(fault) or (last is not None and last.error_type == fault):
-            reason = "secret_missing" if fault is ErrorType.SECRET_MISSING else "not_sendable"
+            reason = (
+                "secret_missing" if fault is AttemptErrorType.SECRET_MISSING else "not_sendable"
+            )
             return [Wait(reason, f"the request could not be made: {text or fault}")]
     return []
 

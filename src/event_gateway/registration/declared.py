@@ -10,11 +10,11 @@ from event_gateway.broker.registry import Registry
 from event_gateway.config.plan import (
     Definitions,
     Kind,
-    Loss,
     Plan,
     Removal,
     Shown,
     Step,
+    StepLoss,
     changed_stream_loss,
     deleted_webhook_loss,
     plan_of,
@@ -77,8 +77,8 @@ class FilePlans:
 
     async def _losses(
         self, plan: Plan, present: Mapping[str, Webhook], streams: Sequence[StreamDefinition]
-    ) -> dict[tuple[Kind, str], Loss]:
-        losses: dict[tuple[Kind, str], Loss | None] = {}
+    ) -> dict[tuple[Kind, str], StepLoss]:
+        losses: dict[tuple[Kind, str], StepLoss | None] = {}
         declared = {stream.name: stream for stream in streams}
         for step in plan.steps:
             if step.kind == "webhook" and step.action == "delete":

@@ -23,7 +23,7 @@ from event_gateway.core.access.api_key import (
     new_id,
     new_value,
 )
-from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, NotRegistered
 from event_gateway.registration.admin_key import AdminKeyFile
 from event_gateway.registration.key_ring import KeyRing
 from event_gateway.state.connection import StateError
@@ -53,7 +53,7 @@ class Keys:
         return str(self._admin.path)
 
     def find(self, key_id: str) -> ApiKey:
-        """The key with an id. Raises Unknown."""
+        """The key with an id. Raises NotRegistered."""
         key = self.ring.admin() if key_id == ADMIN_ID else self._registry.keys.get(key_id)
         if key is None:
             raise _unknown(key_id)
@@ -98,7 +98,7 @@ class Keys:
         return key, value
 
     async def change(self, key_id: str, **values: Any) -> ApiKey:
-        """Changes what a key may do. Raises Unknown, Conflict."""
+        """Changes what a key may do. Raises NotRegistered, Conflict."""
         former = self.find(key_id)
         if key_id == ADMIN_ID:
             raise Conflict(f"{self._of_the_file()}, and cannot be changed")
@@ -111,7 +111,7 @@ class Keys:
         """Gives a key another value. The former one stays valid for ``overlap`` seconds more.
 
         Returns the key, its value, and whether an earlier overlap was cut short by this: a key has
-        at most one former value. Raises InvalidDefinition, Unknown, Conflict.
+        at most one former value. Raises InvalidDefinition, NotRegistered, Conflict.
         """
         if not 0 <= overlap <= MAX_OVERLAP:
             raise InvalidDefinition("overlap", "must be between 0s and 30d")
@@ -129,7 +129,7 @@ class Keys:
         return key, value, cut_short
 
     async def revoke(self, key_id: str) -> None:
-        """Deletes a key. Raises Unknown, and Conflict for the admin key."""
+        """Deletes a key. Raises NotRegistered, and Conflict for the admin key."""
         if key_id == ADMIN_ID:
             raise Conflict(
                 f"{self._of_the_file()}, and cannot be revoked: it is the way in that remains when "
@@ -184,9 +184,9 @@ class Keys:
         return f"the key admin is the one in the file {self.admin_file}"
 
 
-def _unknown(key_id: str) -> Unknown:
+def _unknown(key_id: str) -> NotRegistered:
     # Anything else is not repeated: it may be a key.
-    return Unknown(f"there is no key {key_id if is_id(key_id) else 'of that id'}")
+    return NotRegistered(f"there is no key {key_id if is_id(key_id) else 'of that id'}")
 
 
 def _changed(key_id: str) -> ChangedInBetween:

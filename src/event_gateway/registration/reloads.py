@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from event_gateway.config.plan import Loss, Plan, Step
-from event_gateway.config.problems import Problem
+from event_gateway.config.plan import Plan, Step, StepLoss
+from event_gateway.config.problems import ConfigProblem
 
 TIMEOUT = 60.0  # seconds for a reload that was requested
 MAX_WAITING = 16  # requests
@@ -26,7 +26,7 @@ class NotReloaded(Exception):
     """The former configuration stays; ``problems`` says why, each with its file, line and key.
     ``plan`` as for :class:`ReloadRefused`."""
 
-    def __init__(self, problems: Sequence[Problem], plan: Plan | None = None) -> None:
+    def __init__(self, problems: Sequence[ConfigProblem], plan: Plan | None = None) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = list(problems)
         self.plan = plan
@@ -76,7 +76,7 @@ class Reloads:
                 return reload
 
 
-def loss_reason(step: Step, loss: Loss, plan: Plan) -> str:
+def loss_reason(step: Step, loss: StepLoss, plan: Plan) -> str:
     """Why a reload is refused for the loss of a step, and what to do, as text for people."""
     if step.kind == "stream":
         return f"{loss.reason}; {_FORCE}"

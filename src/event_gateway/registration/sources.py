@@ -43,8 +43,8 @@ class SourceRegistration:
         return definition
 
     async def change(self, definition: SourceDefinition) -> SourceDefinition:
-        """Replaces the source of the same name. Raises Unknown, Conflict, and the exceptions in
-        BrokerError."""
+        """Replaces the source of the same name. Raises NotRegistered, Conflict, and the exceptions
+        in BrokerError."""
         former = self._registry.source(definition.name)
         definition = replace(definition, created_at=former.created_at)
         if definition == former:
@@ -56,7 +56,7 @@ class SourceRegistration:
         return definition
 
     async def delete(self, name: str) -> None:
-        """Deletes a source. Raises Unknown, Conflict, and the exceptions in BrokerError."""
+        """Deletes a source. Raises NotRegistered, Conflict, and the exceptions in BrokerError."""
         try:
             if self._registry.is_unreadable("source", name):
                 await self._registry.remove_unreadable("source", name)

@@ -3,7 +3,7 @@
 import msgspec
 
 from event_gateway.broker.registry import Registry, RegistryConflict
-from event_gateway.core.errors import ChangedInBetween, Conflict, Unknown
+from event_gateway.core.errors import ChangedInBetween, Conflict, NotRegistered
 from event_gateway.core.streams.definition import MAX_HOLDS, Hold, StreamDefinition
 from event_gateway.observability.lifecycle import Lifecycle
 from event_gateway.registration.applied_streams import AppliedStreams
@@ -21,9 +21,9 @@ class StreamHolds:
     async def place(self, name: str, hold: Hold) -> StreamDefinition:
         """Suspends the limits of a compliance stream until the hold is released.
 
-        Raises Unknown, Conflict, ProvisionError, and the exceptions in BrokerError: then NATS may
-        have got the change, and the registry not; or both have it, and only the last look at NATS
-        failed. The stream's definition shows which holds it has.
+        Raises NotRegistered, Conflict, ProvisionError, and the exceptions in BrokerError: then NATS
+        may have got the change, and the registry not; or both have it, and only the last look at
+        NATS failed. The stream's definition shows which holds it has.
         """
         async with self._applied.alone(name):
             former = self._held(name)
@@ -38,7 +38,7 @@ class StreamHolds:
             former = self._held(name)
             holds = tuple(hold for hold in former.holds if hold.id != hold_id)
             if holds == former.holds:
-                raise Unknown(f"the stream {name} has no hold {hold_id}")
+                raise NotRegistered(f"the stream {name} has no hold {hold_id}")
             return await self._hold(former, holds)
 
     def _held(self, name: str) -> StreamDefinition:

@@ -67,7 +67,7 @@ class StreamRegistration:
     ) -> StreamDefinition:
         """Replaces the definition of the stream with the same name.
 
-        Without ``force``, a change that would drop stored events is refused. Raises Unknown,
+        Without ``force``, a change that would drop stored events is refused. Raises NotRegistered,
         Conflict, ProvisionError, and the exceptions in BrokerError.
         """
         async with self._applied.alone(definition.name):
@@ -99,8 +99,8 @@ class StreamRegistration:
     async def delete(self, name: str) -> None:
         """Ends a stream's subscriptions and deletes the stream with its messages.
 
-        Raises Unknown, Conflict, and the exceptions in BrokerError: then the deletion is completed
-        in the background.
+        Raises NotRegistered, Conflict, and the exceptions in BrokerError: then the deletion is
+        completed in the background.
         """
         if self._registry.is_unreadable("stream", name):
             # Its messages stay, which may be stored for compliance. A new stream of the name gets

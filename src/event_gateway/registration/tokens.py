@@ -21,7 +21,7 @@ from event_gateway.core.access.browser_token import (
     read,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import Conflict, InvalidDefinition, NotRegistered
 from event_gateway.registration.key_ring import KeyRing
 from event_gateway.state.browser_tokens import ALL, IssuedTokens, TokenPosition
 from event_gateway.state.connection import StateError
@@ -134,7 +134,7 @@ class Tokens:
         """Revokes a token; all processes apply that before this returns. ``issuer``: only a token
         of this one. A token that Redis has lost can be revoked by its id, without an issuer.
 
-        Raises Unknown, Conflict, TooManyTokens.
+        Raises NotRegistered, Conflict, TooManyTokens.
         """
         if not is_id(token_id):
             raise _unknown(token_id)
@@ -174,6 +174,6 @@ class Tokens:
         raise Conflict("other tokens are being revoked: try again")
 
 
-def _unknown(token_id: str) -> Unknown:
+def _unknown(token_id: str) -> NotRegistered:
     # Anything else is not repeated: it may be a token.
-    return Unknown(f"there is no token {token_id if is_id(token_id) else 'of that id'}")
+    return NotRegistered(f"there is no token {token_id if is_id(token_id) else 'of that id'}")

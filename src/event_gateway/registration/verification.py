@@ -70,7 +70,7 @@ class Verifier:
         For a verified webhook the new result counts: a refusal ends the verification; without a
         response the webhook stays verified. For a webhook without ``verify`` nothing is stored.
 
-        Raises Unknown, Conflict, and the exceptions in BrokerError.
+        Raises NotRegistered, Conflict, and the exceptions in BrokerError.
         """
         webhook = self._registry.webhook(webhook_id)
         result = await self._request_verification(webhook)

@@ -3,7 +3,7 @@
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.narrowing import is_narrowed, may_manage, may_touch
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.webhook.webhook import Webhook
 
@@ -14,10 +14,10 @@ def sees(caller: Principal, webhook: Webhook) -> bool:
 
 
 def webhook_of(caller: Principal, registry: Registry, webhook_id: str) -> Webhook:
-    """The webhook with an id. Raises Unknown."""
+    """The webhook with an id. Raises NotRegistered."""
     webhook = registry.webhook(webhook_id)
     if not sees(caller, webhook):
-        raise Unknown(f"there is no webhook {webhook_id}")
+        raise NotRegistered(f"there is no webhook {webhook_id}")
     return webhook
 
 

@@ -33,7 +33,7 @@ class WebhookDeletions:
         """Starts a deletion: no event matches any more, and pending deliveries are cancelled in the
         background.
 
-        Raises Unknown, Conflict.
+        Raises NotRegistered, Conflict.
         """
         if self._registry.is_unreadable("webhook", webhook_id):
             await self._delete_unreadable(webhook_id)

@@ -69,7 +69,7 @@ class WebhookRegistration:
     async def replace(self, webhook: Webhook) -> Webhook:
         """Replaces the definition of the webhook with the same id.
 
-        Raises Unknown, Conflict, InvalidDefinition.
+        Raises NotRegistered, Conflict, InvalidDefinition.
         """
         existing = self._registry.webhook(webhook.id)
         if existing.deleting:
@@ -94,7 +94,7 @@ class WebhookRegistration:
     async def enable(self, webhook_id: str, *, discard: bool) -> Webhook:
         """Enables a webhook; ``discard`` cancels its pending deliveries first.
 
-        Raises Unknown, Conflict.
+        Raises NotRegistered, Conflict.
         """
         existing = self._registry.webhook(webhook_id)
         if existing.managed_by == "file" and not existing.enabled:
@@ -108,7 +108,7 @@ class WebhookRegistration:
         """Starts a deletion: no event matches any more, and pending deliveries are cancelled in the
         background.
 
-        Raises Unknown, Conflict.
+        Raises NotRegistered, Conflict.
         """
         await self._deletions.delete(webhook_id)
 

@@ -3,7 +3,7 @@
 from event_gateway.broker.dead_letters import DeadLetterLog
 from event_gateway.broker.event_reader import EventReader
 from event_gateway.broker.registry import Registry
-from event_gateway.core.errors import Conflict, NewerFormat, Unknown
+from event_gateway.core.errors import Conflict, NewerFormat, NotRegistered
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.replay.new_runs import NewRuns
 from event_gateway.state.records import FORMAT, member_of
@@ -13,8 +13,8 @@ from event_gateway.state.runs import ChangeResult, NewRun, Runs
 class ManualRetry:
     """Retries and cancels deliveries.
 
-    Methods raise Unknown; Conflict with the reason for a refusal; NewerFormat, LogUnavailable, and
-    the exceptions in StateError.
+    Methods raise NotRegistered; Conflict with the reason for a refusal; NewerFormat,
+    LogUnavailable, and the exceptions in StateError.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ def _refusal(changed: ChangeResult, webhook_id: str, event_id: str, done: str) -
     name = f"the delivery of {event_id} to {webhook_id}"
     match changed.result:
         case "none":
-            return Unknown(f"no delivery of {event_id} to {webhook_id} is recorded")
+            return NotRegistered(f"no delivery of {event_id} to {webhook_id} is recorded")
         case "newer":
             return NewerFormat(name, FORMAT + 1, FORMAT)
         case "ended":

@@ -11,7 +11,7 @@ import structlog
 
 from event_gateway.beats import at_beat
 from event_gateway.broker.event_log import LogUnavailable
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.webhook.replay import ReplayState
 from event_gateway.replay.execution import (
     LEASE,
@@ -107,7 +107,7 @@ class Replayer:
             return ReplayState.CANCELLED, ""
         try:
             await self._execution.carry_out(*stored)
-        except (ReplayFailed, Unknown) as error:
+        except (ReplayFailed, NotRegistered) as error:
             return ReplayState.FAILED, str(error)
         except (TurnEnded, ReplayStopped, *_AWAY):
             raise

@@ -22,7 +22,7 @@ _DETAILS = {
 }
 
 
-class Resent(msgspec.Struct, frozen=True):
+class ResendResult(msgspec.Struct, frozen=True):
     """What was done for a webhook: ``queued`` (a new run begins), ``waiting`` (the delivery has not
     ended, its present run continues) or ``newer``."""
 
@@ -38,7 +38,7 @@ class Resend:
         self._runs = runs
         self._new_runs = new_runs
 
-    async def resend(self, received: Received, webhooks: Sequence[Webhook]) -> list[Resent]:
+    async def resend(self, received: Received, webhooks: Sequence[Webhook]) -> list[ResendResult]:
         """Queues a new run for each webhook."""
         results: list[str] = []
         for start in range(0, len(webhooks), MAX_RECORDS):
@@ -50,7 +50,7 @@ class Resend:
 
     async def resend_dead_letters(
         self, webhooks: Sequence[Webhook], dead_letters: Mapping[str, StoredDeadLetter]
-    ) -> list[Resent]:
+    ) -> list[ResendResult]:
         """Queues a new run for each webhook, with the event that its dead letter holds."""
         runs = [
             self._new_runs.of_dead_letter(webhook, dead_letters[webhook.id], once=False)
@@ -63,7 +63,7 @@ class Resend:
         return [_resent(each.id, done) for each, done in zip(webhooks, results, strict=True)]
 
 
-def would_resend(webhooks: Sequence[Webhook], records: Mapping[str, Record]) -> list[Resent]:
+def would_resend(webhooks: Sequence[Webhook], records: Mapping[str, Record]) -> list[ResendResult]:
     """What :meth:`Resend.resend` would do, by the records that there are now."""
     return [
         _resent(
@@ -76,5 +76,5 @@ def would_resend(webhooks: Sequence[Webhook], records: Mapping[str, Record]) -> 
     ]
 
 
-def _resent(webhook_id: str, result: str) -> Resent:
-    return Resent(webhook_id, result, _DETAILS.get(result) or None)
+def _resent(webhook_id: str, result: str) -> ResendResult:
+    return ResendResult(webhook_id, result, _DETAILS.get(result) or None)

@@ -32,12 +32,12 @@ RETRY_AFTER = 2.0  # seconds after a failed request for a token
 class TokenPending(Exception):
     """There is no token yet; ``source`` fetches it."""
 
-    def __init__(self, source: "TokenSource") -> None:
+    def __init__(self, source: "ClientTokens") -> None:
         super().__init__("no access token yet")
         self.source = source
 
 
-class TokenRefused(Exception):
+class NoAccessToken(Exception):
     """The authorization server gave no token. The text says why, and holds no secret."""
 
 
@@ -58,7 +58,7 @@ class _ErrorResponse(msgspec.Struct):
         return "_ErrorResponse(…)"
 
 
-class TokenSource:
+class ClientTokens:
     """The tokens of one client for one scope, audience and set of parameters."""
 
     def __init__(self, http: HttpClient, method: Security, secret: str) -> None:
@@ -112,19 +112,19 @@ class TokenSource:
     async def fetch(self) -> None:
         """Returns once there is a token. Concurrent callers share one request.
 
-        Raises TokenRefused.
+        Raises NoAccessToken.
         """
         if self._line and time.monotonic() < self._expires_at:
             return
         if self._request is None:
             why, until = self._refused
             if time.monotonic() < until:
-                raise TokenRefused(why)
+                raise NoAccessToken(why)
             self._start_request()
         assert self._request is not None
         await asyncio.shield(self._request)
         if not self._line:
-            raise TokenRefused(self._refused[0])
+            raise NoAccessToken(self._refused[0])
 
     def _start_request(self) -> None:
         self._request = asyncio.get_running_loop().create_future()
@@ -136,7 +136,7 @@ class TokenSource:
         try:
             token, lifetime = self._parse(result)
             self._line = header_line("Authorization", f"Bearer {token}")
-        except (TokenRefused, ValueError) as error:
+        except (NoAccessToken, ValueError) as error:
             why = f"{self._target.host} gave no access token: {error}"
             self._refused = (why, now + RETRY_AFTER)
             self._renew_at = now + RETRY_AFTER
@@ -149,9 +149,9 @@ class TokenSource:
             request.set_result(None)
 
     def _parse(self, result: Response | Failure) -> tuple[str, float]:
-        """The token and its lifetime in seconds. Raises TokenRefused."""
+        """The token and its lifetime in seconds. Raises NoAccessToken."""
         if isinstance(result, Failure):
-            raise TokenRefused(f"{result.error_type}, {result.message}")
+            raise NoAccessToken(f"{result.error_type}, {result.message}")
         decode_body(result)
         if result.status != 200:
             detail = ""
@@ -162,16 +162,16 @@ class TokenSource:
                 pass
             # Redacted before it is cut: the first part of a secret would not be recognized.
             detail = redact({*self._hidden, self._token}, detail)[:200].rstrip()
-            raise TokenRefused(f"HTTP {result.status}{detail}")
+            raise NoAccessToken(f"HTTP {result.status}{detail}")
         try:
             answer = msgspec.json.decode(result.body, type=_TokenResponse)
             lifetime = DEFAULT_LIFETIME if answer.expires_in is None else float(answer.expires_in)
         except (msgspec.DecodeError, ValueError):
-            raise TokenRefused("its answer is not understood") from None
+            raise NoAccessToken("its answer is not understood") from None
         if answer.token_type.lower() != "bearer" or not answer.access_token:
-            raise TokenRefused("its answer holds no bearer token")
+            raise NoAccessToken("its answer holds no bearer token")
         if not lifetime > 0:  # also refuses NaN
-            raise TokenRefused("its token has expired already")
+            raise NoAccessToken("its token has expired already")
         return answer.access_token, min(lifetime, MAX_LIFETIME)
 
 
@@ -180,9 +180,9 @@ class AccessTokens:
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
-        self._sources: dict[tuple[str, ...], TokenSource] = {}
+        self._sources: dict[tuple[str, ...], ClientTokens] = {}
 
-    def source(self, method: Security, secret: str) -> TokenSource:
+    def source(self, method: Security, secret: str) -> ClientTokens:
         """The source for a token request and a secret. Raises ValueError if requests cannot be
         sent to the token URL."""
         digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -192,7 +192,7 @@ class AccessTokens:
         )  # fmt: skip
         source = self._sources.get(key)
         if source is None:
-            source = self._sources[key] = TokenSource(self._http, method, secret)
+            source = self._sources[key] = ClientTokens(self._http, method, secret)
             if len(self._sources) > MAX_SOURCES:  # its users still hold the dropped source
                 del self._sources[next(iter(self._sources))]
         return source

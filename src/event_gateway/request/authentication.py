@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from event_gateway.core.webhook.auth import METHODS
 from event_gateway.core.webhook.auth.method import Authenticator, AuthMethod
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.security import Security, tls_files_of
-from event_gateway.request.access_tokens import AccessTokens, TokenSource
+from event_gateway.request.access_tokens import AccessTokens, ClientTokens
 from event_gateway.request.redaction import redact
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.secrets.named import Secrets
@@ -51,7 +51,9 @@ class Authentication:
         if files is not None:
             self._files = TlsFiles(files, secrets.directory, secrets.is_private, trust)
             self._password = files.secret_name or ""  # the name of the secret
-            self._files_error = ErrorType.AUTH_ERROR if files.cert else ErrorType.TLS_ERROR
+            self._files_error = (
+                AttemptErrorType.AUTH_ERROR if files.cert else AttemptErrorType.TLS_ERROR
+            )
             self.identity = self._identity
 
     def lines(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
@@ -72,7 +74,7 @@ class Authentication:
                 lines += built[1](message_id, timestamp, body)
         return lines
 
-    def reject_token(self, request: Request) -> TokenSource | None:
+    def reject_token(self, request: Request) -> ClientTokens | None:
         """Drops the access token in this request, which a receiver has refused.
 
         Returns the source of the next token; None if the webhook uses no access token.
@@ -146,7 +148,7 @@ class Authentication:
     def _values(self, name: str) -> tuple[str, ...]:
         values = self._secrets.find(name)
         if not values:
-            raise Unsendable(ErrorType.SECRET_MISSING, name)
+            raise Unsendable(AttemptErrorType.SECRET_MISSING, name)
         return values
 
     def _identity(self) -> Identity:
@@ -170,4 +172,4 @@ def _checked(method: AuthMethod, settings: Security, line: bytes) -> bytes:
 
 
 def _auth_error(message: str) -> Unsendable:
-    return Unsendable(ErrorType.AUTH_ERROR, message)
+    return Unsendable(AttemptErrorType.AUTH_ERROR, message)

@@ -12,7 +12,7 @@ from event_gateway.core.cloudevents.binary_mode import goes_binary, to_binary
 from event_gateway.core.cloudevents.enrichment import without_others
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.transformation.definition import TransformationError
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.hmac_sha256 import hmac_sha256
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request import batch_body
@@ -244,7 +244,7 @@ class RequestBuilder:
 
     def _untransformed(self, why: str, *, final: bool) -> Unsendable:
         message = f"{self._webhook.transformation}: {why}"
-        return Unsendable(ErrorType.TRANSFORMATION_ERROR, message, final=final)
+        return Unsendable(AttemptErrorType.TRANSFORMATION_ERROR, message, final=final)
 
     def _message_id(self, identities: str) -> bytes:
         mac = self._mac(f"{self._message_name}{identities}".encode())

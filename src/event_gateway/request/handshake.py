@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import RateLimit, Verification, Webhook
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.receiver_client import ReceiverClient
@@ -82,7 +82,7 @@ def _result_of(response: Response, webhook: Webhook, origin: str) -> HandshakeRe
         response.status,
         allowed[:MAX_SHOWN] or None,
         rate,
-        None if refused is None else ErrorType.CONSENT_REFUSED,
+        None if refused is None else AttemptErrorType.CONSENT_REFUSED,
         refused,
     )
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.media_types import is_json_content
 from event_gateway.core.webhook.auth import METHODS
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.webhook import Webhook
 from event_gateway.request.builder import RequestBuilders
 from event_gateway.request.request import Request, Unsendable
@@ -41,7 +41,7 @@ async def preview(
                 async with asyncio.timeout(TIMEOUT):
                     await pending.source.fetch()
             except TimeoutError:
-                raise Unsendable(ErrorType.TRANSFORMATION_ERROR, "no body in time") from None
+                raise Unsendable(AttemptErrorType.TRANSFORMATION_ERROR, "no body in time") from None
     headers = _headers(request)
     if webhook is None:
         del headers["host"]

@@ -3,8 +3,8 @@
 Deliveries, sample requests and handshakes use it. Waiting for an access token, or for a function
 that makes the body, is part of the call and of its timeout.
 
-A call is one object (:class:`Call`) that knows how its request is built and what its result means,
-in place of two functions with what they need bound to them: a delivery is one call.
+A call is one object (:class:`ReceiverCall`) that knows how its request is built and what its result
+means, in place of two functions with what they need bound to them: a delivery is one call.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import structlog
 
-from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.request.access_tokens import TokenPending, TokenRefused, TokenSource
+from event_gateway.core.webhook.error_type import AttemptErrorType
+from event_gateway.request.access_tokens import ClientTokens, NoAccessToken, TokenPending
 from event_gateway.request.builder import RequestBuilder
 from event_gateway.request.request import Request, Unsendable
 from event_gateway.request.transformations import BodyPending, PendingBody
@@ -35,7 +35,7 @@ MAX_WAITS = 16  # in one call: for the bodies of a batch, then for the token
 BuildRequest = Callable[[], Request]  # raises what RequestBuilder.build raises
 
 
-class Call:
+class ReceiverCall:
     """A call of the receiver of ``builder``, within ``timeout`` seconds.
 
     Secrets are redacted in the response; in that of a success only if a user will see it
@@ -82,7 +82,7 @@ class Call:
         self.done(result)
 
 
-class _ShownCall(Call):
+class _ShownCall(ReceiverCall):
     """A call whose response a user will see."""
 
     __slots__ = ("_build", "answer")
@@ -110,7 +110,7 @@ class ReceiverClient:
         self._http = http
         self._fetching: set[asyncio.Task[None]] = set()
 
-    def send(self, call: Call) -> Failure | None:
+    def send(self, call: ReceiverCall) -> Failure | None:
         """Starts a call. If no request can be built, the reason is returned."""
         call.client = self
         call.started = time.monotonic()
@@ -140,14 +140,14 @@ class ReceiverClient:
         """Cancels the calls that wait for tokens or bodies, without calling their ``done``."""
         await end(self._fetching)
 
-    def fetch(self, call: Call, source: TokenSource | PendingBody) -> None:
+    def fetch(self, call: ReceiverCall, source: ClientTokens | PendingBody) -> None:
         """Goes on with a call once there is a token or a body, within what is left of its
         timeout."""
         task = spawn(self._fetch_and_post(call, source), name="token")
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _fetch_and_post(self, call: Call, source: TokenSource | PendingBody) -> None:
+    async def _fetch_and_post(self, call: ReceiverCall, source: ClientTokens | PendingBody) -> None:
         request: Request | Failure | None = None
         try:
             async with asyncio.timeout(call.left):
@@ -161,23 +161,23 @@ class ReceiverClient:
                     except Exception as error:
                         request = _not_built(call, error)
                         break
-        except TokenRefused as error:
-            request = Failure(ErrorType.AUTH_ERROR, str(error))
+        except NoAccessToken as error:
+            request = Failure(AttemptErrorType.AUTH_ERROR, str(error))
         except TimeoutError:
             pass
         except Exception as error:  # a bug must not leave the attempt without a result
             log.error("a request could not be built", fault=error)
-            request = Failure(ErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
+            request = Failure(AttemptErrorType.AUTH_ERROR, f"no token: {type(error).__name__}")
         if request is None and isinstance(source, PendingBody):
-            request = Failure(ErrorType.TRANSFORMATION_ERROR, "no body in time")
+            request = Failure(AttemptErrorType.TRANSFORMATION_ERROR, "no body in time")
         elif request is None:
-            request = Failure(ErrorType.AUTH_ERROR, "no access token in time")
+            request = Failure(AttemptErrorType.AUTH_ERROR, "no access token in time")
         if isinstance(request, Failure):
             call.done(request)
         else:
             self._post(call, request, max(call.left, 0.001))
 
-    def _post(self, call: Call, request: Request, timeout: float) -> None:
+    def _post(self, call: ReceiverCall, request: Request, timeout: float) -> None:
         call.request = request
         self._http.post(
             call.builder.target, request.head, request.body, timeout, call.answered,
@@ -185,10 +185,10 @@ class ReceiverClient:
         )  # fmt: skip
 
 
-def _not_built(call: Call, error: Exception) -> Failure:
-    """Why there is no request: what :meth:`Call.build` raised."""
+def _not_built(call: ReceiverCall, error: Exception) -> Failure:
+    """Why there is no request: what :meth:`ReceiverCall.build` raised."""
     if isinstance(error, Unsendable):
         return Failure(error.error_type, str(error), error.final)
     name = type(error).__name__  # its text may contain a secret
     log.error("request cannot be built", host=call.builder.target.host, error=name)
-    return Failure(ErrorType.AUTH_ERROR, f"the request cannot be built: {name}")
+    return Failure(AttemptErrorType.AUTH_ERROR, f"the request cannot be built: {name}")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.tls_files import Identity
 
 
@@ -12,7 +12,7 @@ class Unsendable(Exception):
     ``final``: a later attempt would fail in the same way.
     """
 
-    def __init__(self, error_type: ErrorType, message: str, *, final: bool = False) -> None:
+    def __init__(self, error_type: AttemptErrorType, message: str, *, final: bool = False) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.final = final

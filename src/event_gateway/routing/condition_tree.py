@@ -13,7 +13,7 @@ from typing import Any, assert_never
 import msgspec
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import CelExpression
 from event_gateway.core.matching.filter import Filter, Predicate, SqlFilter, compile_filter
 from event_gateway.core.matching.operators import canonical
 from event_gateway.core.matching.path import Path, path_of
@@ -37,7 +37,7 @@ Step = tuple[int, Path, Any]  # a table's kind, the field that it looks up, a ke
 _AT_THE_PATTERN: tuple[tuple[Step, ...], ...] = ((),)  # the location without a table
 
 
-class Entry(msgspec.Struct, gc=False):
+class TreeEntry(msgspec.Struct, gc=False):
     """A webhook, its locations in a tree, and the conditions that are left to test there.
 
     ``expressions`` are those whose verdict other webhooks may share.
@@ -46,19 +46,19 @@ class Entry(msgspec.Struct, gc=False):
     webhook: Webhook
     locations: tuple[tuple[Step, ...], ...]
     conditions: tuple[Predicate, ...]
-    expressions: tuple[Expression | SqlCondition, ...]
+    expressions: tuple[CelExpression | SqlCondition, ...]
 
 
-def entry_of(webhook: Webhook) -> Entry:
+def entry_of(webhook: Webhook) -> TreeEntry:
     """The entry of a webhook whose definition is valid."""
     if not has_conditions(webhook):
-        return Entry(webhook, _AT_THE_PATTERN, (), ())
+        return TreeEntry(webhook, _AT_THE_PATTERN, (), ())
     filters: list[Filter] = []
-    expressions: list[Expression | SqlCondition] = []
+    expressions: list[CelExpression | SqlCondition] = []
     for _, condition in conditions(webhook):
         if isinstance(condition, Filter):
             filters += _flat([condition])
-        elif isinstance(condition, Expression):
+        elif isinstance(condition, CelExpression):
             expressions.append(condition)
         else:
             assert_never(condition)
@@ -88,7 +88,7 @@ def entry_of(webhook: Webhook) -> Entry:
         done.add(position)
     rest = [filters[position] for position in range(tested) if position not in done]
     predicates = tuple(compile_filter(condition) for condition in rest)
-    return Entry(webhook, locations, predicates, tuple(expressions))
+    return TreeEntry(webhook, locations, predicates, tuple(expressions))
 
 
 def _implied(condition: SqlCondition) -> Iterator[Filter]:
@@ -138,7 +138,7 @@ class ConditionTree:
         """Whether it has no webhooks."""
         return not self.entries and not self.tables
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: TreeEntry) -> None:
         """Adds an entry at all its locations."""
         for location in entry.locations:
             tree = self
@@ -153,7 +153,7 @@ class ConditionTree:
                 tree.entries = {}
             tree.entries[entry.webhook.id] = entry
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: TreeEntry) -> None:
         """Removes an entry, and the tables that are empty without it."""
         for location in entry.locations:
             self._remove(entry.webhook.id, location)
@@ -173,7 +173,7 @@ class ConditionTree:
             if not table.subtrees:
                 del self.tables[kind, path]
 
-    def collect(self, received: Received, entries: list[Entry]) -> None:
+    def collect(self, received: Received, entries: list[TreeEntry]) -> None:
         """Appends the entries that an event leads to; an entry may be appended several times."""
         if self.entries:
             entries.extend(self.entries.values())
@@ -220,7 +220,7 @@ class _LookupTable:
         elif self.kind in _LIMITS:
             del self.limits[bisect_left(self.limits, value)]
 
-    def collect(self, values: Iterable[Any], received: Received, entries: list[Entry]) -> None:
+    def collect(self, values: Iterable[Any], received: Received, entries: list[TreeEntry]) -> None:
         """Appends the entries that the event's values lead to, each key once."""
         keys = {key: None for value in values for key in self._keys(value)}
         for key in keys:
@@ -254,7 +254,7 @@ class _LookupTable:
 
 
 # What a tree has before it has its own, as most have only one of the two. They stay empty.
-_NO_ENTRIES: dict[str, Entry] = {}
+_NO_ENTRIES: dict[str, TreeEntry] = {}
 _NO_TABLES: dict[tuple[int, Path], _LookupTable] = {}
 
 

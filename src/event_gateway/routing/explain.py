@@ -7,7 +7,7 @@ import msgspec
 from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import CelExpression
 from event_gateway.core.matching.filter import Filter, SqlFilter, compile_filter
 from event_gateway.core.matching.path import path_of
 from event_gateway.core.matching.pattern import takes
@@ -53,7 +53,7 @@ def _failed(condition: Condition, key: str, received: Received) -> FailedConditi
     if isinstance(condition, Filter):
         if not compile_filter(condition)(received):
             return _failed_filter(condition, key, received)
-    elif isinstance(condition, Expression):
+    elif isinstance(condition, CelExpression):
         try:
             if not condition.holds(received):
                 return FailedCondition(key, "is false")

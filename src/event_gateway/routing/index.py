@@ -12,10 +12,10 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.cloudevents.reserved_types import is_lifecycle
 from event_gateway.core.cloudevents.type_subject import MAX_LENGTH
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import CelExpression
 from event_gateway.core.matching.sql_condition import SqlCondition
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.routing.condition_tree import ConditionTree, Entry, entry_of
+from event_gateway.routing.condition_tree import ConditionTree, TreeEntry, entry_of
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Index:
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, TreeEntry] = {}
         # By event type, the trees with its webhooks: few types make up most events.
         self._by_type: dict[str, list[ConditionTree]] = {}
 
@@ -94,7 +94,7 @@ class Index:
     def match(self, received: Received, on_error: OnError | None = None) -> list[Webhook]:
         """The webhooks that match an event, each once. Calls ``on_error`` for each expression that
         has no value for the event, which is no match."""
-        candidates: list[Entry] = []
+        candidates: list[TreeEntry] = []
         event_type = received.event.type
         trees = self._by_type.get(event_type)
         for tree in self._trees_of(event_type) if trees is None else trees:
@@ -158,7 +158,7 @@ class Index:
             node.here = ConditionTree()
         return node.here
 
-    def _remove(self, node: _Node, tokens: list[str], entry: Entry) -> None:
+    def _remove(self, node: _Node, tokens: list[str], entry: TreeEntry) -> None:
         if not tokens or tokens[0] == ">":
             tree = node.rest if tokens else node.here
             tree.remove(entry)
@@ -190,7 +190,7 @@ class Index:
 
 
 def _verdict(
-    expression: Expression | SqlCondition, received: Received, known: Verdicts
+    expression: CelExpression | SqlCondition, received: Received, known: Verdicts
 ) -> bool | EvaluationError:
     """The value of an expression for an event; webhooks with equal expressions share it."""
     verdict = known.get(expression.key)

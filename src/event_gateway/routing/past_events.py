@@ -8,7 +8,7 @@ from event_gateway.broker.event_log import LogUnavailable
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.matching.pattern import matches
 from event_gateway.core.webhook.replay import Replay
 from event_gateway.core.webhook.webhook import Webhook
@@ -40,7 +40,7 @@ class PastEvents:
     async def read(self, webhook: Webhook, replay: Replay, position: int) -> Part:
         """The part of a replay's stream that begins at a sequence; at 0, with the replay's first.
 
-        Raises LogUnavailable, and Unknown where the stream is gone.
+        Raises LogUnavailable, and NotRegistered where the stream is gone.
         """
         assert replay.stream is not None
         index = Index()
@@ -52,7 +52,7 @@ class PastEvents:
                 self._broker, replay.stream, from_seq=begin, from_time=since, limit=PART
             )
         except NotFoundError:
-            raise Unknown(f"there is no stream {replay.stream}") from None
+            raise NotRegistered(f"there is no stream {replay.stream}") from None
         except (*BrokerError, APIError) as error:
             raise LogUnavailable(str(error) or type(error).__name__) from None
         messages = page.messages

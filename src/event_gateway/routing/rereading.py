@@ -30,7 +30,7 @@ SETTLE = 1.0  # seconds within which an event that is being routed has its recor
 PART = 256  # messages that are reread in one step
 
 
-class Deadlines(Protocol):
+class TimeLimits(Protocol):
     """Says how long deliveries may take."""
 
     @property
@@ -52,7 +52,7 @@ class Rereading:
         index: Index,
         *,
         decoder: EventDecoder,
-        deadlines: Deadlines,
+        deadlines: TimeLimits,
         event_index: EventIndex,
     ) -> None:
         self._broker = broker

@@ -17,7 +17,7 @@ from event_gateway.core.access.sealing import (
     Sealed,
     SealingKeys,
 )
-from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import ChangedInBetween, Conflict, InvalidDefinition, NotRegistered
 from event_gateway.core.webhook.security import SEALED_NAME, SEALING_KEY, is_sealing_key
 from event_gateway.core.webhook.signing_keys import is_signing_key, signers
 from event_gateway.secrets.external import MAX_BYTES, ExternalSecrets
@@ -132,7 +132,7 @@ class SealedSecrets:
     async def rotate(self, name: str, value: str, overlap: float) -> None:
         """Replaces the value, which stays valid for ``overlap`` seconds more.
 
-        Raises InvalidDefinition, Unknown, Conflict, CannotSeal, CannotOpen.
+        Raises InvalidDefinition, NotRegistered, Conflict, CannotSeal, CannotOpen.
         """
         _check(name, value)
         self._check_signing_key(name, value)
@@ -140,7 +140,7 @@ class SealedSecrets:
             raise InvalidDefinition("overlap", "must be between 0s and 30d")
         sealed = self._registry.secrets.get(name)
         if sealed is None:
-            raise Unknown(f"there is no sealed secret {name}")
+            raise NotRegistered(f"there is no sealed secret {name}")
         now = time.time()
         content = self._open(name, sealed)
         former = [_Former(content.value, now + overlap), *content.valid(now)]
@@ -151,22 +151,22 @@ class SealedSecrets:
         )
 
     async def share(self, name: str, namespaces: tuple[str, ...]) -> None:
-        """Changes which namespaces may use a secret, and keeps its values. Raises Unknown,
+        """Changes which namespaces may use a secret, and keeps its values. Raises NotRegistered,
         Conflict."""
         sealed = self._registry.secrets.get(name)
         if sealed is None:
-            raise Unknown(f"there is no sealed secret {name}")
+            raise NotRegistered(f"there is no sealed secret {name}")
         if sealed.namespaces == namespaces:
             return
         changed = msgspec.structs.replace(sealed, namespaces=namespaces)
         await self._write(name, changed, sealed)
 
     async def remove(self, name: str) -> None:
-        """Deletes a secret. Raises Unknown, Conflict."""
+        """Deletes a secret. Raises NotRegistered, Conflict."""
         sealed = self._registry.secrets.get(name)
         unreadable = self._registry.is_unreadable("secret", name)
         if sealed is None and not unreadable:
-            raise Unknown(f"there is no sealed secret {name}")
+            raise NotRegistered(f"there is no sealed secret {name}")
         if users := self.users().get(name):
             raise Conflict(f"the secret {name} is used by the webhooks {', '.join(users[:10])}")
         if sources := self.sources().get(name):

@@ -14,7 +14,7 @@ from event_gateway.state.server_connection import is_of_former_primary
 from event_gateway.state.shared_connection import SharedConnection
 
 
-class Client(Redis):
+class RedisClient(Redis):
     """Calls a script over the shared connection, and everything else as its parent does."""
 
     def __init__(self, **settings: Any) -> None:

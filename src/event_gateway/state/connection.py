@@ -14,7 +14,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from event_gateway.core.errors import ServerRefused
 from event_gateway.core.text.urls import CLUSTER, parse_server_url, without_password
-from event_gateway.state.client import Client
+from event_gateway.state.client import RedisClient
 from event_gateway.state.keys import FORMAT
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.permissions import missing_permissions
@@ -43,8 +43,8 @@ async def connect(
     """
     login = login or RedisLogin()
     servers = servers_at(url, login)
-    kind = Client if servers is None else servers.client
-    client = cast(Client, kind.from_pool(_pool(url, login, servers)))
+    kind = RedisClient if servers is None else servers.client
+    client = cast(RedisClient, kind.from_pool(_pool(url, login, servers)))
     try:
         await _wait_until_ready(client, url, login, timeout)
         await _check(client)

@@ -16,7 +16,7 @@ from event_gateway.core.text.times import rfc3339
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.keys import EVENT
 from event_gateway.state.records import source_hash
-from event_gateway.state.script_arguments import Reading
+from event_gateway.state.script_arguments import EventReading
 from event_gateway.state.scripts import script
 
 MAX_REMEMBERED = 4096  # characters to be stored of an event; if it has more it is not remembered
@@ -76,13 +76,15 @@ class EventCache:
         source and id are duplicates of them. Raises the exceptions in StateError.
         """
         if routes:
-            readings = [Reading.NOTE if received.unwanted else Reading.KEEP for received in events]
+            readings = [
+                EventReading.NOTE if received.unwanted else EventReading.KEEP for received in events
+            ]
         else:
             oldest = time.time() - KEPT
             readings = [
-                Reading.KEEP
+                EventReading.KEEP
                 if received.time >= oldest and received.stream not in self._copies
-                else Reading.LATE
+                else EventReading.LATE
                 for received in events
             ]
         return await self._contexts(events, readings, routes=routes)
@@ -90,15 +92,19 @@ class EventCache:
     async def peek(self, events: Sequence[Received]) -> list[EventContext]:
         """The contexts of events as far as there are any; changes nothing. Raises the exceptions in
         StateError."""
-        return await self._contexts(events, [Reading.PEEK] * len(events))
+        return await self._contexts(events, [EventReading.PEEK] * len(events))
 
     async def preview(self, event: Received) -> EventContext:
         """The context of an event, whether the log holds it or not; keeps nothing. Raises the
         exceptions in StateError."""
-        return (await self._contexts([event], [Reading.PREVIEW]))[0]
+        return (await self._contexts([event], [EventReading.PREVIEW]))[0]
 
     async def _contexts(
-        self, events: Sequence[Received], readings: Sequence[Reading], *, routes: bool = False
+        self,
+        events: Sequence[Received],
+        readings: Sequence[EventReading],
+        *,
+        routes: bool = False,
     ) -> list[EventContext]:
         request = []
         for received, reading in zip(events, readings, strict=True):
@@ -113,7 +119,9 @@ class EventCache:
             if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
                 item = ""
             at = round(received.time * 1e6)
-            has_position = reading is not Reading.PREVIEW and received.stream not in self._copies
+            has_position = (
+                reading is not EventReading.PREVIEW and received.stream not in self._copies
+            )
             request.append(
                 # The fields of CachedEvent in their order; a plain tuple is the cheapest.
                 (

@@ -12,7 +12,15 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import Received
-from event_gateway.state.index_entries import DAY, PARTS, Span, digest, packed, slot_of, spans_in
+from event_gateway.state.index_entries import (
+    DAY,
+    PARTS,
+    SequenceSpan,
+    digest,
+    packed,
+    slot_of,
+    spans_in,
+)
 from event_gateway.state.keys import FOUND, INDEXED_FROM, REREAD
 from event_gateway.state.scripts import script
 
@@ -88,12 +96,14 @@ class EventIndex:
         """Notes where the index begins, if that is not known."""
         await cast(Any, self._client.hsetnx(INDEXED_FROM.key(), stream, seq))
 
-    async def find(self, stream: str, kind: bytes, text: str, days: Iterable[int]) -> set[Span]:
+    async def find(
+        self, stream: str, kind: bytes, text: str, days: Iterable[int]
+    ) -> set[SequenceSpan]:
         """The sequences at which events that the log has stored on these days (of the Unix time)
         may have a text."""
         made = digest(kind, text)
         keys = [FOUND.key(stream, slot_of(day, made)) for day in days][:MAX_DAYS]
-        found: set[Span] = set()
+        found: set[SequenceSpan] = set()
         for start in range(0, len(keys), AT_A_TIME):
             stored = await self._client.mget(keys[start : start + AT_A_TIME])
             for content in cast(list[bytes | None], stored):

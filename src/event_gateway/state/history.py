@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.observability.history_points import GatewayPoint, WebhookPoint
-from event_gateway.core.observability.history_spans import HOUR, RINGS, WEBHOOK_RING, Span
+from event_gateway.core.observability.history_spans import HOUR, RINGS, WEBHOOK_RING, HistorySpan
 from event_gateway.state.keys import HISTORY, HISTORY_INCOMPLETE, WEBHOOK_HISTORY
 from event_gateway.state.script_arguments import HistoryWrite
 from event_gateway.state.scripts import script
@@ -70,7 +70,7 @@ class HistoryStore:
         now, *refused = await self._add(self._process, number, _pack(write))
         return now / 1000, [webhook.decode() for webhook in refused]
 
-    async def points(self, span: Span) -> list[GatewayPoint]:
+    async def points(self, span: HistorySpan) -> list[GatewayPoint]:
         """The points of a span that are stored, in the order of time."""
         step, size = span.ring.step, span.ring.size
         times = range(span.begin, span.end, step)[-size:]
@@ -87,7 +87,9 @@ class HistoryStore:
             ]
         return found
 
-    async def webhooks(self, webhook_ids: Iterable[str], span: Span) -> dict[str, WebhookRing]:
+    async def webhooks(
+        self, webhook_ids: Iterable[str], span: HistorySpan
+    ) -> dict[str, WebhookRing]:
         """What is stored of webhooks in a span."""
         hours = [str(hour) for hour in range(span.begin // HOUR, -(-span.end // HOUR))]
         ids = list(webhook_ids)

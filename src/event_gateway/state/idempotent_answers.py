@@ -36,7 +36,7 @@ MAX_ANSWER = 64 * 1024  # bytes of a stored answer, compressed
 _NONCE = 12
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True):
+class StoredAnswer(msgspec.Struct, frozen=True, array_like=True):
     """An answer that can be given again."""
 
     status: int
@@ -82,7 +82,7 @@ class TooManyKeys(Exception):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entry = msgspec.msgpack.Decoder(_Entry).decode
-_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+_decode_answer = msgspec.msgpack.Decoder(StoredAnswer).decode
 
 
 class IdempotentAnswers:
@@ -93,7 +93,7 @@ class IdempotentAnswers:
         self._write_own = script(client, "idempotent_answers/write_own.lua")
         self._installation_key = installation_key
 
-    async def begin(self, principal: str, key: str, request: bytes) -> Begun | Answer:
+    async def begin(self, principal: str, key: str, request: bytes) -> Begun | StoredAnswer:
         """Notes that a request of a caller runs; or returns the answer that it got before.
 
         ``principal``: the caller's identity; ``request``: a digest of the whole request. Raises
@@ -150,7 +150,7 @@ class IdempotentAnswers:
             except StateError as error:
                 log.debug("the marker of a running request was not renewed", error=str(error))
 
-    async def finish(self, begun: Begun, answer: Answer) -> bool:
+    async def finish(self, begun: Begun, answer: StoredAnswer) -> bool:
         """Stores the answer to a request that has run. False if it is too large to be kept: then
         the key can be used again; or if another request has taken the place of this one."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -175,7 +175,7 @@ class IdempotentAnswers:
         key = IDEMPOTENT_ANSWER.key(begun.principal, begun.key)
         return bool(await self._write_own(begun.marker, value, round(lifetime * 1000), key=key))
 
-    def _repeated(self, begun: Begun, entry: _Entry) -> Answer:
+    def _repeated(self, begun: Begun, entry: _Entry) -> StoredAnswer:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -23,7 +23,7 @@ _SPANS = 1 << 39  # in a position: it is the number of a span of sequences
 ID, SOURCE, SUBJECT, CAUSATION, CORRELATION = b"i", b"s", b"u", b"c", b"r"
 
 
-class Span(NamedTuple):
+class SequenceSpan(NamedTuple):
     """Sequences of a stream, both included."""
 
     first: int
@@ -108,10 +108,10 @@ def slot_of(day: int, made: bytes) -> str:
     return f"{day}:{made[0]}"
 
 
-def spans_in(content: bytes, made: bytes) -> set[Span]:
+def spans_in(content: bytes, made: bytes) -> set[SequenceSpan]:
     """The sequences at which a slot's content has a digest."""
     wanted = made[1:]
-    found: set[Span] = set()
+    found: set[SequenceSpan] = set()
     at = content.find(wanted)
     while at >= 0:
         if at % SIZE:
@@ -120,8 +120,8 @@ def spans_in(content: bytes, made: bytes) -> set[Span]:
         position = int.from_bytes(content[at + 3 : at + SIZE])
         if position & _SPANS:
             first = (position - _SPANS) * SPAN
-            found.add(Span(first, first + SPAN - 1))
+            found.add(SequenceSpan(first, first + SPAN - 1))
         else:
-            found.add(Span(position, position))
+            found.add(SequenceSpan(position, position))
         at = content.find(wanted, at + SIZE)
     return found

@@ -18,7 +18,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.state import keys
-from event_gateway.state.key_family import PREFIX, Family
+from event_gateway.state.key_family import PREFIX, KeyFamily
 from event_gateway.state.keys import DELIVERY, DUE, FORMAT, PAUSED, QUEUE, family_of
 from event_gateway.state.records import RESTORING
 
@@ -44,7 +44,7 @@ class KeyCopy(msgspec.Struct, array_like=True, frozen=True):
     due: float | None = None
 
 
-async def scan(client: Redis, family: Family | None) -> AsyncIterator[list[bytes]]:
+async def scan(client: Redis, family: KeyFamily | None) -> AsyncIterator[list[bytes]]:
     """The keys of the gateway, or those of a family, some at a time."""
     pattern = f"{PREFIX}*" if family is None else f"{PREFIX}{family.literals[0]}*"
     cursor, first = 0, True
@@ -55,7 +55,7 @@ async def scan(client: Redis, family: Family | None) -> AsyncIterator[list[bytes
             yield found
 
 
-def family_of_key(key: bytes) -> Family | None:
+def family_of_key(key: bytes) -> KeyFamily | None:
     """The family of a key; None of one that is not the gateway's."""
     if key.startswith(RECORD) and key.count(b":") > 1:
         return DELIVERY  # nearly all

@@ -28,7 +28,7 @@ class Deletion(StrEnum):
     FORGET_HISTORY = "forget history"
 
 
-class Family(msgspec.Struct, frozen=True, kw_only=True):
+class KeyFamily(msgspec.Struct, frozen=True, kw_only=True):
     """All keys with the same pattern.
 
     ``type`` is the type in Redis; ``owner`` the module in this package that writes the keys;

@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from event_gateway.state.key_copies import RECORD, KeyCopy, family_of_key, scan
-from event_gateway.state.key_family import PREFIX, Family
+from event_gateway.state.key_family import PREFIX, KeyFamily
 from event_gateway.state.keys import (
     CHECKPOINT,
     DELIVERY,
@@ -173,8 +173,8 @@ async def _records(client: Redis, found: Sequence[bytes]) -> list[KeyCopy]:
 
 
 async def _others(
-    client: Redis, found: Sequence[tuple[bytes, Family]]
-) -> tuple[list[KeyCopy], list[tuple[bytes, Family, int, float]]]:
+    client: Redis, found: Sequence[tuple[bytes, KeyFamily]]
+) -> tuple[list[KeyCopy], list[tuple[bytes, KeyFamily, int, float]]]:
     """Other keys with their values. And the sorted sets that are large: with their time to live,
     and the score from which on their members are not read yet."""
     if not found:
@@ -193,7 +193,7 @@ async def _others(
                     pipe.get(key)
         answers = await pipe.execute()
     copies: list[KeyCopy] = []
-    large: list[tuple[bytes, Family, int, float]] = []
+    large: list[tuple[bytes, KeyFamily, int, float]] = []
     for number, (key, family) in enumerate(found):
         ttl, value = answers[number * 2 : number * 2 + 2]
         if not value:
@@ -205,7 +205,7 @@ async def _others(
 
 
 async def _by_fields(
-    client: Redis, family: Family, found: Sequence[bytes], size: _Size
+    client: Redis, family: KeyFamily, found: Sequence[bytes], size: _Size
 ) -> AsyncIterator[list[KeyCopy]]:
     """Hashes by their fields: one comes in several copies if it is large."""
     for start in range(0, len(found), AT_ONCE):
@@ -266,7 +266,7 @@ async def _from(client: Redis, key: bytes, score: float) -> AsyncIterator[list[A
         same, score = (same + PAGE // 2, score) if last == score else (0, last)
 
 
-def _items(family: Family, value: Any) -> list[bytes]:
+def _items(family: KeyFamily, value: Any) -> list[bytes]:
     match family.type:
         case "hash":
             return _flat(value)

@@ -23,7 +23,7 @@ from event_gateway.state.delivery_records import read_record, read_records_of
 from event_gateway.state.event_cache import DUPLICATE_WINDOW
 from event_gateway.state.keys import FORMAT as FORMAT_KEY
 from event_gateway.state.keys import HIGH
-from event_gateway.state.pending_changes import CALL_RECORDS, Batch, PendingChanges
+from event_gateway.state.pending_changes import CALL_RECORDS, ChangeBatch, PendingChanges
 from event_gateway.state.recorded_sequences import highest_sequences
 from event_gateway.state.records import (
     FORMAT,
@@ -33,7 +33,7 @@ from event_gateway.state.records import (
     source_hash,
 )
 from event_gateway.state.reported_lanes import LaneReports, ReportedLanes
-from event_gateway.state.script_arguments import Lookup
+from event_gateway.state.script_arguments import RecordLookup
 from event_gateway.state.scripts import script, script_calls
 from event_gateway.tasks import Policy, Supervisor, end
 
@@ -86,7 +86,7 @@ class Ledger:
         self._timer_at = 0.0  # on the loop's clock
         self._written_at = 0.0  # on the loop's clock
         self._last_was_large = False  # the last write was of more changes than one call takes
-        self._batch: Batch | None = None  # what is being written, until Redis confirms it
+        self._batch: ChangeBatch | None = None  # what is being written, until Redis confirms it
         self._calls = 0  # of the script, which are confirmed: the number of the latest
         self.condition: str | None = None  # what is wrong with Redis
         self._tokens = 0
@@ -190,7 +190,7 @@ class Ledger:
         Raises the exceptions in StateError.
         """
         lookups = [
-            Lookup(
+            RecordLookup(
                 webhook.id, member_of(received.event.id), received.event.source,
                 source_hash(received.event.source), received.seq, round(received.time * 1000),
                 received.stream, webhook.since_of(received.stream), (webhook.formerly or ("",))[-1],
@@ -312,7 +312,7 @@ class Ledger:
         self._report_lanes_of(batch, answers)
         return True
 
-    def _arguments(self, batch: Batch) -> list[tuple[Any, ...]]:
+    def _arguments(self, batch: ChangeBatch) -> list[tuple[Any, ...]]:
         """The arguments of the calls that write a batch. The last one changes the lanes."""
         retention, last = round(self.retention * 1000), len(batch.calls) - 1
         return [
@@ -328,7 +328,7 @@ class Ledger:
             for number, call in enumerate(batch.calls)
         ]
 
-    def _report_lanes_of(self, batch: Batch, answers: Sequence[Any]) -> None:
+    def _report_lanes_of(self, batch: ChangeBatch, answers: Sequence[Any]) -> None:
         if not self._reports.followed:
             return
         lanes, changed = ReportedLanes(), {change.webhook for change in batch.lanes.values()}

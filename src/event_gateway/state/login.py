@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.credentials import CredentialProvider
 
-from event_gateway.state.server_connection import LoginFailed, ServerConnection
+from event_gateway.state.server_connection import RedisLoginFailed, ServerConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class _Credentials(CredentialProvider):
         try:
             password = self._login.password()
         except ValueError as error:
-            raise LoginFailed(str(error)) from None
+            raise RedisLoginFailed(str(error)) from None
         username = self._login.username
         return (password,) if username is None else (username, password)
 

@@ -79,7 +79,7 @@ class PendingChange(msgspec.Struct, gc=False):
         )  # fmt: skip
 
 
-class Batch(msgspec.Struct):
+class ChangeBatch(msgspec.Struct):
     """Changes that are written together, and the functions to call after the write. ``calls``: the
     parts of ``changes``, and so of ``keys``, that a call of the script writes."""
 
@@ -253,7 +253,7 @@ class PendingChanges:
         """Whether a change of the webhook's circuit breaker has not been written yet."""
         return (webhook_id, "breaker") in self._lanes
 
-    def take(self, limit: int) -> Batch:
+    def take(self, limit: int) -> ChangeBatch:
         """Removes and returns up to ``limit`` changes of deliveries that are to be written now, and
         as many of lanes."""
         self._end_holding()
@@ -262,7 +262,7 @@ class PendingChanges:
         first = list(islice(self._changes, limit))
         taken = {key: self._changes.pop(key) for key in first}
         keys = sorted(taken, key=_webhook)  # the changes of each webhook stay in their order
-        return Batch(
+        return ChangeBatch(
             keys,
             [taken[key] for key in keys],
             [callback for change in taken.values() for callback in change.recorded],
@@ -270,7 +270,7 @@ class PendingChanges:
             calls_for([key[0] for key in keys]),
         )
 
-    def settle(self, batch: Batch, refused: Collection[int]) -> None:
+    def settle(self, batch: ChangeBatch, refused: Collection[int]) -> None:
         """Calls the callbacks of a batch that was written.
 
         ``refused``: the positions, counted from 1, of the changes that were not written, because

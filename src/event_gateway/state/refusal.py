@@ -10,7 +10,7 @@ from event_gateway.core.access.tls_fault import tls_fault
 from event_gateway.core.text.urls import places_of
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.primary import NoPrimary
-from event_gateway.state.server_connection import LoginFailed
+from event_gateway.state.server_connection import RedisLoginFailed
 
 _WAIT = 2.0  # seconds for an answer to the question below
 # Also what a load balancer does whose server is away, so it is worth another try.
@@ -31,7 +31,7 @@ async def refusal_of(error: BaseException, url: str, login: RedisLogin) -> tuple
 
 
 def _said(error: BaseException, login: RedisLogin) -> str | None:
-    if isinstance(error, LoginFailed):
+    if isinstance(error, RedisLoginFailed):
         return str(error)
     if isinstance(error, NoPermissionError):
         return f"{login.key}: {error}"

@@ -56,7 +56,7 @@ class LaneChange(msgspec.Struct, array_like=True):
     token: str
 
 
-class Lookup(msgspec.Struct, array_like=True):
+class RecordLookup(msgspec.Struct, array_like=True):
     """A delivery whose record is looked up, for ``ledger/lookup.lua``. ``former``: a former id of
     the webhook, under which the record may still be (empty: none). ``at``: when the log
     received its event. ``since``: up to this sequence of the stream, a record belongs to a deleted
@@ -141,7 +141,7 @@ class ReplayStep(msgspec.Struct, frozen=True, array_like=True):
     depths_of: tuple[str, ...]
 
 
-class Reading(IntEnum):
+class EventReading(IntEnum):
     """What ``events/remember.lua`` does with an event that has no enrichment yet.
 
     ``KEEP``: remembers the event, makes its enrichment and keeps it. ``PEEK``: nothing. ``LATE``:
@@ -174,7 +174,7 @@ class CachedEvent(msgspec.Struct, array_like=True):
     position: str
     item: str
     at: int
-    mode: Reading
+    mode: EventReading
     processed_at: str
 
 
@@ -261,7 +261,7 @@ class ListedRecord(NamedTuple):
 LAYOUTS: dict[str, tuple[str, ...]] = {
     "CHANGE": Change.__struct_fields__,
     "LANE_CHANGE": LaneChange.__struct_fields__,
-    "LOOKUP": Lookup.__struct_fields__,
+    "LOOKUP": RecordLookup.__struct_fields__,
     "MOVED_DELIVERY": MovedDelivery.__struct_fields__,
     "LIMIT": Limit._fields,
     "LIST_PLACE": ListPlace.__struct_fields__,

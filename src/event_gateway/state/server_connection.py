@@ -16,7 +16,7 @@ from redis.exceptions import (
 from event_gateway.state.primary import NoPrimary, Primary
 
 
-class LoginFailed(AuthenticationError):
+class RedisLoginFailed(AuthenticationError):
     """The gateway cannot log in as configured. The text names the key of the configuration."""
 
 
@@ -79,7 +79,7 @@ class ServerConnection(Connection):
         try:
             return {**arguments, "ssl": self._tls()}
         except ValueError as error:
-            raise LoginFailed(str(error)) from None
+            raise RedisLoginFailed(str(error)) from None
 
 
 def is_of_former_primary(error: ResponseError) -> bool:

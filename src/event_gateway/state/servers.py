@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from event_gateway.core.text.urls import CLUSTER, SENTINEL, places_of
-from event_gateway.state.client import Client
+from event_gateway.state.client import RedisClient
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.primary import Address, Primary
 from event_gateway.state.sentinels import Sentinels
@@ -20,7 +20,7 @@ class Servers:
 
     kind: str
     primary: Primary
-    client: type[Client]
+    client: type[RedisClient]
     found: Callable[[], Collection[Address]]
     close: Callable[[], Awaitable[None]]
 
@@ -33,7 +33,7 @@ def servers_at(url: str, login: RedisLogin) -> Servers | None:
     if parts.scheme == SENTINEL:
         sentinels = Sentinels(places, parts.fragment, login.sentinels or RedisLogin())
         primary = Primary(sentinels.find, check_role=True)
-        return Servers(SENTINEL, primary, Client, sentinels.found, sentinels.close)
+        return Servers(SENTINEL, primary, RedisClient, sentinels.found, sentinels.close)
     if parts.scheme == CLUSTER:
         owner = SlotOwner(places, login)
         primary = Primary(owner.find, check_role=False)

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from event_gateway.state.client import Client
+from event_gateway.state.client import RedisClient
 from event_gateway.state.login import RedisLogin
 from event_gateway.state.primary import Address, NoPrimary, ask_all
 
@@ -51,7 +51,7 @@ def _text(key: str | bytes) -> str:
     return key if isinstance(key, str) else key.decode()
 
 
-class SlotClient(Client):
+class SlotClient(RedisClient):
     """A client whose keys are all in the gateway's slot."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:

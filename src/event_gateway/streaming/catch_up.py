@@ -34,7 +34,7 @@ class CatchUp:
     async def run(self, feed: Feed, subscriber: Subscriber) -> None:
         """Returns once the subscriber is live."""
         while True:
-            await subscriber.outbox.room()
+            await subscriber.buffer.room()
             recent = feed.recent.after(subscriber.position)
             if recent is not None:
                 before = subscriber.sent
@@ -78,7 +78,7 @@ class CatchUp:
         try:
             while not subscriber.offer(messages):
                 async with asyncio.timeout(PATIENCE):
-                    await subscriber.outbox.room()
+                    await subscriber.buffer.room()
         except TimeoutError:
             return False
         finally:

@@ -4,7 +4,7 @@ import json
 from typing import Any, Protocol
 
 from event_gateway.streaming.event_stream import ENDED, named_block, position_block
-from event_gateway.streaming.outbox import Piece
+from event_gateway.streaming.send_buffer import Piece
 from event_gateway.streaming.stream_message import StreamMessage
 
 

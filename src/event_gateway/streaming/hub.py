@@ -18,7 +18,7 @@ from event_gateway.pipeline.decoding import EventDecoder
 from event_gateway.streaming.batches import MessageBatches
 from event_gateway.streaming.catch_up import CatchUp
 from event_gateway.streaming.feed import Feed, StreamCounters
-from event_gateway.streaming.outbox import Budget
+from event_gateway.streaming.send_buffer import BufferBudget
 from event_gateway.streaming.start_position import Gap, former_position, position_of
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import Supervisor, end, spawn
@@ -45,7 +45,7 @@ class Hub:
         self._tracing = tracing
         self._supervisor = supervisor
         self.batches = MessageBatches(decoder)
-        self.budget = Budget()
+        self.budget = BufferBudget()
         self._feeds: dict[str, Feed] = {}
         self._feed_of: dict[str, Feed] = {}  # by subscription
         self._opening = asyncio.Lock()

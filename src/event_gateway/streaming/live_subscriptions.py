@@ -25,9 +25,9 @@ from event_gateway.streaming.durable_names import DurableNames
 from event_gateway.streaming.framing import AloneFraming, Framing
 from event_gateway.streaming.hub import Hub
 from event_gateway.streaming.message_filter import message_filter, narrowed_filter, subjects_of
-from event_gateway.streaming.outbox import Budget, Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
-from event_gateway.streaming.subject_source import Source, check_subjects, source_of
+from event_gateway.streaming.send_buffer import BufferBudget, SendBuffer
+from event_gateway.streaming.subject_source import SubjectSource, check_subjects, source_of
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import spawn
 
@@ -65,7 +65,7 @@ class LiveSubscriptions:
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> BufferBudget:
         """The bytes that may wait for all subscribers of this process together."""
         return self._hub.budget
 
@@ -73,12 +73,12 @@ class LiveSubscriptions:
         """The subscriber, None if this process has none of that id."""
         return self._hub.subscriber(subscription_id)
 
-    def check(self, principal: Principal, request: SubscribeRequest) -> Source:
+    def check(self, principal: Principal, request: SubscribeRequest) -> SubjectSource:
         """The JetStream stream to read for a request. Raises SubscriptionRefused if there is none,
         or it is not open to the principal."""
         if request.stream is not None:
             self._check_readable(principal, request.stream)
-            return Source(stream_name(request.stream), holes=False)
+            return SubjectSource(stream_name(request.stream), holes=False)
         check_subjects(request.subjects)
         if not principal.may_listen(request.subjects):
             raise SubscriptionRefused("forbidden", "the key does not open these subjects")
@@ -89,13 +89,13 @@ class LiveSubscriptions:
         principal: Principal,
         request: SubscribeRequest,
         subscription_id: str,
-        outbox: Outbox,
+        buffer: SendBuffer,
         framing: Framing,
         *,
         joined: Callable[[int], None],
         on_ended: Callable[[str, str], None],
     ) -> Subscriber:
-        """Subscribes. Events go to ``outbox``, framed by ``framing``.
+        """Subscribes. Events go to ``buffer``, framed by ``framing``.
 
         Calls ``joined(seq)`` with the sequence before the first event, before any event; and
         ``on_ended(id, code)`` once, if the subscription ends without the client's request.
@@ -120,7 +120,7 @@ class LiveSubscriptions:
             key=principal.identity,
             start=json.dumps(request.start_given),
             since=time.time(),
-            outbox=outbox,
+            buffer=buffer,
             framing=framing,
             passes=passes,
             on_ended=on_ended,

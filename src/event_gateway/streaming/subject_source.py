@@ -11,7 +11,7 @@ from event_gateway.core.streams.definition import EVENTS, LIFECYCLE, LIFECYCLE_S
 from event_gateway.streaming.refusal import SubscriptionRefused
 
 
-class Source(NamedTuple):
+class SubjectSource(NamedTuple):
     """A JetStream stream; ``holes``: whether its sequences may have holes that are no loss."""
 
     stream: str
@@ -27,7 +27,7 @@ def check_subjects(patterns: Sequence[str]) -> None:
             raise SubscriptionRefused("invalid", str(error)) from None
 
 
-def source_of(events: EventLog, patterns: Sequence[str]) -> Source:
+def source_of(events: EventLog, patterns: Sequence[str]) -> SubjectSource:
     """The one stream that holds what comes on all of these subjects. Raises SubscriptionRefused."""
     sources = {_source_of(events, pattern) for pattern in patterns}
     if len(sources) > 1:
@@ -38,16 +38,16 @@ def source_of(events: EventLog, patterns: Sequence[str]) -> Source:
     return sources.pop()
 
 
-def _source_of(events: EventLog, pattern: str) -> Source:
+def _source_of(events: EventLog, pattern: str) -> SubjectSource:
     # A pattern that begins with a wildcard means the events, not the gateway's lifecycle events.
     if pattern[0] not in "*>" and _any_overlaps(LIFECYCLE_SUBJECTS, pattern):
-        return Source(LIFECYCLE, holes=False)
+        return SubjectSource(LIFECYCLE, holes=False)
     written = spellings(pattern)
     if any(_any_overlaps(events.captured, subject) for subject in written):
-        return Source(EVENTS, holes=False)
+        return SubjectSource(EVENTS, holes=False)
     for stream in events.external:
         if any(_any_overlaps(stream.subjects, subject) for subject in written):
-            return Source(stream.name, holes=True)
+            return SubjectSource(stream.name, holes=True)
     raise SubscriptionRefused(
         "not_captured",
         f"the log captures nothing on {pattern[:64]}; events sent over HTTP with such a type "

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from event_gateway.state.durables import Name
 from event_gateway.streaming.framing import Framing
 from event_gateway.streaming.message_filter import MessageFilter
-from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.send_buffer import SendBuffer
 from event_gateway.streaming.start_position import Gap
 from event_gateway.streaming.stream_message import StreamMessage
 
@@ -26,9 +26,26 @@ class Subscriber:
     """
 
     __slots__ = (
-        "acked", "durable", "framing", "id", "key", "lagging", "last_event", "on_ended",
-        "outbox", "owner", "passes", "position", "principal", "sent", "since", "source", "start",
-        "stream", "subjects", "told",
+        "acked",
+        "buffer",
+        "durable",
+        "framing",
+        "id",
+        "key",
+        "lagging",
+        "last_event",
+        "on_ended",
+        "owner",
+        "passes",
+        "position",
+        "principal",
+        "sent",
+        "since",
+        "source",
+        "start",
+        "stream",
+        "subjects",
+        "told",
     )  # fmt: skip
 
     def __init__(
@@ -44,7 +61,7 @@ class Subscriber:
         key: str,
         start: str,
         since: float,
-        outbox: Outbox,
+        buffer: SendBuffer,
         framing: Framing,
         passes: MessageFilter | None,
         on_ended: Callable[[str, str], None],
@@ -59,7 +76,7 @@ class Subscriber:
         self.key = key
         self.start = start
         self.since = since
-        self.outbox = outbox
+        self.buffer = buffer
         self.framing = framing
         self.passes = passes
         self.on_ended = on_ended
@@ -74,9 +91,9 @@ class Subscriber:
     def send_now(self, message: StreamMessage) -> bool:
         """Sends one message past the buffer. False if it has to be offered: another waits, the
         socket does not take it now, or there is no event."""
-        outbox = self.outbox
-        send, seq = outbox.send_now, message.seq
-        if send is None or outbox.bytes or message.received is None or seq <= self.position:
+        buffer = self.buffer
+        send, seq = buffer.send_now, message.seq
+        if send is None or buffer.bytes or message.received is None or seq <= self.position:
             return False
         passes = self.passes
         if passes is None or passes(message):
@@ -89,24 +106,24 @@ class Subscriber:
 
     def offer(self, messages: Sequence[StreamMessage]) -> bool:
         """Sends the messages after its position; False if its buffer is full before the end."""
-        outbox, passes, event = self.outbox, self.passes, self.framing.event
+        buffer, passes, event = self.buffer, self.passes, self.framing.event
         for message in messages:
             if message.seq <= self.position:
                 continue
-            if outbox.full:
-                outbox.flush()
-                if outbox.full:
+            if buffer.full:
+                buffer.flush()
+                if buffer.full:
                     return False
             if message.received is not None:
                 if passes is None or passes(message):
-                    outbox.put(*event(message))
+                    buffer.put(*event(message))
                     self.sent += 1
                     self.last_event = message.seq
             elif message.missed:
                 first = max(message.missed, self.position + 1)
                 self.missed(Gap(first, message.seq, recreated=False))
             self.position = message.seq
-        outbox.flush()
+        buffer.flush()
         return True
 
     def missed(self, gap: Gap) -> None:
@@ -116,23 +133,23 @@ class Subscriber:
             reason = f"missed {gap.first}-{gap.last}"
             self.on_ended(self.id, "stream_recreated" if gap.recreated else reason)
             return
-        self.outbox.put(*frame)
-        self.outbox.flush()
+        self.buffer.put(*frame)
+        self.buffer.flush()
 
     def tell_position(self) -> None:
         """Tells the client to resume behind its position, if messages were left out since the last
         event: the stream may drop them, and the client would be told that it missed them."""
-        if self.position <= max(self.told, self.last_event) or self.outbox.full:
+        if self.position <= max(self.told, self.last_event) or self.buffer.full:
             return
         frame = self.framing.position(self.position)
         if frame is not None:
             self.told = self.position
-            self.outbox.put(*frame)
-            self.outbox.flush()
+            self.buffer.put(*frame)
+            self.buffer.flush()
 
     def notify(self, state: str) -> None:
         """Tells the client its state: ``lagging`` or ``caught_up``."""
         frame = self.framing.notice(state, {"seq": self.position})
         if frame is not None:
-            self.outbox.put(*frame)
-            self.outbox.flush()
+            self.buffer.put(*frame)
+            self.buffer.flush()

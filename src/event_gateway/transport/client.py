@@ -11,11 +11,11 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer, JudgedAddresses
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Origin, Target, parse_target
@@ -107,7 +107,7 @@ class HttpClient:
             loop = self._loop = asyncio.get_running_loop()
         if identity is None and self._trust.file is not None:
             identity = self._trust.identity()
-        exchange = Exchange(target, head + body, timeout, done, self._generation, identity)
+        exchange = OutgoingExchange(target, head + body, timeout, done, self._generation, identity)
         idle = self._idle.get(target.origin if identity is None else exchange.origin)
         while idle:
             connection = idle.pop()
@@ -148,12 +148,12 @@ class HttpClient:
         self._idle.clear()
         self._oldest.clear()
 
-    def _opened(self, connection: HttpConnection, exchange: Exchange) -> None:
+    def _opened(self, connection: HttpConnection, exchange: OutgoingExchange) -> None:
         connection.generation = exchange.generation
         connection.opened_at = now = asyncio.get_running_loop().time()
         self._begin(connection, exchange, now)
 
-    def _begin(self, connection: HttpConnection, exchange: Exchange, now: float) -> None:
+    def _begin(self, connection: HttpConnection, exchange: OutgoingExchange, now: float) -> None:
         self._busy.add(connection)
         # The head of the response moves the deadline forward, at the most to here.
         first = min(exchange.deadline, now + self._body_timeout)
@@ -162,14 +162,14 @@ class HttpClient:
         connection.send(exchange)
 
     def _finished(
-        self, connection: HttpConnection, exchange: Exchange, result: Response | Failure
+        self, connection: HttpConnection, exchange: OutgoingExchange, result: Response | Failure
     ) -> None:
         self._busy.discard(connection)
         if connection.reusable:
             self._keep(connection)
         elif (
             isinstance(result, Failure)
-            and result.error_type == ErrorType.CONNECTION_RESET
+            and result.error_type == AttemptErrorType.CONNECTION_RESET
             and exchange.may_retry
             and not connection.answered
             and not self._closed

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httptools
 import msgspec
 
-from event_gateway.core.webhook.error_type import ErrorType
-from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.core.webhook.error_type import AttemptErrorType
+from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.target import Origin
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -17,7 +17,7 @@ MAX_HEADERS = 256
 KEPT_HEADERS = 64
 MAX_REPEATED = 1024  # bytes of a response that is kept to be recognised when it comes again
 
-Finished = Callable[["HttpConnection", Exchange, Response | Failure], None]
+Finished = Callable[["HttpConnection", OutgoingExchange, Response | Failure], None]
 
 
 class HttpConnection(asyncio.Protocol):
@@ -46,7 +46,7 @@ class HttpConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._feeding = False
-        self._ended: tuple[Exchange, Response | Failure] | None = None  # while feeding
+        self._ended: tuple[OutgoingExchange, Response | Failure] | None = None  # while feeding
         self._parser = httptools.HttpResponseParser(self)
         # What RFC 9112 lets a client take: folded headers (5.2), line feeds alone (2.2),
         # Transfer-Encoding beside Content-Length (6.3), white space after a chunk's size (7.1).
@@ -56,15 +56,15 @@ class HttpConnection(asyncio.Protocol):
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
-        self.exchange: Exchange | None = None
+        self.exchange: OutgoingExchange | None = None
         self.origin: Origin = ("", "", 0, "")
         self.reusable = True
         self.opened_at = self.idle_since = 0.0  # in the event loop's time
-        self.generation = 0  # see Exchange.generation
+        self.generation = 0  # see OutgoingExchange.generation
         self.forget_response()
         self._reset()
 
-    def send(self, exchange: Exchange) -> None:
+    def send(self, exchange: OutgoingExchange) -> None:
         """Starts an exchange; the connection must be idle."""
         assert self._transport is not None
         self.exchange = exchange
@@ -91,7 +91,7 @@ class HttpConnection(asyncio.Protocol):
         if self._status:
             self._truncate()
         else:
-            self._fail(ErrorType.RESPONSE_TIMEOUT, "no complete response in time")
+            self._fail(AttemptErrorType.RESPONSE_TIMEOUT, "no complete response in time")
 
     # asyncio.Protocol
 
@@ -134,14 +134,14 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+            self._fail(AttemptErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         except httptools.HttpParserError as error:
             if self.exchange is None:
                 self.reusable = False  # garbage behind a complete response
             elif self._has_status():
                 self._truncate()
             else:
-                self._fail(ErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
+                self._fail(AttemptErrorType.PROTOCOL_ERROR, f"not an HTTP/1.1 response: {error}")
         if self.exchange is not None and self._received > self._max_received:
             # The parser buffers a header until it is complete, and 1xx responses may never end.
             self._too_large()
@@ -162,11 +162,13 @@ class HttpConnection(asyncio.Protocol):
         elif self._status:
             self._truncate()
         elif isinstance(error, ssl.SSLError):  # TLS 1.3 refuses a client certificate this late
-            self._fail(ErrorType.TLS_ERROR, error.reason or str(error))
+            self._fail(AttemptErrorType.TLS_ERROR, error.reason or str(error))
         elif self._answered:
-            self._fail(ErrorType.CONNECTION_RESET, "the connection ended within the response")
+            self._fail(
+                AttemptErrorType.CONNECTION_RESET, "the connection ended within the response"
+            )
         else:
-            self._fail(ErrorType.CONNECTION_RESET, str(error or "closed without a response"))
+            self._fail(AttemptErrorType.CONNECTION_RESET, str(error or "closed without a response"))
 
     # httptools' callbacks
 
@@ -196,9 +198,11 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 100:
-            self._fail(ErrorType.PROTOCOL_ERROR, f"the receiver answered with the status {status}")
+            self._fail(
+                AttemptErrorType.PROTOCOL_ERROR, f"the receiver answered with the status {status}"
+            )
         elif status == 101:
-            self._fail(ErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
+            self._fail(AttemptErrorType.PROTOCOL_ERROR, "the receiver switched protocols")
         if status < 200:
             return
         self._status = status
@@ -279,7 +283,7 @@ class HttpConnection(asyncio.Protocol):
         if self._has_status():
             self._truncate()
         else:
-            self._fail(ErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
+            self._fail(AttemptErrorType.RESPONSE_TOO_LARGE, "the response's headers are too large")
 
     def _complete(self) -> None:
         transport = self._transport
@@ -287,7 +291,7 @@ class HttpConnection(asyncio.Protocol):
             self.reusable = False  # the receiver answered before it had read the whole request
         self._finish(Response(self._status, self._headers, b"".join(self._body), self._truncated))
 
-    def _fail(self, error_type: ErrorType, message: str) -> None:
+    def _fail(self, error_type: AttemptErrorType, message: str) -> None:
         self.reusable = False
         self._finish(Failure(error_type.value, message))
 
@@ -300,7 +304,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._end(exchange, result)
 
-    def _end(self, exchange: Exchange, result: Response | Failure) -> None:
+    def _end(self, exchange: OutgoingExchange, result: Response | Failure) -> None:
         if not self.reusable:
             self.abort()
         self._finished(self, exchange, result)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.tasks import end, spawn
 from event_gateway.transport.connecting import Connecting
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.exchange import Exchange, Failure
+from event_gateway.transport.exchange import Failure, OutgoingExchange
 from event_gateway.transport.proxy import Proxy, ProxyFailed, tunnel
 from event_gateway.transport.racing import (
     EXHAUSTED,
@@ -71,7 +71,7 @@ class Dialer:
         guard: EgressGuard,
         context: ssl.SSLContext,
         make: Callable[[], HttpConnection],
-        opened: Callable[[HttpConnection, Exchange], None],
+        opened: Callable[[HttpConnection, OutgoingExchange], None],
         *,
         resolver: Resolver,
         proxy: Proxy | None,
@@ -82,7 +82,7 @@ class Dialer:
         self._make = make
         self._opened = opened
         self._resolver = resolver
-        self._waiting: deque[Exchange] = deque()
+        self._waiting: deque[OutgoingExchange] = deque()
         self._connecting = Connecting()
         self._dialing: set[asyncio.Task[None]] = set()
         self._turning = False
@@ -96,7 +96,7 @@ class Dialer:
         """Opens connections through another proxy from now on; None for no proxy."""
         self._proxy = proxy
 
-    def dial(self, exchange: Exchange) -> None:
+    def dial(self, exchange: OutgoingExchange) -> None:
         """Opens a connection for an exchange, whose timeout starts when dialing starts. Once the
         dialer is closed, the exchange fails."""
         if self._closed:
@@ -152,7 +152,7 @@ class Dialer:
             return None
         return known[0] if self._guard.refuses(known[0], port, scheme) is None else None
 
-    def _connected(self, exchange: Exchange, result: socket.socket | OSError) -> None:
+    def _connected(self, exchange: OutgoingExchange, result: socket.socket | OSError) -> None:
         """The socket of an exchange is connected, or could not be."""
         if self._closed:
             if isinstance(result, socket.socket):
@@ -166,7 +166,7 @@ class Dialer:
         else:
             exchange.done(_failure(result, exchange.target, None))
 
-    async def _use(self, sock: socket.socket, exchange: Exchange) -> None:
+    async def _use(self, sock: socket.socket, exchange: OutgoingExchange) -> None:
         """Sends the request of an exchange over a connected socket."""
         try:
             async with asyncio.timeout_at(exchange.deadline):
@@ -176,7 +176,7 @@ class Dialer:
         else:
             self._opened(connection, exchange)
 
-    async def _dial(self, exchange: Exchange) -> None:
+    async def _dial(self, exchange: OutgoingExchange) -> None:
         proxy = self._proxy
         skipped: list[str] = []
         try:
@@ -204,7 +204,7 @@ class Dialer:
         return judged
 
     async def _open(
-        self, exchange: Exchange, proxy: Proxy | None, skipped: list[str]
+        self, exchange: OutgoingExchange, proxy: Proxy | None, skipped: list[str]
     ) -> HttpConnection:
         """Connects to the first address that answers. Adds to ``skipped`` the addresses that the
         guard refuses while it allows others."""
@@ -218,7 +218,7 @@ class Dialer:
             return await self._open_one(exchange, connect, interleaved(addresses)[:MAX_ADDRESSES])
 
     async def _open_one(
-        self, exchange: Exchange, connect: Connect, left: list[str]
+        self, exchange: OutgoingExchange, connect: Connect, left: list[str]
     ) -> HttpConnection:
         """Connects to one of several addresses."""
         loop = asyncio.get_running_loop()
@@ -270,7 +270,7 @@ class Dialer:
         try:
             addresses = await self._addresses(proxy.target, deadline)
         except _NotFound as error:
-            raise ProxyFailed(ErrorType.NAME_RESOLUTION, f"the proxy {error}") from None
+            raise ProxyFailed(AttemptErrorType.NAME_RESOLUTION, f"the proxy {error}") from None
         return functools.partial(tunnel, proxy, addresses)
 
     async def _addresses(self, target: Target, deadline: float) -> list[str]:
@@ -286,7 +286,7 @@ class Dialer:
             why = getattr(error, "strerror", None) or str(error)
             raise _NotFound(f"{host}: {why}") from None
 
-    async def _connect(self, sock: socket.socket, exchange: Exchange) -> HttpConnection:
+    async def _connect(self, sock: socket.socket, exchange: OutgoingExchange) -> HttpConnection:
         """An HTTP connection over a connected socket, which is closed if that fails."""
         loop = asyncio.get_running_loop()
         target, identity = exchange.target, exchange.identity
@@ -310,27 +310,29 @@ def _failure(error: Exception, target: Target, proxy: Proxy | None) -> Failure:
     match error:
         case TimeoutError():
             through = f" through {proxy}" if proxy else ""
-            return Failure(ErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
+            return Failure(AttemptErrorType.CONNECT_TIMEOUT, f"not connected in time{through}")
         case ProxyFailed():
             return Failure(error.error_type, str(error))
         case _Refused():
-            return Failure(ErrorType.EGRESS_REFUSED, str(error))
+            return Failure(AttemptErrorType.EGRESS_REFUSED, str(error))
         case _NotFound():
-            return Failure(ErrorType.NAME_RESOLUTION, str(error))
+            return Failure(AttemptErrorType.NAME_RESOLUTION, str(error))
         case ConnectionRefusedError():
-            return Failure(ErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused")
+            return Failure(
+                AttemptErrorType.CONNECTION_REFUSED, f"{target.host}:{target.port} refused"
+            )
         case ssl.SSLError():
             why = getattr(error, "verify_message", "") or error.reason or str(error)
-            return Failure(ErrorType.TLS_ERROR, f"{target.host}: {why}")
+            return Failure(AttemptErrorType.TLS_ERROR, f"{target.host}: {why}")
         case OSError():
-            return Failure(ErrorType.CONNECTION_RESET, error.strerror or str(error))
+            return Failure(AttemptErrorType.CONNECTION_RESET, error.strerror or str(error))
         case _:  # a bug must not leave the exchange without a result
             log.error("dialing failed", host=target.host, exc_info=error)
-            return Failure(ErrorType.CONNECTION_RESET, repr(error))
+            return Failure(AttemptErrorType.CONNECTION_RESET, repr(error))
 
 
 def _closed() -> Failure:
-    return Failure(ErrorType.CONNECTION_RESET, "the gateway's HTTP client is closed")
+    return Failure(AttemptErrorType.CONNECTION_RESET, "the gateway's HTTP client is closed")
 
 
 async def _open_socket(port: int, via: Tunnel | None, address: str) -> socket.socket:

@@ -28,7 +28,7 @@ class Failure(msgspec.Struct):
     final: bool = False
 
 
-class Exchange(msgspec.Struct, gc=True):
+class OutgoingExchange(msgspec.Struct, gc=True):
     """A request in flight. ``timeout`` is in seconds; ``deadline`` in the event loop's time, 0
     until the request starts; ``done`` is called once with the result. ``generation`` counts the
     changes of proxy and egress rules up to when the request was made."""
@@ -43,7 +43,7 @@ class Exchange(msgspec.Struct, gc=True):
     may_retry: bool = False
 
     def __repr__(self) -> str:  # the event loop logs the arguments of a callback that raises
-        return f"Exchange({self.target.host}, {len(self.data)} bytes)"
+        return f"OutgoingExchange({self.target.host}, {len(self.data)} bytes)"
 
     def end_body_within(self, seconds: float) -> None:
         """Moves the deadline forward, where that is later."""

@@ -4,11 +4,11 @@ import asyncio
 import ssl
 from typing import NamedTuple
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.connection import HttpConnection
 from event_gateway.transport.dialer import Dialer
 from event_gateway.transport.egress_guard import EgressGuard
-from event_gateway.transport.exchange import Exchange, Failure, Response
+from event_gateway.transport.exchange import Failure, OutgoingExchange, Response
 from event_gateway.transport.proxy import Proxy
 from event_gateway.transport.resolver import Resolver
 from event_gateway.transport.target import Target
@@ -53,7 +53,7 @@ class Probe:
             assert isinstance(failure, Failure)  # no request is sent, so there is no response
             settle(failure)
 
-        def opened(connection: HttpConnection, _exchange: Exchange) -> None:
+        def opened(connection: HttpConnection, _exchange: OutgoingExchange) -> None:
             reached = Reached(connection.certificate_ends_at)
             if reached.certificate_ends_at is None:
                 settle(reached)
@@ -64,7 +64,7 @@ class Probe:
         def lost(_connection: HttpConnection) -> None:
             why = f"{target.host} closes the connection: it may ask for a client certificate, or "
             why += "refuse that of the webhook"
-            settle(Failure(ErrorType.TLS_ERROR, why))
+            settle(Failure(AttemptErrorType.TLS_ERROR, why))
 
         def make() -> HttpConnection:
             return HttpConnection(0, _no_exchange_ends, lost)
@@ -73,7 +73,9 @@ class Probe:
             self._guard, self._context, make, opened, resolver=self._resolver, proxy=self._proxy
         )
         dialer.dial(
-            Exchange(target, b"", timeout, failed, identity=identity or self._trust.identity())
+            OutgoingExchange(
+                target, b"", timeout, failed, identity=identity or self._trust.identity()
+            )
         )
         try:
             return await result
@@ -81,5 +83,7 @@ class Probe:
             await dialer.close()
 
 
-def _no_exchange_ends(_connection: HttpConnection, _exchange: Exchange, _result: object) -> None:
+def _no_exchange_ends(
+    _connection: HttpConnection, _exchange: OutgoingExchange, _result: object
+) -> None:
     pass

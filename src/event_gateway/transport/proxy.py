@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from event_gateway.config.delivery_model import ProxyModel
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.transport.racing import EXHAUSTED, first_connected, open_socket
 from event_gateway.transport.target import Target, parse_target
 
@@ -21,7 +21,7 @@ class ProxyFailed(Exception):
     """The proxy failed, so trying another address of the target would not help. The text names
     the proxy."""
 
-    def __init__(self, error_type: ErrorType, message: str) -> None:
+    def __init__(self, error_type: AttemptErrorType, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
 
@@ -71,7 +71,7 @@ async def tunnel(proxy: Proxy, addresses: list[str], host: str, port: int) -> so
         except ConnectionError:
             raise ConnectionResetError(f"{proxy} closed the connection") from None
         if status in _REFUSED:
-            raise ProxyFailed(ErrorType.EGRESS_REFUSED, f"{proxy} answered {status}")
+            raise ProxyFailed(AttemptErrorType.EGRESS_REFUSED, f"{proxy} answered {status}")
         if not 200 <= status < 300:
             raise ConnectionResetError(f"{proxy} answered {status}")
     except BaseException:
@@ -87,14 +87,16 @@ async def _connect(proxy: Proxy, addresses: list[str]) -> socket.socket:
         )
         return sock
     except ConnectionRefusedError:
-        raise ProxyFailed(ErrorType.CONNECTION_REFUSED, f"{proxy} refused the connection") from None
+        raise ProxyFailed(
+            AttemptErrorType.CONNECTION_REFUSED, f"{proxy} refused the connection"
+        ) from None
     except TimeoutError:  # ETIMEDOUT of the operating system
         raise
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise
         why = error.strerror or str(error)
-        raise ProxyFailed(ErrorType.CONNECTION_RESET, f"{proxy}: {why}") from None
+        raise ProxyFailed(AttemptErrorType.CONNECTION_RESET, f"{proxy}: {why}") from None
 
 
 async def _read_status(proxy: Proxy, sock: socket.socket) -> int:
@@ -103,16 +105,16 @@ async def _read_status(proxy: Proxy, sock: socket.socket) -> int:
     answer = b""
     while b"\r\n\r\n" not in answer:
         if len(answer) > MAX_ANSWER:
-            raise ProxyFailed(ErrorType.PROTOCOL_ERROR, f"{proxy}: its answer is too large")
+            raise ProxyFailed(AttemptErrorType.PROTOCOL_ERROR, f"{proxy}: its answer is too large")
         data = await loop.sock_recv(sock, 4096)
         if not data:
             raise ConnectionResetError
         answer += data
     status = _STATUS.match(answer)
     if status is None:
-        raise ProxyFailed(ErrorType.PROTOCOL_ERROR, f"{proxy}: its answer is not HTTP/1.1")
+        raise ProxyFailed(AttemptErrorType.PROTOCOL_ERROR, f"{proxy}: its answer is not HTTP/1.1")
     code = int(status[1])
     if code < 300 and answer.partition(b"\r\n\r\n")[2]:
         # In HTTP and in TLS the client speaks first: these bytes are not the receiver's.
-        raise ProxyFailed(ErrorType.PROTOCOL_ERROR, f"{proxy}: sent more than its answer")
+        raise ProxyFailed(AttemptErrorType.PROTOCOL_ERROR, f"{proxy}: sent more than its answer")
     return code

@@ -23,11 +23,11 @@ from event_gateway.state.connection import StateError
 from event_gateway.state.idempotent_answers import (
     MAX_KEYS,
     RUNS_FOR,
-    Answer,
     Begun,
     IdempotentAnswers,
     KeyReused,
     StillRunning,
+    StoredAnswer,
     TooManyKeys,
 )
 
@@ -85,7 +85,7 @@ async def run_once(
     except TooManyKeys:
         detail = f"the caller has used {MAX_KEYS} idempotency keys within 24 hours"
         raise Problem(429, detail, {"Retry-After": str(round(RUNS_FOR))}) from None
-    if isinstance(begun, Answer):
+    if isinstance(begun, StoredAnswer):
         response = Response(begun.body, begun.status, dict(begun.headers))
         response.headers[REPLAYED] = "true"
         return response
@@ -107,7 +107,7 @@ async def _record(answers: IdempotentAnswers, begun: Begun, response: Response |
             await answers.forget(begun)
             return
         kept = [(name, value) for name, value in response.headers.items() if name not in _NOT_KEPT]
-        answer = Answer(response.status_code, kept, bytes(response.body))
+        answer = StoredAnswer(response.status_code, kept, bytes(response.body))
         if not await answers.finish(begun, answer):
             log.warning(
                 "an answer is too large to be kept for its idempotency key, or another request has "

@@ -8,7 +8,7 @@ from typing import Any
 
 import httptools
 
-from event_gateway.api.http.refusal import Header, Refused, refused
+from event_gateway.api.http.refusal import Header, RequestRefused, refused
 
 # RFC 9110, 7.2. A comma joins two hosts, which RFC 9112, 3.2 forbids; an empty host names nobody.
 _HOST = re.compile(
@@ -38,7 +38,7 @@ class Head:
 def read_head(
     method: bytes, version: str, url: bytes, headers: list[Header], keep_alive: bool
 ) -> Head:
-    """The head, checked. Names of headers are in lower case. Raises Refused."""
+    """The head, checked. Names of headers are in lower case. Raises RequestRefused."""
     if version == "1.0":
         keep_alive = False
     elif version != "1.1":
@@ -112,5 +112,5 @@ def _parsed(url: bytes) -> Any:
     return httptools.parse_url(url)
 
 
-def _bad_target() -> Refused:
+def _bad_target() -> RequestRefused:
     return refused(400, "the request target is not a path or an http URL")

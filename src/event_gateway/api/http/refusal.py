@@ -46,7 +46,7 @@ class Refusal:
         return b"".join(head) + body
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that the HTTP layer refuses; ``refusal`` is the answer."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -54,9 +54,9 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-def refused(status: int, detail: str) -> Refused:
+def refused(status: int, detail: str) -> RequestRefused:
     """The exception for an answer."""
-    return Refused(Refusal(status, detail))
+    return RequestRefused(Refusal(status, detail))
 
 
 def refusal_of(error: httptools.HttpParserError, begins: bytes) -> Refusal:

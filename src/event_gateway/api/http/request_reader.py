@@ -11,7 +11,7 @@ from event_gateway.api.http import limits
 from event_gateway.api.http.exchange import Exchange
 from event_gateway.api.http.head import Head, head_bytes, read_head
 from event_gateway.api.http.limits import MAX_HEAD, MAX_HEADERS, MAX_URL
-from event_gateway.api.http.refusal import Header, Refusal, Refused, refusal_of
+from event_gateway.api.http.refusal import Header, Refusal, RequestRefused, refusal_of
 from event_gateway.api.http.repeated_head import RepeatedHead
 
 
@@ -153,7 +153,7 @@ class RequestReader:
         method, version = self._parser.get_method(), self._parser.get_http_version()
         try:
             head = read_head(method, version, self._url, self._headers, keep_alive=True)
-        except Refused as error:
+        except RequestRefused as error:
             self._owner.refuse(error.refusal)
             return
         if self._owner.upgrade(head, rest):
@@ -197,7 +197,7 @@ class RequestReader:
                 parser.get_method(), parser.get_http_version(), self._url, self._headers,
                 parser.should_keep_alive(),
             )  # fmt: skip
-        except Refused as error:
+        except RequestRefused as error:
             self._raise(error.refusal)
         self.in_head = False
         self._fresh = True
@@ -225,7 +225,7 @@ class RequestReader:
 
     def _raise(self, refusal: Refusal) -> NoReturn:
         self._refusal = refusal
-        raise Refused(refusal)
+        raise RequestRefused(refusal)
 
 
 def _too_large() -> Refusal:

@@ -22,8 +22,8 @@ from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.core.access.principal import Principal
 from event_gateway.streaming.framing import BareFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
-from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
+from event_gateway.streaming.send_buffer import SendBuffer
 from event_gateway.tasks import spawn
 
 SUBPROTOCOL = "cloudevents.json"
@@ -34,7 +34,13 @@ class BareSession:
     """One connection."""
 
     __slots__ = (
-        "_connections", "_id", "_outbox", "_query", "_socket", "_subscriptions", "_task",
+        "_buffer",
+        "_connections",
+        "_id",
+        "_query",
+        "_socket",
+        "_subscriptions",
+        "_task",
         "principal",
     )  # fmt: skip
 
@@ -50,14 +56,14 @@ class BareSession:
         self.principal = principal
         self._query = query
         self._id = new_id()
-        self._outbox = Outbox(subscriptions.budget, self._flush)
+        self._buffer = SendBuffer(subscriptions.budget, self._flush)
         self._socket: WebSocketProtocol | None = None
         self._task: asyncio.Task[None] | None = None
 
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection and subscribes; closes it if its key has too many."""
         self._socket = socket
-        self._outbox.open(socket.send_now)
+        self._buffer.open(socket.send_now)
         if not self._connections.add(self, socket):
             socket.close(TOO_MANY, self._connections.too_many)
             return
@@ -69,13 +75,13 @@ class BareSession:
             self._socket.close(POLICY, f"{SUBPROTOCOL} takes no messages from clients")
 
     def drained(self) -> None:
-        """Sends what is in the outbox."""
-        self._outbox.flush()
+        """Sends what is in the buffer."""
+        self._buffer.flush()
 
     def closed(self) -> None:
         """Ends the subscription."""
         socket, self._socket = self._socket, None
-        self._outbox.close()
+        self._buffer.close()
         self._connections.remove(self, socket)
         if self._task is None or self._task.done():
             reason = reason_of(None if socket is None else socket.close_code)
@@ -94,7 +100,7 @@ class BareSession:
     async def _begin(self) -> None:
         try:
             await self._subscriptions.begin(
-                self.principal, read_query(self._query), self._id, self._outbox, BareFraming(),
+                self.principal, read_query(self._query), self._id, self._buffer, BareFraming(),
                 joined=lambda seq: None, on_ended=self._ended,
             )  # fmt: skip
         except SubscriptionRefused as refused:
@@ -110,9 +116,9 @@ class BareSession:
             slow = code.startswith("missed")
             self._socket.close(TOO_SLOW if slow else POLICY, code)
 
-    def _flush(self, outbox: Outbox) -> None:
+    def _flush(self, buffer: SendBuffer) -> None:
         socket = self._socket
         if socket is None:
-            outbox.take()
+            buffer.take()
         elif socket.writable:
-            socket.send(outbox.take())
+            socket.send(buffer.take())

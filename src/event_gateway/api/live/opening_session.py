@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from event_gateway.api.live.close_codes import INTERNAL, POLICY
-from event_gateway.api.live.websocket_protocol import Session, WebSocketProtocol
+from event_gateway.api.live.websocket_protocol import WebSocketProtocol, WebSocketSession
 from event_gateway.tasks import spawn
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ class OpeningSession:
 
     __slots__ = ("_find_session", "_messages", "_socket", "_task")
 
-    def __init__(self, find_session: Callable[[], Awaitable[Session]]) -> None:
+    def __init__(self, find_session: Callable[[], Awaitable[WebSocketSession]]) -> None:
         self._find_session = find_session
         self._messages: list[str | bytes] = []
         self._socket: WebSocketProtocol | None = None

@@ -14,8 +14,8 @@ from event_gateway.api.live.websocket_protocol import WebSocketProtocol
 from event_gateway.core.access.principal import Principal
 from event_gateway.streaming.framing import EnvelopeFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
-from event_gateway.streaming.outbox import Outbox
 from event_gateway.streaming.refusal import SubscriptionRefused
+from event_gateway.streaming.send_buffer import SendBuffer
 from event_gateway.streaming.subscriber import Subscriber
 from event_gateway.tasks import spawn
 
@@ -35,8 +35,17 @@ class LiveSession:
     are any."""
 
     __slots__ = (
-        "_connections", "_outbox", "_reason", "_requests", "_socket", "_subscription_ids",
-        "_subscriptions", "_task", "_tokens", "_tokens_at", "principal",
+        "_buffer",
+        "_connections",
+        "_reason",
+        "_requests",
+        "_socket",
+        "_subscription_ids",
+        "_subscriptions",
+        "_task",
+        "_tokens",
+        "_tokens_at",
+        "principal",
     )  # fmt: skip
 
     def __init__(
@@ -45,7 +54,7 @@ class LiveSession:
         self._subscriptions = subscriptions
         self._connections = connections
         self.principal = principal
-        self._outbox = Outbox(subscriptions.budget, self._flush)
+        self._buffer = SendBuffer(subscriptions.budget, self._flush)
         self._subscription_ids: set[str] = set()
         self._requests: deque[str] | None = None  # there is one only while it is used: it is large
         self._task: asyncio.Task[None] | None = None
@@ -57,7 +66,7 @@ class LiveSession:
     def opened(self, socket: WebSocketProtocol) -> None:
         """Counts the connection; closes it if its key has too many."""
         self._socket = socket
-        self._outbox.open(socket.send_now)
+        self._buffer.open(socket.send_now)
         self._tokens = 2.0 * self._connections.limits.max_requests
         self._tokens_at = socket.received_at
         if not self._connections.add(self, socket):
@@ -91,15 +100,15 @@ class LiveSession:
             self._task = spawn(self._answer_all(), name="ws-requests")
 
     def drained(self) -> None:
-        """Sends what is in the outbox."""
-        self._outbox.flush()
+        """Sends what is in the buffer."""
+        self._buffer.flush()
 
     def closed(self) -> None:
         """Answers the acknowledgements that are queued, then ends the client's subscriptions."""
         socket, self._socket = self._socket, None
         if socket is not None:
             self._reason = reason_of(socket.close_code)
-        self._outbox.close()
+        self._buffer.close()
         self._connections.remove(self, socket)
         if self._task is None and self._subscription_ids:
             self._task = self._subscriptions.spawn_ending(self._answer_all())
@@ -114,12 +123,12 @@ class LiveSession:
         if self._socket is not None:
             self._socket.close(GOING_AWAY, "the gateway restarts")
 
-    def _flush(self, outbox: Outbox) -> None:
+    def _flush(self, buffer: SendBuffer) -> None:
         socket = self._socket
         if socket is None:
-            outbox.take()
+            buffer.take()
         elif socket.writable:
-            socket.send(outbox.take())
+            socket.send(buffer.take())
 
     async def _answer_all(self) -> None:
         try:
@@ -180,7 +189,7 @@ class LiveSession:
                         "stream": request.stream, "seq": seq})  # fmt: skip
 
         await self._subscriptions.begin(
-            self.principal, request, subscription_id, self._outbox,
+            self.principal, request, subscription_id, self._buffer,
             EnvelopeFraming(subscription_id, request.stream), joined=joined, on_ended=self._ended,
         )  # fmt: skip
 
@@ -225,5 +234,5 @@ class LiveSession:
         await self._subscriptions.end(subscription_id, reason)
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._outbox.put(json.dumps(message, separators=(",", ":")).encode(), b"")
-        self._outbox.flush()
+        self._buffer.put(json.dumps(message, separators=(",", ":")).encode(), b"")
+        self._buffer.flush()

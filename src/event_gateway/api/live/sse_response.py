@@ -15,7 +15,7 @@ from event_gateway.core.streams.subscription import SubscribeRequest
 from event_gateway.streaming.event_stream import position_block
 from event_gateway.streaming.framing import SseFraming
 from event_gateway.streaming.live_subscriptions import LiveSubscriptions, new_id
-from event_gateway.streaming.outbox import Outbox
+from event_gateway.streaming.send_buffer import SendBuffer
 from event_gateway.tasks import spawn
 
 HEARTBEAT = 15.0  # seconds without an event after which the gateway sends a comment
@@ -58,7 +58,7 @@ class SseResponse(Response):
         self._connections = connections
         self.principal = principal
         self._id = new_id()
-        self._outbox = Outbox(subscriptions.budget, lambda outbox: self._wake.set())
+        self._buffer = SendBuffer(subscriptions.budget, lambda buffer: self._wake.set())
         self._wake = asyncio.Event()
         self._begins_after = 0
         self._over = False
@@ -72,7 +72,7 @@ class SseResponse(Response):
             raise Problem(429, self._connections.too_many)
         try:
             await self._subscriptions.begin(
-                self.principal, request, self._id, self._outbox, SseFraming(),
+                self.principal, request, self._id, self._buffer, SseFraming(),
                 joined=self._joined, on_ended=self._ended,
             )  # fmt: skip
         except BaseException:
@@ -94,7 +94,7 @@ class SseResponse(Response):
         self._begins_after = seq
 
     def _ended(self, subscription_id: str, code: str) -> None:
-        self._outbox.put(*SseFraming().ended(code, for_good=code == _FOR_GOOD))
+        self._buffer.put(*SseFraming().ended(code, for_good=code == _FOR_GOOD))
         self._reason = code.replace("_", " ")
         self._over = True
         self._wake.set()
@@ -109,7 +109,7 @@ class SseResponse(Response):
             body = position_block(self._begins_after, retry=RETRY)
             while True:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                if self._refused or (self._over and not self._outbox.bytes):
+                if self._refused or (self._over and not self._buffer.bytes):
                     break
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -120,11 +120,11 @@ class SseResponse(Response):
                 self._wake.clear()
                 if leaving.done():
                     return
-                body = b"".join([part for piece in self._outbox.take() for part in piece])
+                body = b"".join([part for piece in self._buffer.take() for part in piece])
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()
-            self._outbox.take()
+            self._buffer.take()
             self._connections.remove(self)
             self._subscriptions.end_soon(self._id, self._reason)
 

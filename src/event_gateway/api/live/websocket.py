@@ -26,8 +26,8 @@ from event_gateway.api.live.session import LiveSession
 from event_gateway.api.live.websocket_protocol import (
     OpenedSession,
     OpenSession,
-    Session,
     WebSocketProtocol,
+    WebSocketSession,
 )
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.request_spans import RequestSpan, attributes_of, span_name
@@ -105,7 +105,7 @@ def sessions(
 
     async def find_session(
         caller: CallerRequest, given: list[tuple[str, str]], bare: bool
-    ) -> Session:
+    ) -> WebSocketSession:
         try:
             found = authenticator.authenticate(caller)
             principal = found if isinstance(found, Principal) else await found
@@ -139,8 +139,11 @@ def sessions(
 
 
 async def find_traced(
-    tracer: Tracer, request: events.Request, peer: Peer, find: Callable[[], Awaitable[Session]]
-) -> Session:
+    tracer: Tracer,
+    request: events.Request,
+    peer: Peer,
+    find: Callable[[], Awaitable[WebSocketSession]],
+) -> WebSocketSession:
     """The session of a handshake, which is recorded as a span; what follows in the connection is
     not. ``find``: finds the session."""
     headers = _headers(request)

@@ -25,7 +25,7 @@ CLOSE_TIMEOUT = 5.0  # seconds within which the client must close too
 MAX_JOINED = 65536  # bytes up to which frames are copied into one write
 
 
-class Session(Protocol):
+class WebSocketSession(Protocol):
     """What uses a connection. The protocol calls these methods."""
 
     def opened(self, socket: "WebSocketProtocol") -> None:
@@ -41,7 +41,7 @@ class Session(Protocol):
         """The connection is closed or closing: frames are not sent any more."""
 
 
-OpenedSession = tuple[Session, str | None]  # with the chosen subprotocol
+OpenedSession = tuple[WebSocketSession, str | None]  # with the chosen subprotocol
 # Opens the session of an upgrade request; None if nothing is at the request's path (404).
 OpenSession = Callable[[events.Request, Peer], OpenedSession | None]
 
@@ -92,7 +92,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._handshake: WSConnection | None = WSConnection(ConnectionType.SERVER)
         self._connection: Connection | None = None
-        self._session: Session | None = None
+        self._session: WebSocketSession | None = None
         self._parts: list[Any] = []
         self._size = 0
         self._closing: asyncio.TimerHandle | None = None
@@ -197,7 +197,7 @@ class WebSocketProtocol(asyncio.Protocol):
         transport.write(frame_head(size) + own + shared)
         return True
 
-    def hand_over(self, session: Session) -> None:
+    def hand_over(self, session: WebSocketSession) -> None:
         """Goes on with another session."""
         self._session = session
         session.opened(self)

@@ -25,7 +25,7 @@ from event_gateway.audit.trail import Call
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
-from event_gateway.core.errors import InvalidDefinition, Unknown
+from event_gateway.core.errors import InvalidDefinition, NotRegistered
 from event_gateway.core.observability.alert import Alert
 from event_gateway.core.observability.silence import MAX_SILENCES, Silence, check_silence
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
@@ -194,7 +194,7 @@ def _silence_of(parts: AlertParts, caller: Principal, silence_id: str) -> Silenc
     silence = parts.book.silence(silence_id)
     registry = parts.registry
     if silence is None or not sees_since(caller, registry, silence.webhook, silence.created_at):
-        raise Unknown(f"there is no silence {silence_id}")
+        raise NotRegistered(f"there is no silence {silence_id}")
     return silence
 
 

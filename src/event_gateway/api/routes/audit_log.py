@@ -30,7 +30,7 @@ from event_gateway.api.server.pages import (
 )
 from event_gateway.api.server.problems import Problem
 from event_gateway.api.server.state import ApiState
-from event_gateway.audit.pages import Filter, Position, page, records
+from event_gateway.audit.pages import CallFilter, Position, page, records
 from event_gateway.broker.audit_log import AuditLog
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.streams.start import sequence_of
@@ -63,12 +63,12 @@ async def _filters(
     outcome: str | None = Query(
         None, description="succeeded, refused, failed, unknown, or the status of the answer."
     ),
-) -> Filter:
+) -> CallFilter:
     if outcome is not None and outcome not in OUTCOMES and not _is_status(outcome):
         raise InvalidDefinition(
             "outcome", f"must be one of {', '.join(OUTCOMES)}, or a status such as 409"
         )
-    return Filter(
+    return CallFilter(
         since=time_of("since", since),
         until=time_of("until", until),
         principal=principal,
@@ -78,7 +78,7 @@ async def _filters(
     )
 
 
-Filters = Annotated[Filter, Depends(_filters)]
+Filters = Annotated[CallFilter, Depends(_filters)]
 
 
 @router.get("", responses=answers(Page[AuditedCall]))
@@ -96,7 +96,7 @@ async def list_audit_log(
     whole = is_whole(cursor, following)
     total: Total | int = len(calls)
     if not whole:
-        total = at_most(await parts.log.calls()) if filters == Filter() else NOT_COUNTED
+        total = at_most(await parts.log.calls()) if filters == CallFilter() else NOT_COUNTED
     return page_answer(calls, following, total)
 
 

@@ -44,7 +44,7 @@ from event_gateway.compliance.export import LINES, PACKED, export
 from event_gateway.core.compliance.anchor import Anchor, Stamp
 from event_gateway.core.compliance.export import decode_entry
 from event_gateway.core.compliance.packed_export import MEDIA_TYPE
-from event_gateway.core.errors import Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import Conflict, InvalidDefinition, NotRegistered
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339
 
@@ -75,7 +75,7 @@ async def show_chain(parts: Parts, caller: ReadsWholeStreams, name: str) -> dict
     try:
         last_seq = (await bounds(parts.broker, stream_name(name))).last
     except UnknownStream:
-        raise Unknown(f"there is no stream {name}") from None
+        raise NotRegistered(f"there is no stream {name}") from None
     record, anchor = await chain.last_record(), await chain.last_anchor()
     covered = 0 if record is None else record.last
     state = parts.chains.state(name)
@@ -136,7 +136,7 @@ async def stamp_anchor(
         raise InvalidDefinition("value", "must be base64") from None
     chain = ChainLog(parts.broker, name)
     if not await chain.has_anchor(sequence):
-        raise Unknown(f"the stream {name} has no anchor at {sequence}")
+        raise NotRegistered(f"the stream {name} has no anchor at {sequence}")
     stamp = Stamp(sequence, given.kind, value)
     kind = f"stamp-{sequence}"
     known, _ = await chain.page(kind, 1, MAX_STAMPS)
@@ -186,7 +186,7 @@ async def export_stream(
         begin = await anext(lines)  # an error is an answer only before the first line
     except (UnknownStream, StreamGone):
         ended()
-        raise Unknown(f"there is no stream {name}") from None
+        raise NotRegistered(f"there is no stream {name}") from None
     except BaseException:
         ended()
         raise

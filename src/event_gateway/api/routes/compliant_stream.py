@@ -33,8 +33,8 @@ Parts = Annotated[ComplianceParts, Depends(provided(ComplianceParts))]
 
 
 def compliant(parts: ComplianceParts, name: str) -> StreamDefinition:
-    """The compliance stream of a name. Raises Unknown, BeingDeleted, and Conflict if it is another
-    stream."""
+    """The compliance stream of a name. Raises NotRegistered, BeingDeleted, and Conflict if it is
+    another stream."""
     definition = present(parts.registry.stream(name))
     if not definition.compliance:
         raise Conflict(f"the stream {name} does not store records for compliance")

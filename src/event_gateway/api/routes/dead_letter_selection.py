@@ -143,7 +143,7 @@ class DeadLetterSelection:
     ) -> str:
         """The webhook whose dead letters a narrowed caller replays.
 
-        Raises Unknown, InvalidDefinition, and a Problem if there is no dead letter of an id.
+        Raises NotRegistered, InvalidDefinition, and a Problem if there is no dead letter of an id.
         """
         if not ids:
             if webhook_id is None:

@@ -29,7 +29,7 @@ from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
 from event_gateway.lookup.finder import Found, Searched
 from event_gateway.registration.visibility import webhook_of, webhooks_of
 from event_gateway.replay.ownership import received as received_of
-from event_gateway.replay.resend import Resend, Resent, would_resend
+from event_gateway.replay.resend import Resend, ResendResult, would_resend
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=GuardedRoute)
 
@@ -100,7 +100,7 @@ async def resend_event(
 async def _from_dead_letters(
     parts: ResendParts, caller: Principal, event_id: str, given: _Resend, searched: Searched
 ) -> dict[str, Any]:
-    """Resends an event that the log does not hold any more. Raises a Problem, and Unknown."""
+    """Resends an event that the log does not hold any more. Raises a Problem, and NotRegistered."""
     events = parts.events
     if given.webhooks is None:
         visible = webhooks_of(caller, events.registry)
@@ -143,7 +143,7 @@ async def _from_dead_letters(
     return _answer(reached, given, results)
 
 
-def _answer(received: Received, given: _Resend, results: list[Resent]) -> dict[str, Any]:
+def _answer(received: Received, given: _Resend, results: list[ResendResult]) -> dict[str, Any]:
     return {
         "event_id": received.event.id,
         "source": received.event.source,
@@ -167,7 +167,7 @@ def _check_sources(sources: set[str]) -> None:
 def _webhooks(
     events: EventParts, caller: Principal, received: Received, names: list[str] | None
 ) -> list[Webhook]:
-    """The webhooks that get the event. Raises a Problem, and Unknown."""
+    """The webhooks that get the event. Raises a Problem, and NotRegistered."""
 
     def mismatch(webhook: Webhook) -> str | None:
         return events.account.mismatch(webhook, received, registered=False)

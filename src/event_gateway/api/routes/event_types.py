@@ -33,7 +33,7 @@ from event_gateway.core.access.narrowing import may_read_type
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.access.scope import STREAMS_READ
 from event_gateway.core.audit.change import resource_name
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.schema.asyncapi.gateway_channels import Surroundings
 from event_gateway.core.schema.asyncapi.reading import read
 from event_gateway.core.schema.asyncapi.writing import write
@@ -145,7 +145,7 @@ async def show_event_type(
     """One event type."""
     catalog = parts.catalog
     if not may_read_type(caller, name):
-        raise Unknown(f"there is no event type {name}")
+        raise NotRegistered(f"there is no event type {name}")
     event_type = catalog.find(name)
     if unchanged := condition.not_modified(_shown(catalog, event_type)):
         return unchanged
@@ -252,7 +252,7 @@ def _fitting(catalog: Catalog, names: list[str]) -> Iterator[str]:
 def _known(catalog: Catalog, name: str) -> dict[str, Any] | None:
     try:
         return _shown(catalog, catalog.find(name))
-    except Unknown:
+    except NotRegistered:
         return None
 
 

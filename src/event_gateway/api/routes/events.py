@@ -107,7 +107,7 @@ class EventsEndpoint:
             appended = await self.intake.accept(events, trace=trace, link=link)
         if narrowed:
             await self._check_duplicates(principal, events, appended)
-        return Accepted(accepted([event.id for event, _ in events], appended))
+        return AcceptedResponse(accepted([event.id for event, _ in events], appended))
 
     async def _check_duplicates(
         self, principal: Principal, events: list[tuple[Event, bytes]], appended: list[Appended]
@@ -136,7 +136,7 @@ def accepted(ids: Sequence[str], appended: Sequence[Appended]) -> bytes:
     return _encode(answer)
 
 
-class Accepted(Response):
+class AcceptedResponse(Response):
     """202, with its headers made in place: Starlette's way costs as much as the parsing."""
 
     def __init__(self, body: bytes) -> None:

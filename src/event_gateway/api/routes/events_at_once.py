@@ -19,7 +19,7 @@ from event_gateway.api.http.exchange import Exchange
 from event_gateway.api.http.response_head import PreparedHead
 from event_gateway.api.routes.events import (
     JSON,
-    Accepted,
+    AcceptedResponse,
     EventsEndpoint,
     accepted,
     known_headers,
@@ -106,4 +106,4 @@ class EventsAtOnce:
         if exchange.answers_at_once():
             exchange.answer(_ACCEPTED, body)
         else:
-            exchange.answer_by(Accepted(body))
+            exchange.answer_by(AcceptedResponse(body))

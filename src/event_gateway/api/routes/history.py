@@ -25,7 +25,7 @@ from event_gateway.core.observability.history_points import (
     WebhookPoint,
     quantile,
 )
-from event_gateway.core.observability.history_spans import DAY, HOUR, Span
+from event_gateway.core.observability.history_spans import DAY, HOUR, HistorySpan
 from event_gateway.core.text.times import rfc3339
 from event_gateway.core.text.units import parse_duration
 from event_gateway.observability.history.reader import HistoryReader, WebhookSeries
@@ -187,7 +187,7 @@ def _answer(content: Mapping[str, Any]) -> Response:
     return Response(msgspec.json.encode(content), media_type="application/json")
 
 
-def _steps(span: Span, covered: Sequence[int]) -> dict[str, Any]:
+def _steps(span: HistorySpan, covered: Sequence[int]) -> dict[str, Any]:
     return {
         "since": rfc3339(span.begin),
         "until": rfc3339(span.end),

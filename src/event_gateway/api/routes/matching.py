@@ -25,7 +25,7 @@ from event_gateway.core.cloudevents.event import Event, Received
 from event_gateway.core.cloudevents.reserved_types import SOURCE, check_reserved, is_lifecycle
 from event_gateway.core.errors import InvalidDefinition, InvalidEvent
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression
+from event_gateway.core.matching.expression import CelExpression
 from event_gateway.core.matching.sql_condition import sql_value
 from event_gateway.core.streams.definition import EVENTS, LIFECYCLE
 from event_gateway.core.webhook.webhook import AFTER_EVERY_REGISTRATION, Webhook
@@ -118,7 +118,7 @@ async def evaluate_expression(caller: ReadsEvents, request: Request, body: Evalu
 
 def _in_cel(text: str, received: Received) -> tuple[Any, list[dict[str, Any]]]:
     try:
-        expression = Expression(text, condition=False)
+        expression = CelExpression(text, condition=False)
     except ValueError as error:
         raise InvalidDefinition("expression", str(error)) from None
     try:

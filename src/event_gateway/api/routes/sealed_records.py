@@ -19,7 +19,7 @@ from event_gateway.broker.stream_page import read_page
 from event_gateway.compliance.sealing import redacted
 from event_gateway.core.cloudevents.json_format import to_structured
 from event_gateway.core.cloudevents.nats_message import from_message
-from event_gateway.core.errors import Conflict, InvalidEvent, Unknown
+from event_gateway.core.errors import Conflict, InvalidEvent, NotRegistered
 from event_gateway.core.streams.start import MAX_SEQ
 from event_gateway.core.text.times import rfc3339, rfc3339_or_none
 
@@ -72,7 +72,7 @@ async def show_record(
     source = stream_name(name)
     page = await read_page(parts.broker, source, from_seq=seq, limit=1)
     if not page.messages or page.messages[0].seq != seq:
-        raise Unknown(f"the stream {name} has no message {seq}")
+        raise NotRegistered(f"the stream {name} has no message {seq}")
     message = page.messages[0]
     try:
         event = from_message(
@@ -80,7 +80,7 @@ async def show_record(
             time=message.time,
         ).event  # fmt: skip
     except InvalidEvent:
-        raise Unknown(f"the message {seq} of the stream {name} is no event") from None
+        raise NotRegistered(f"the message {seq} of the stream {name} is no event") from None
     opened = await parts.sealing.opened(name, event)
     return {
         "seq": seq,

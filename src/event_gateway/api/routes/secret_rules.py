@@ -15,7 +15,7 @@ from event_gateway.core.access.narrowing import (
     owner_of,
 )
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, Unknown
+from event_gateway.core.errors import AlreadyExists, Conflict, InvalidDefinition, NotRegistered
 from event_gateway.core.text.units import parse_duration
 from event_gateway.registration.visibility import webhooks_of
 from event_gateway.secrets.named import Secrets
@@ -85,9 +85,9 @@ def may_know(parts: SecretParts, caller: Principal, name: str) -> bool:
 
 
 def check_known(parts: SecretParts, caller: Principal, name: str) -> None:
-    """Raises Unknown if a caller may not know of a secret that it wants to change."""
+    """Raises NotRegistered if a caller may not know of a secret that it wants to change."""
     if not may_know(parts, caller, name):
-        raise Unknown(f"there is no sealed secret {name}")
+        raise NotRegistered(f"there is no sealed secret {name}")
 
 
 def check_free(parts: SecretParts, caller: Principal, name: str) -> None:

@@ -34,7 +34,7 @@ from event_gateway.api.server.pages import Limit, page_answer, page_of
 from event_gateway.api.server.search import Search, Searched
 from event_gateway.audit.trail import Call
 from event_gateway.core.access.principal import Principal
-from event_gateway.core.errors import InvalidDefinition, Unknown
+from event_gateway.core.errors import InvalidDefinition, NotRegistered
 from event_gateway.core.text.times import rfc3339
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=GuardedRoute)
@@ -105,7 +105,7 @@ async def show_secret(
         *parts.secrets.configured(),
     }  # fmt: skip
     if name not in names or not may_know(parts, caller, name):
-        raise Unknown(f"there is no secret {name}")
+        raise NotRegistered(f"there is no secret {name}")
     return _tagged(parts, caller, name, response)
 
 
@@ -164,7 +164,7 @@ async def change_secret(
     before = _sealed(parts, name)
     if before is None:
         check_not_external(parts, name)
-        raise Unknown(f"there is no sealed secret {name}")
+        raise NotRegistered(f"there is no sealed secret {name}")
     condition.check(_definition(before))
     if "namespaces" in body:
         given = namespaces_of(parts, caller, name, body["namespaces"] or [])

@@ -24,7 +24,7 @@ from event_gateway.api.server.state import ApiState
 from event_gateway.broker.event_log import LogFull
 from event_gateway.broker.registry import Registry
 from event_gateway.core.access.client_certificate import ClientCertificate
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.sources.definition import SourceDefinition
 from event_gateway.core.sources.inbound import Inbound
 from event_gateway.core.sources.provider import Answer, Refused
@@ -158,7 +158,7 @@ class SourceEndpoint:
         name = request.path_params["name"]
         definition = self._registry.sources.get(name)
         if definition is None:
-            raise Unknown(f"there is no source {name[:64]}")
+            raise NotRegistered(f"there is no source {name[:64]}")
         if not definition.enabled:
             raise Problem(503, f"the source {name} is not enabled", {"Retry-After": "60"})
         return definition

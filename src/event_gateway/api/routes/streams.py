@@ -60,7 +60,7 @@ from event_gateway.config.response_bodies import stream_to_json
 from event_gateway.core.access.narrowing import is_narrowed, may_read, may_touch
 from event_gateway.core.access.principal import Principal
 from event_gateway.core.audit.change import resource_name
-from event_gateway.core.errors import Unknown
+from event_gateway.core.errors import NotRegistered
 from event_gateway.core.streams.capture_warnings import capture_warnings
 from event_gateway.core.streams.definition import StreamDefinition
 from event_gateway.core.streams.start import MAX_SEQ
@@ -266,10 +266,10 @@ async def delete_stream(
 
 
 def _stream_of(parts: StreamParts, caller: Principal, name: str) -> StreamDefinition:
-    """The stream of a name. Raises Unknown, also if the caller may not read it."""
+    """The stream of a name. Raises NotRegistered, also if the caller may not read it."""
     definition = parts.registry.stream(name)
     if not sees_stream(caller, definition):
-        raise Unknown(f"there is no stream {name}")
+        raise NotRegistered(f"there is no stream {name}")
     return definition
 
 

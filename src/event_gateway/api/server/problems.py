@@ -28,7 +28,7 @@ from event_gateway.core.errors import (
     Conflict,
     InvalidDefinition,
     NewerFormat,
-    Unknown,
+    NotRegistered,
 )
 from event_gateway.state.condition import UNREACHABLE, condition_of
 
@@ -123,7 +123,7 @@ def _redis(error: RedisError) -> Problem:
 
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (Problem, lambda error: error),
-    (Unknown, lambda error: Problem(404, str(error))),
+    (NotRegistered, lambda error: Problem(404, str(error))),
     (AlreadyExists, lambda error: Problem(problem_types.ALREADY_EXISTS, str(error))),
     (BeingDeleted, lambda error: Problem(problem_types.BEING_DELETED, str(error))),
     (ChangedInBetween, lambda error: Problem(problem_types.CHANGED_IN_BETWEEN, str(error))),

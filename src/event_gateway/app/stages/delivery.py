@@ -10,7 +10,7 @@ from event_gateway.app.stages.request import Requests
 from event_gateway.broker.positions import PositionCopies
 from event_gateway.config.model import Config
 from event_gateway.core.webhook.retry_policy import longest_wait
-from event_gateway.delivery.dead_letters import DeadLetters
+from event_gateway.delivery.dead_letters import DeadLetterWriter
 from event_gateway.delivery.deadlines import Deadlines
 from event_gateway.delivery.dispatcher import Dispatcher
 from event_gateway.delivery.due_loop import DueLoop
@@ -71,7 +71,7 @@ def build_delivery(
     """Needs the ingest stage for events that are read again, the requests stage for the attempts,
     and the registrations, where webhooks are disabled. At most ``max_attempts`` are in flight."""
     ledger, queues = adapters.ledger, adapters.queues
-    dead_letters = DeadLetters(adapters.dead_letters)
+    dead_letters = DeadLetterWriter(adapters.dead_letters)
     signal = adapters.due_signal
     deadlines = Deadlines(longest_wait(config.ingest.retention))
     outcomes = Outcomes(

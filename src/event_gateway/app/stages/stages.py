@@ -28,7 +28,7 @@ from event_gateway.tasks import Supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ProcessSettings:
     """What a process is given besides its configuration.
 
     At most ``max_attempts`` are in flight at a time, and clients of the API have at most
@@ -72,7 +72,7 @@ class Stages:
 
 async def build_stages(
     config: Config,
-    settings: Settings,
+    settings: ProcessSettings,
     *,
     supervisor: Supervisor,
     metrics: Metrics,

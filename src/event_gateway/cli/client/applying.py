@@ -20,11 +20,11 @@ from event_gateway.cli.client.requests import (
 from event_gateway.config.plan import (
     Definitions,
     Kind,
-    Loss,
     Plan,
     Removal,
     Shown,
     Step,
+    StepLoss,
     changed_stream_loss,
     deleted_stream_loss,
     deleted_webhook_loss,
@@ -60,7 +60,7 @@ class Applied:
         return f"{text}: {self.detail}" if self.detail else text
 
 
-class Application:
+class Applying:
     """Carries out what a file declares. ``prune``: what was applied before under the same manager,
     and is not in the file, is deleted; ``force``: streams may drop events."""
 
@@ -73,7 +73,7 @@ class Application:
         self._tags: dict[tuple[Kind, str], str | None] = {}
 
     @property
-    def losses(self) -> list[tuple[Step, Loss]]:
+    def losses(self) -> list[tuple[Step, StepLoss]]:
         """The steps of the plan that would lose something."""
         return self._plan.losses
 
@@ -178,7 +178,7 @@ class Application:
     def _check_managers(self) -> None:
         """Ends the command if the gateway's own file has a definition that this file has."""
         lines = [
-            str(self._declared.source.problem(
+            str(self._declared.locations.problem(
                 f"{section}.{name}", "comes from the gateway's own configuration file; change it "
                 "there",
             ))
@@ -204,8 +204,8 @@ class Application:
             webhooks[name] = shown
         return self._declared.definitions._replace(webhooks=webhooks)
 
-    async def _losses(self, client: GatewayClient, plan: Plan) -> dict[tuple[Kind, str], Loss]:
-        losses: dict[tuple[Kind, str], Loss | None] = {}
+    async def _losses(self, client: GatewayClient, plan: Plan) -> dict[tuple[Kind, str], StepLoss]:
+        losses: dict[tuple[Kind, str], StepLoss | None] = {}
         for step in plan.steps:
             if (step.kind, step.action) == ("webhook", "delete"):
                 path = f"/v1/webhooks/{quoted(step.name)}/stats"

@@ -8,7 +8,7 @@ from event_gateway.config.definitions import source_of, stream_of, webhook_of
 from event_gateway.config.load import examine
 from event_gateway.config.near_misses import ENV_PREFIX
 from event_gateway.config.plan import Definitions
-from event_gateway.config.problems import ConfigError, Source
+from event_gateway.config.problems import ConfigError, KeyLocations
 from event_gateway.config.response_bodies import source_to_json, stream_to_json, webhook_to_json
 from event_gateway.core.text.identifier import ID
 from event_gateway.request.transformations import compile_definition
@@ -23,7 +23,7 @@ class Declared:
 
     definitions: Definitions
     manager: str
-    source: Source
+    locations: KeyLocations
     notes: tuple[str, ...]
 
 
@@ -35,7 +35,7 @@ def read_declared(path: Path, set_name: str | None) -> Declared:
     if set_name is not None and ID.fullmatch(set_name) is None:
         raise ValueError(f"--set: {set_name!r} is not of the form {ID.pattern}")
     environ = {name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}
-    config, source, problems = examine(
+    config, locations, problems = examine(
         path, environ, transformation_rule=compile_definition, url_rule=lambda _: lambda _: None,
         any_transformation=True,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def read_declared(path: Path, set_name: str | None) -> Declared:
             "apply cannot register transformations: define them in the gateway's own configuration "
             "file, and only name them in this one"
         )
-        raise ConfigError([source.problem("transformations", reason)])
+        raise ConfigError([locations.problem("transformations", reason)])
     manager = APPLIED if set_name is None else f"{APPLIED}/{set_name}"
     webhooks = {
         name: webhook_to_json(webhook_of(model, name, managed_by=manager))
@@ -64,5 +64,5 @@ def read_declared(path: Path, set_name: str | None) -> Declared:
     others = sorted(config.model_fields_set - applied)
     notes = [f"{name}: is read from the gateway's own file only, and not applied"
              for name in others]  # fmt: skip
-    notes += [problem.reason for problem in source.differences if not problem.line]
-    return Declared(Definitions(webhooks, streams, sources), manager, source, tuple(notes))
+    notes += [problem.reason for problem in locations.differences if not problem.line]
+    return Declared(Definitions(webhooks, streams, sources), manager, locations, tuple(notes))

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from event_gateway.cli.client.output import fail
-from event_gateway.cli.client.place import DATA_DIR, Place
+from event_gateway.cli.client.place import DATA_DIR, GatewayPlace
 
 CONNECT_TIMEOUT = 2.0  # seconds; to this machine
 ELSEWHERE = "or say where it is: --url, --data-dir or --context"
@@ -13,7 +13,7 @@ REFUSED = ("refused", "connect call failed")
 NOT_TLS = ("wrong_version_number", "record layer failure", "unexpected_eof")
 
 
-def check_runs(place: Place, url: str) -> None:
+def check_runs(place: GatewayPlace, url: str) -> None:
     """Ends the command if the user has not said where the gateway is, and none runs at ``url``, the
     usual address."""
     if not place.directory_given:
@@ -27,14 +27,14 @@ def check_runs(place: Place, url: str) -> None:
     fail(_not_running(place, url))
 
 
-def no_key(url: str, place: Place) -> str:
+def no_key(url: str, place: GatewayPlace) -> str:
     """The error of a command that has no key."""
     found = "" if place.data_dir is None else f", and none for it in {_shown(place)}"
     ways = "give --key-file or --key, set EVENT_GATEWAY_KEY, or add a context"
     return f"no key for {url}{found}: {ways}"
 
 
-def refused(status: int, content: Any, place: Place) -> str:
+def refused(status: int, content: Any, place: GatewayPlace) -> str:
     """The error of an answer, from its problem details."""
     detail = content.get("detail") if isinstance(content, dict) else None
     detail = str(detail or f"the gateway answered {status}")
@@ -45,7 +45,7 @@ def refused(status: int, content: Any, place: Place) -> str:
     return detail
 
 
-def unreachable(error: str, place: Place) -> str:
+def unreachable(error: str, place: GatewayPlace) -> str:
     """The error of a gateway that cannot be reached; ``error`` begins with its URL."""
     lowered = error.lower()
     url = place.url or error.partition(": ")[0]
@@ -60,7 +60,7 @@ def unreachable(error: str, place: Place) -> str:
     return error
 
 
-def _not_running(place: Place, at: str) -> str:
+def _not_running(place: GatewayPlace, at: str) -> str:
     start = "event-gateway serve"
     if place.data_dir is not None and str(place.data_dir) != str(DATA_DIR):
         start += f" --data-dir {place.data_dir}"
@@ -69,7 +69,7 @@ def _not_running(place: Place, at: str) -> str:
     return f"no gateway runs in {_shown(place)}, nor at {at}; start one with: {start}, {ELSEWHERE}"
 
 
-def _shown(place: Place) -> str:
+def _shown(place: GatewayPlace) -> str:
     directory = place.data_dir
     if directory is None:
         return "this directory"

@@ -43,7 +43,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GatewayPlace:
     """What was found. ``data_dir``: the directory that was asked for, or looked into;
     ``directory_given``: the user named it; ``in_directory``: the URL was found there."""
 
@@ -108,7 +108,7 @@ def find_place(
     *,
     directory: Path = DATA_DIR,
     in_use: bool = True,
-) -> Place:
+) -> GatewayPlace:
     """The place that the rules above give. ``options`` and ``environment``: ``url``, ``key``,
     ``key_file``, ``ca``, ``context``, ``data_dir``. ``directory``: looked into in place of ./data;
     ``in_use``: a context in use counts."""
@@ -133,7 +133,7 @@ def find_place(
     url = next((place.url for place in stated if place.url), None)
     trusted = [place for place in stated if not place.own or _same(place.url, url)]
     keyed = next((place for place in trusted if place.key is not None), Stated())
-    return Place(
+    return GatewayPlace(
         url=url,
         key="" if keyed.key is None else keyed.key(),
         ca=next((place.ca for place in trusted if place.ca), None),

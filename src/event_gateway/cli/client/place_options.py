@@ -15,7 +15,7 @@ import typer
 from event_gateway.cli.client.command_tree import commands_of
 from event_gateway.cli.client.completion import complete_contexts
 from event_gateway.cli.client.contexts import load_contexts
-from event_gateway.cli.client.place import DATA_DIR, Place, find_place
+from event_gateway.cli.client.place import DATA_DIR, GatewayPlace, find_place
 
 KeyFileOption = Annotated[
     Path | None,
@@ -45,10 +45,10 @@ _OPTIONS = {
     "data_dir": DirectoryOption,
 }  # fmt: skip
 _NAMES = ("url", "key", *_OPTIONS)
-_place = Place()
+_place = GatewayPlace()
 
 
-def place() -> Place:
+def place() -> GatewayPlace:
     """Where the gateway of this command is."""
     return _place
 

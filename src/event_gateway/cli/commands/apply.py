@@ -51,7 +51,7 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Register the webhooks, streams and sources of a file with a running gateway."""
-    from event_gateway.cli.client.applying import Application
+    from event_gateway.cli.client.applying import Applying
     from event_gateway.cli.client.declared_file import read_declared
     from event_gateway.config.problems import ConfigError
 
@@ -63,18 +63,18 @@ def apply(
         fail(str(error.problems[-1]), 2)
     except ValueError as error:
         fail(str(error), 2)
-    application = Application(declared, prune=prune, force=force)
+    applying = Applying(declared, prune=prune, force=force)
 
     def on_done(done: "Applied") -> None:
         if not as_json:
             print_coloured(done.text, None if done.ok else typer.colors.RED, err=not done.ok)
 
     async def work(client: Any) -> Any:
-        plan = await application.plan(client)
+        plan = await applying.plan(client)
         if not as_json:
             _print(declared, plan)
-        refused = bool(application.losses) and not force
-        done = [] if dry_run or refused else await application.carry_out(client, on_done)
+        refused = bool(applying.losses) and not force
+        done = [] if dry_run or refused else await applying.carry_out(client, on_done)
         return plan, done, refused
 
     plan, done, refused = run_with_client(url, key, work)

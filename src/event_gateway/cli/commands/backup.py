@@ -16,7 +16,7 @@ from event_gateway.core.text.count import count_of
 if TYPE_CHECKING:
     from event_gateway.backup.making import Progress
     from event_gateway.backup.manifest import Manifest
-    from event_gateway.cli.process.servers import Servers
+    from event_gateway.cli.process.servers import ServerConnections
     from event_gateway.config.model import Config
 
 TargetArgument = Annotated[
@@ -38,7 +38,9 @@ def backup(
     """
     from event_gateway.backup.making import make_backup
 
-    async def work(servers: "Servers", config: "Config", progress: "Progress") -> "Manifest":
+    async def work(
+        servers: "ServerConnections", config: "Config", progress: "Progress"
+    ) -> "Manifest":
         return await make_backup(
             servers.broker, servers.client, target,
             external=config.ingest.streams, progress=progress,
@@ -74,7 +76,9 @@ def restore(
     except UnusableBackup as error:
         fail(str(error))
 
-    async def work(servers: "Servers", config: "Config", progress: "Progress") -> "Manifest":
+    async def work(
+        servers: "ServerConnections", config: "Config", progress: "Progress"
+    ) -> "Manifest":
         return await restore_backup(
             archive, servers.broker, servers.client,
             external=config.ingest.streams, replicas=config.nats.replicas, progress=progress,
@@ -99,7 +103,7 @@ def restore(
 def _run(
     path: Path | None,
     data_dir: Path,
-    work: "Callable[[Servers, Config, Progress], Awaitable[Manifest]]",
+    work: "Callable[[ServerConnections, Config, Progress], Awaitable[Manifest]]",
     *,
     while_running: bool,
 ) -> "tuple[Manifest, list[str]]":

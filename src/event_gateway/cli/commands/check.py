@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from event_gateway.cli.client.options import JsonOption
-from event_gateway.config.problems import ConfigError, Problem
+from event_gateway.config.problems import ConfigError, ConfigProblem
 
 
 def check(
@@ -23,12 +23,12 @@ def check_file(path: Path, *, as_json: bool = False) -> int:
     """Prints errors and warnings; returns the exit status: 0, or 2 if there are errors."""
     from event_gateway.cli.process.configuration import contents, read_config, warnings
 
-    errors: list[Problem] = []
-    warned: list[Problem] = []
+    errors: list[ConfigProblem] = []
+    warned: list[ConfigProblem] = []
     summary = ""
     try:
-        config, source = read_config(path)
-        warned = warnings(config, source)
+        config, locations = read_config(path)
+        warned = warnings(config, locations)
         summary = contents(config)
     except ConfigError as error:
         errors = error.problems

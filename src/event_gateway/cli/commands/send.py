@@ -19,7 +19,7 @@ from event_gateway.cli.send.event_text import SOURCE, Defaults, NotAnEvent, chec
 
 if TYPE_CHECKING:
     from event_gateway.cli.client.gateway_client import GatewayClient
-    from event_gateway.cli.send.session import Sent, Source
+    from event_gateway.cli.send.session import EventInput, Sent
 
 SourceOption = Annotated[
     str | None, typer.Option("--source", help="The source. Default: event-gateway-cli.")
@@ -92,7 +92,7 @@ def send(
         per_second = None if rate is None else parse_rate(rate)
     except (NotAnEvent, ValueError) as error:
         fail(str(error), 2)
-    sources: list[Source]
+    sources: list[EventInput]
     if not files:
         if event_type is None:
             fail("give --type and --data, or files with events, or - for the standard input", 2)
@@ -153,14 +153,14 @@ async def _if_forbidden(client: "GatewayClient", status: int) -> None:
 def _send_all(
     url: str | None,
     key: str | None,
-    sources: "Sequence[Source]",
+    sources: "Sequence[EventInput]",
     defaults: Defaults,
     how: tuple[str | None, int, int, float | None],
     *,
     as_json: bool,
 ) -> None:
     """``how``: URL of NATS or None for HTTP, events of a batch, batches side by side, rate."""
-    from event_gateway.cli.send.publishing import HttpPublisher, Publisher, Refused
+    from event_gateway.cli.send.publishing import BatchPublisher, HttpPublisher, PublishingRefused
     from event_gateway.cli.send.session import Sending, Sent
     from event_gateway.cli.send.summary import print_summary
 
@@ -168,14 +168,14 @@ def _send_all(
     parts: list[Sent] = []
     started = time.monotonic()
 
-    async def through(publisher: Publisher) -> None:
+    async def through(publisher: BatchPublisher) -> None:
         sending = Sending(publisher, defaults, batch=batch, at_once=at_once, rate=rate)
         ended = ""
         try:
             for source in sources:
                 parts.append(Sent(source.name))
                 await sending.send(source, parts[-1], quiet=as_json)
-        except (NotAnEvent, Refused, ConnectionError) as error:
+        except (NotAnEvent, PublishingRefused, ConnectionError) as error:
             ended = f"{parts[-1].name}: {error}" if isinstance(error, NotAnEvent) else str(error)
         except asyncio.CancelledError:
             print_summary(parts, started, as_json=as_json, ended="interrupted")

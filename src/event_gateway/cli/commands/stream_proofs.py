@@ -55,7 +55,7 @@ def verify(
     """Check that no message of a compliance stream was changed, removed, inserted or moved, and
     that its chain was not rewritten. Ends with 1 if something is wrong."""
     # It loads what checks signatures, which the help of all commands does not need.
-    from event_gateway.core.compliance.verification import Verification
+    from event_gateway.core.compliance.verification import ChainVerification
 
     keys, total, chain = list(public_key or ()), None, None
     if file is None:
@@ -64,7 +64,7 @@ def verify(
         if not keys and chain["public_key"] is not None:
             keys.append(chain["public_key"])
     outside = [] if anchors is None else list(_anchors_in(anchors))
-    check = Verification(now=time.time(), keys=keys, outside=outside)
+    check = ChainVerification(now=time.time(), keys=keys, outside=outside)
     check_export(
         file or read_export(url, key, f"/v1/streams/{quoted(stream)}/export"),
         check.add if file else check.add_piece,

@@ -29,22 +29,22 @@ def top(
     from rich.console import Console
 
     from event_gateway.cli.top.picture import picture
-    from event_gateway.cli.top.session import Session, watch
+    from event_gateway.cli.top.readings import LatestReadings, watch
 
     console = Console(highlight=False)
 
     async def work(client: "GatewayClient") -> None:
-        session = Session(client, find_gateway(url, key).url)
+        readings = LatestReadings(client, find_gateway(url, key).url)
         if console.is_terminal and not as_json:
-            await watch(session, console, interval)
+            await watch(readings, console, interval)
             return
-        await session.read()
+        await readings.read()
         await asyncio.sleep(interval)
-        await session.read()
+        await readings.read()
         if as_json:
-            health = {"health": session.view.health, "reasons": session.view.reasons}
-            typer.echo(json.dumps(health | session.view.figures.json(), indent=2))
+            health = {"health": readings.view.health, "reasons": readings.view.reasons}
+            typer.echo(json.dumps(health | readings.view.figures.json(), indent=2))
             return
-        console.print(picture(session.view, console.width, 1000, live=False))
+        console.print(picture(readings.view, console.width, 1000, live=False))
 
     run_with_client(url, key, work)

@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 
 from event_gateway.cli.client.gateway_client import GatewayClient
 from event_gateway.cli.demo.events import DemoEvent, demo_events
+from event_gateway.cli.demo.figures import DemoFigures
 from event_gateway.cli.demo.receivers import Receivers, receiving
-from event_gateway.cli.demo.tally import Tally
-from event_gateway.cli.demo.view import View
+from event_gateway.cli.demo.view import DemoView
 from event_gateway.cli.process.console import sign_in_link
 from event_gateway.cli.process.host import StartFailed
 from event_gateway.cli.process.serve import Running, run_loop, running
@@ -69,7 +69,7 @@ async def _demo(seconds: float | None, started: float, *, console: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="event-gateway-demo-") as directory:
         async with receiving() as receivers:
             config = configuration(receivers.url)
-            tally = Tally(receivers, tuple(config.streams))
+            figures = DemoFigures(receivers, tuple(config.streams))
             try:
                 async with running(
                     config, Path(directory), port=0, environ=os.environ | SECRETS, console=console
@@ -77,13 +77,13 @@ async def _demo(seconds: float | None, started: float, *, console: bool) -> int:
                     link = None
                     if gateway.console_url is not None:
                         link = sign_in_link(Path(directory), gateway.console_url, gateway.admin_key)
-                    view = View(tally, gateway.http_url, link)
-                    first = await _play(gateway, tally, view, seconds, stop, started)
+                    view = DemoView(figures, gateway.http_url, link)
+                    first = await _play(gateway, figures, view, seconds, stop, started)
             except (StartFailed, TaskCrashed) as error:
                 typer.echo(f"event-gateway: {error}", err=True)
                 return 1
     view.summary(first)
-    return 1 if tally.broken() else 0
+    return 1 if figures.broken() else 0
 
 
 def _on_signal(stop: asyncio.Event) -> None:
@@ -93,8 +93,8 @@ def _on_signal(stop: asyncio.Event) -> None:
 
 
 async def _play(
-    gateway: Running, tally: Tally, view: View, seconds: float | None, stop: asyncio.Event,
-    started: float,
+    gateway: Running, figures: DemoFigures, view: DemoView, seconds: float | None,
+    stop: asyncio.Event, started: float,
 ) -> float | None:  # fmt: skip
     """Publishes until it is time to stop, then waits until all deliveries are final. Returns the
     seconds until the first delivery, None if there was none."""
@@ -106,20 +106,22 @@ async def _play(
     try:
         async with websockets.connect(socket_url, additional_headers=headers) as socket:
             with view:
-                await _show_lifecycle(bus, tally, view)
-                await _subscribe(socket, tally)
-                first = asyncio.create_task(_first_delivery(tally.receivers, started))
-                publishing = asyncio.create_task(_publish(client, bus, tally, view, seconds, stop))
+                await _show_lifecycle(bus, figures, view)
+                await _subscribe(socket, figures)
+                first = asyncio.create_task(_first_delivery(figures.receivers, started))
+                publishing = asyncio.create_task(
+                    _publish(client, bus, figures, view, seconds, stop)
+                )
                 observing = [
-                    asyncio.create_task(_receive(socket, tally, view)),
-                    asyncio.create_task(_poll_deliveries(client, tally)),
+                    asyncio.create_task(_receive(socket, figures, view)),
+                    asyncio.create_task(_poll_deliveries(client, figures)),
                     asyncio.create_task(_draw(view)),
                 ]
                 tasks = [first, publishing, *observing]
                 done, _ = await asyncio.wait([publishing, *observing],
                                              return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
-                _note_trouble(tally, done)
-                await _settle(tally, view)
+                _note_trouble(figures, done)
+                await _settle(figures, view)
                 return first.result() if first.done() else None
     finally:
         await end(tasks)
@@ -127,11 +129,11 @@ async def _play(
         await client.close()
 
 
-def _note_trouble(tally: Tally, done: Iterable[asyncio.Task[Any]]) -> None:
+def _note_trouble(figures: DemoFigures, done: Iterable[asyncio.Task[Any]]) -> None:
     for task in done:
         error = task.exception()
         if error is not None:
-            tally.trouble.append(f"the demo itself: {type(error).__name__}: {error}")
+            figures.trouble.append(f"the demo itself: {type(error).__name__}: {error}")
 
 
 async def _first_delivery(receivers: Receivers, started: float) -> float:
@@ -140,14 +142,14 @@ async def _first_delivery(receivers: Receivers, started: float) -> float:
 
 
 async def _publish(
-    client: GatewayClient, bus: Nats, tally: Tally, view: View, seconds: float | None,
+    client: GatewayClient, bus: Nats, figures: DemoFigures, view: DemoView, seconds: float | None,
     stop: asyncio.Event,
 ) -> None:  # fmt: skip
     until = None if seconds is None else time.monotonic() + seconds
     for demo_event in demo_events():
         if stop.is_set() or (until is not None and time.monotonic() >= until):
             return
-        tally.add(demo_event)
+        figures.add(demo_event)
         await _send(client, bus, demo_event)
         view.line(f"published      {demo_event.type} over {demo_event.over.upper()}")
         await asyncio.sleep(PUBLISH_INTERVAL)
@@ -164,7 +166,7 @@ async def _send(client: GatewayClient, bus: Nats, demo_event: DemoEvent) -> None
         raise ConnectionError(f"POST /v1/events answered {status}: {answer}")
 
 
-async def _show_lifecycle(bus: Nats, tally: Tally, view: View) -> None:
+async def _show_lifecycle(bus: Nats, figures: DemoFigures, view: DemoView) -> None:
     """Shows the gateway's lifecycle events, and counts dead letters."""
 
     async def on_lifecycle(message: Msg) -> None:
@@ -185,47 +187,49 @@ async def _show_lifecycle(bus: Nats, tally: Tally, view: View) -> None:
 
     async def on_dead_letter(message: Msg) -> None:
         body = json.loads(message.data)
-        tally.dead_letters.add((body["webhook_id"], body["event"]["id"]))
+        figures.dead_letters.add((body["webhook_id"], body["event"]["id"]))
 
     await bus.subscribe("webhook.*", cb=on_lifecycle)
     await bus.subscribe("eg.dead.>", cb=on_dead_letter)
     await bus.flush()
 
 
-async def _subscribe(socket: websockets.ClientConnection, tally: Tally) -> None:
-    for name in tally.expected:
+async def _subscribe(socket: websockets.ClientConnection, figures: DemoFigures) -> None:
+    for name in figures.expected:
         await socket.send(json.dumps({"action": "subscribe", "ref": name, "stream": name}))
         answer = json.loads(await socket.recv())
         if answer["type"] != "subscribed":
             raise ConnectionError(f"not subscribed to {name}: {answer}")
 
 
-async def _receive(socket: websockets.ClientConnection, tally: Tally, view: View) -> None:
+async def _receive(
+    socket: websockets.ClientConnection, figures: DemoFigures, view: DemoView
+) -> None:
     async for frame in socket:
         message = json.loads(frame)
         if message["type"] == "event":
-            tally.streamed[message["stream"]].append(message["event"]["id"])
+            figures.streamed[message["stream"]].append(message["event"]["id"])
             view.line(f"streamed       {message['event']['type']} on {message['stream']}, "
                       f"number {message['seq']}")  # fmt: skip
 
 
-async def _poll_deliveries(client: GatewayClient, tally: Tally) -> None:
+async def _poll_deliveries(client: GatewayClient, figures: DemoFigures) -> None:
     while True:
-        for webhook, event_id in tally.open_deliveries():
+        for webhook, event_id in figures.open_deliveries():
             status, record = await client.request("GET", f"/v1/deliveries/{webhook}/{event_id}")
             if status == 200:
-                tally.states[webhook, event_id] = (record["status"], len(record["attempts"]))
+                figures.states[webhook, event_id] = (record["status"], len(record["attempts"]))
         await asyncio.sleep(0.25)
 
 
-async def _draw(view: View) -> None:
+async def _draw(view: DemoView) -> None:
     while True:
         view.refresh()
         await asyncio.sleep(0.25)
 
 
-async def _settle(tally: Tally, view: View) -> None:
+async def _settle(figures: DemoFigures, view: DemoView) -> None:
     view.line("ending         no more events; waiting until all deliveries are final")
     deadline = time.monotonic() + SETTLE_TIMEOUT
-    while not tally.settled() and time.monotonic() < deadline and not tally.trouble:
+    while not figures.settled() and time.monotonic() < deadline and not figures.trouble:
         await asyncio.sleep(0.1)

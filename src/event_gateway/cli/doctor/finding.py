@@ -10,7 +10,7 @@ from event_gateway.cli.client.requests import FoundGateway
 from event_gateway.config.model import Config
 
 
-class Status(StrEnum):
+class FindingStatus(StrEnum):
     """How something is. ``SKIPPED``: the doctor could not look at it."""
 
     OK = "ok"
@@ -25,7 +25,7 @@ class Finding:
     if there is nothing to do."""
 
     area: str
-    status: Status
+    status: FindingStatus
     text: str
     remedy: str = ""
 
@@ -38,19 +38,19 @@ class Area:
 
     def ok(self, text: str) -> Finding:
         """It is as it should be."""
-        return Finding(self.name, Status.OK, text)
+        return Finding(self.name, FindingStatus.OK, text)
 
     def warning(self, text: str, remedy: str) -> Finding:
         """It works, and may not for long or not as its owner expects."""
-        return Finding(self.name, Status.WARNING, text, remedy)
+        return Finding(self.name, FindingStatus.WARNING, text, remedy)
 
     def error(self, text: str, remedy: str) -> Finding:
         """It does not work."""
-        return Finding(self.name, Status.ERROR, text, remedy)
+        return Finding(self.name, FindingStatus.ERROR, text, remedy)
 
     def skipped(self, text: str, remedy: str = "") -> Finding:
         """It was not looked at."""
-        return Finding(self.name, Status.SKIPPED, text, remedy)
+        return Finding(self.name, FindingStatus.SKIPPED, text, remedy)
 
 
 def remedy_for(text: str, remedies: Iterable[tuple[str, str]], otherwise: str) -> str:

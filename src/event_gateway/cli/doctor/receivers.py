@@ -14,7 +14,7 @@ from event_gateway.cli.process.configuration import external_secrets
 from event_gateway.config.definitions import webhook_of
 from event_gateway.config.model import Config
 from event_gateway.core.text.urls import places_of
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.security import Security, tls_files_of
 from event_gateway.tasks import end
 from event_gateway.transport.client import Failure
@@ -30,14 +30,14 @@ MAX_RECEIVERS = 512
 SHOWN_WEBHOOKS = 3  # of those that share a receiver
 _area = Area("receivers")
 _REMEDIES: dict[str, str] = {
-    ErrorType.NAME_RESOLUTION: "Correct the URL's host, or the name server of this machine.",
-    ErrorType.EGRESS_REFUSED: "Correct the URL, or allow its network, port or scheme under "
+    AttemptErrorType.NAME_RESOLUTION: "Correct the URL's host, or the name server of this machine.",
+    AttemptErrorType.EGRESS_REFUSED: "Correct the URL, or allow its network, port or scheme under "
     "delivery (allow_networks, allow_http, allow_service_ports).",
-    ErrorType.CONNECTION_REFUSED: "Start the receiver, or correct the URL's port.",
-    ErrorType.CONNECT_TIMEOUT: "Let the gateway's machine through the firewalls on the way, or set "
-    "delivery.proxy.",
-    ErrorType.TLS_ERROR: "Renew the receiver's certificate, or name its authority in the webhook's "
-    "tls.ca or in delivery.ca.",
+    AttemptErrorType.CONNECTION_REFUSED: "Start the receiver, or correct the URL's port.",
+    AttemptErrorType.CONNECT_TIMEOUT: "Let the gateway's machine through the firewalls on the way, "
+    "or set delivery.proxy.",
+    AttemptErrorType.TLS_ERROR: "Renew the receiver's certificate, or name its authority in the "
+    "webhook's tls.ca or in delivery.ca.",
 }
 _OTHER = "Look at the receiver and at the network to it."
 
@@ -131,7 +131,7 @@ async def _look(
     began = time.monotonic()
     result = await probe.reach(receiver.target, TIMEOUT, identity)
     if isinstance(result, Failure):
-        if result.error_type == ErrorType.EGRESS_REFUSED and not installation.config_given:
+        if result.error_type == AttemptErrorType.EGRESS_REFUSED and not installation.config_given:
             return _area.warning(
                 f"{shown}: refused by the default rules: {result.message}",
                 "Give the gateway's configuration with -c: it may allow this receiver.",

@@ -10,20 +10,20 @@ from typing import Any
 import typer
 
 from event_gateway.cli.client.output import has_colours, printable
-from event_gateway.cli.doctor.finding import Finding, Status
+from event_gateway.cli.doctor.finding import Finding, FindingStatus
 
 _COLOURS = {
-    Status.OK: "green",
-    Status.WARNING: "yellow",
-    Status.ERROR: "red",
-    Status.SKIPPED: "bright_black",
+    FindingStatus.OK: "green",
+    FindingStatus.WARNING: "yellow",
+    FindingStatus.ERROR: "red",
+    FindingStatus.SKIPPED: "bright_black",
 }
 _STATUS, _AREA = 9, 15  # columns
 
 
 def is_well(findings: Sequence[Finding]) -> bool:
     """Whether nothing is an error."""
-    return all(finding.status is not Status.ERROR for finding in findings)
+    return all(finding.status is not FindingStatus.ERROR for finding in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         status = f"{finding.status:<{_STATUS}}"
         if colours:
-            bold = finding.status is Status.ERROR
+            bold = finding.status is FindingStatus.ERROR
             status = typer.style(status, fg=_COLOURS[finding.status], bold=bold)
         first, *more = _wrapped(finding.text, width - len(indent))
         yield f"{status}{finding.area:<{_AREA}}{first}"
@@ -60,14 +60,15 @@ def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
     counts = _counts(findings)
     warnings, errors = (
         f"{counts[status]} {status}{'' if counts[status] == 1 else 's'}"
-        for status in (Status.WARNING, Status.ERROR)
+        for status in (FindingStatus.WARNING, FindingStatus.ERROR)
     )
-    yield f"{counts[Status.OK]} ok, {warnings}, {errors}, {counts[Status.SKIPPED]} skipped"
+    ok, skipped = counts[FindingStatus.OK], counts[FindingStatus.SKIPPED]
+    yield f"{ok} ok, {warnings}, {errors}, {skipped} skipped"
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, int]:
     found = Counter(finding.status for finding in findings)
-    return {status.value: found[status] for status in Status}
+    return {status.value: found[status] for status in FindingStatus}
 
 
 def _wrapped(text: str, width: int) -> list[str]:

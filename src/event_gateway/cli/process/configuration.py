@@ -15,7 +15,7 @@ from event_gateway.config.ingest_subjects import unfed_patterns
 from event_gateway.config.load import examine, in_order
 from event_gateway.config.model import Config
 from event_gateway.config.near_misses import near_misses
-from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, Problem, Source
+from event_gateway.config.problems import MAX_PROBLEMS, ConfigError, ConfigProblem, KeyLocations
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.text.addresses import is_loopback
 from event_gateway.core.text.count import count_of
@@ -28,22 +28,22 @@ from event_gateway.transport.egress_guard import url_rule
 from event_gateway.transport.tls_files import read_file
 
 
-def read_config(path: Path | None) -> tuple[Config, Source]:
+def read_config(path: Path | None) -> tuple[Config, KeyLocations]:
     """The configuration, and the lines of its keys. Raises ConfigError, also if a webhook of the
     file has a signing secret in the environment or in a file that cannot sign, or if what callers
     prove themselves with, or the files of the logins to NATS and Redis, cannot be used."""
-    config, source, problems = examine(
+    config, locations, problems = examine(
         path, os.environ, transformation_rule=compile_definition, url_rule=url_rule
     )
     if config is not None:
         known = {problem.key for problem in problems}
         problems = in_order(problems + [
-            problem for problem in _of_what_it_names(config, source)
+            problem for problem in _of_what_it_names(config, locations)
             if not any(_overlap(problem.key, key) for key in known)
         ])  # fmt: skip
     if problems or config is None:
         raise ConfigError(problems)
-    return config, source
+    return config, locations
 
 
 def contents(config: Config) -> str:
@@ -54,17 +54,17 @@ def contents(config: Config) -> str:
     return ", ".join(parts)
 
 
-def _of_what_it_names(config: Config, source: Source) -> Iterator[Problem]:
+def _of_what_it_names(config: Config, locations: KeyLocations) -> Iterator[ConfigProblem]:
     """Problems of the files and secrets that a configuration names."""
-    yield from _unusable_keys(config, source)
-    yield from _unusable_authorities(config, source)
-    yield from _unusable_tls(config, source)
+    yield from _unusable_keys(config, locations)
+    yield from _unusable_authorities(config, locations)
+    yield from _unusable_tls(config, locations)
     for key, why in unusable_callers(config, external_secrets(config)):
-        yield source.problem(key, why)
+        yield locations.problem(key, why)
     for key, why in login_problems(config):
-        yield source.problem(key, why)
+        yield locations.problem(key, why)
     for key, why in telemetry_problems(config):
-        yield source.problem(key, why)
+        yield locations.problem(key, why)
 
 
 def _overlap(key: str, other: str) -> bool:
@@ -73,37 +73,41 @@ def _overlap(key: str, other: str) -> bool:
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
 
-def warnings(config: Config, source: Source, host: str | None = None) -> list[Problem]:
+def warnings(
+    config: Config, locations: KeyLocations, host: str | None = None
+) -> list[ConfigProblem]:
     """Warnings: an API that can be reached without TLS, certificates that end soon, patterns that
     match no captured subject, secrets that are missing, a console that cannot work, retries that
     may not be what the operator expects, and values that YAML 1.1 reads differently. At most
     MAX_PROBLEMS, and how many more there are. Variables of the environment that are not read and
     look as if they should be are among them. ``host``: the address to listen on, if not that of
     the file."""
-    problems = [source.problem(key, reason) for key, reason in _of_the_listener(config, host)]
-    problems += [source.problem(key, reason) for key, reason in unfed_patterns(config)]
+    problems = [locations.problem(key, reason) for key, reason in _of_the_listener(config, host)]
+    problems += [locations.problem(key, reason) for key, reason in unfed_patterns(config)]
     if config.durability == "fsync" and config.nats.place is not None:
-        problems.append(source.problem(
+        problems.append(locations.problem(
             "durability", "is of the embedded NATS: set sync_interval: always in the jetstream "
             "section of your own server, or more than one replica",
         ))  # fmt: skip
-    problems += missing_secrets(config, source)
+    problems += missing_secrets(config, locations)
     external = external_secrets(config)
-    problems += [source.problem(key, why) for key, why in caller_warnings(config, external)]
-    problems += [source.problem(key, why) for key, why in console_warnings(config, external)]
+    problems += [locations.problem(key, why) for key, why in caller_warnings(config, external)]
+    problems += [locations.problem(key, why) for key, why in console_warnings(config, external)]
     for name, model in config.webhooks.items():
         webhook = webhook_of(model, name, managed_by="file")
         for warning in webhook_warnings(webhook, lambda _name: True, config.ingest.retention):
-            problems.append(source.problem(f"webhooks.{name}.{warning.key}", warning.detail))
-    problems += source.differences
+            problems.append(locations.problem(f"webhooks.{name}.{warning.key}", warning.detail))
+    problems += locations.differences
     problems += near_misses(os.environ, config.secrets.env_prefix)
     more = len(problems) - MAX_PROBLEMS
     if more > 0:
-        problems[MAX_PROBLEMS:] = [Problem(source.file, 0, "", f"and {more} more warnings")]
+        problems[MAX_PROBLEMS:] = [
+            ConfigProblem(locations.file, 0, "", f"and {more} more warnings")
+        ]
     return problems
 
 
-def missing_secrets(config: Config, source: Source) -> list[Problem]:
+def missing_secrets(config: Config, locations: KeyLocations) -> list[ConfigProblem]:
     """Secrets that webhooks and sources of the file name, and that are neither in the environment
     nor in a file."""
     external = external_secrets(config)
@@ -115,7 +119,7 @@ def missing_secrets(config: Config, source: Source) -> list[Problem]:
         for name, model in config.sources.items() if model.secret_name
     ]  # fmt: skip
     return [
-        source.problem(
+        locations.problem(
             key,
             f"the secret {secret} is missing (neither {external.variable(secret)} nor a file in "
             f"{config.secrets.dir}); unless it is in the sealed store, {effect}",
@@ -125,7 +129,7 @@ def missing_secrets(config: Config, source: Source) -> list[Problem]:
     ]
 
 
-def _unusable_keys(config: Config, source: Source) -> Iterator[Problem]:
+def _unusable_keys(config: Config, locations: KeyLocations) -> Iterator[ConfigProblem]:
     external = external_secrets(config)
     for key, method in _security(config):
         if method.auth_type != "hmac_signature" or not method.secret_name:
@@ -134,27 +138,27 @@ def _unusable_keys(config: Config, source: Source) -> Iterator[Problem]:
         try:
             signers(() if found is None else (found[1],))
         except ValueError as error:
-            yield source.problem(key, f"the secret {method.secret_name}: {error}")
+            yield locations.problem(key, f"the secret {method.secret_name}: {error}")
 
 
-def _unusable_authorities(config: Config, source: Source) -> Iterator[Problem]:
+def _unusable_authorities(config: Config, locations: KeyLocations) -> Iterator[ConfigProblem]:
     files = {f"webhooks.{name}.tls.ca": model.tls.ca for name, model in config.webhooks.items()}
     for key, ca in {"delivery.ca": config.delivery.ca, **files}.items():
         if ca:
             try:
                 read_file(Path(config.secrets.dir) / ca, "ca")
             except ValueError as error:
-                yield source.problem(key, str(error).removeprefix("ca: "))
+                yield locations.problem(key, str(error).removeprefix("ca: "))
 
 
-def _unusable_tls(config: Config, source: Source) -> Iterator[Problem]:
+def _unusable_tls(config: Config, locations: KeyLocations) -> Iterator[ConfigProblem]:
     if config.server.tls is not None:
         from event_gateway.api.http.server_tls import load_tls
 
         try:
             load_tls(config.server.tls, Path(config.secrets.dir))
         except InvalidDefinition as error:
-            yield source.problem(f"server.tls.{error.key}", error.detail)
+            yield locations.problem(f"server.tls.{error.key}", error.detail)
 
 
 def _of_the_listener(config: Config, host: str | None) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import uvicorn
 from event_gateway.app.gateway import DRAIN_MARGIN, STOP_MARGIN, Gateway, open_gateway
 from event_gateway.app.server_logins import login_files
 from event_gateway.app.stages.api import AdminPort
-from event_gateway.app.stages.stages import Settings
+from event_gateway.app.stages.stages import ProcessSettings
 from event_gateway.broker.connection import BrokerError
 from event_gateway.broker.provision import ProvisionError
 from event_gateway.cli.process.host import Hosted, StartFailed
@@ -21,7 +21,7 @@ from event_gateway.cli.process.limits import (
     settle_memory,
 )
 from event_gateway.config.model import Config
-from event_gateway.config.problems import Source
+from event_gateway.config.problems import KeyLocations
 from event_gateway.core.errors import InvalidDefinition, NewerFormat, ServerRefused
 from event_gateway.observability.metrics import Metrics
 from event_gateway.quiet_server import QuietServer
@@ -61,11 +61,11 @@ def _serve_admin(
     return finish
 
 
-def _refused(error: InvalidDefinition, source: Source | None) -> StartFailed:
+def _refused(error: InvalidDefinition, locations: KeyLocations | None) -> StartFailed:
     """Why a definition of the file cannot replace what is registered, with file and line."""
-    if source is None or error.key.partition(".")[0] not in Config.model_fields:
+    if locations is None or error.key.partition(".")[0] not in Config.model_fields:
         return StartFailed(str(error))
-    return StartFailed(str(source.problem(error.key, error.detail)), 2)
+    return StartFailed(str(locations.problem(error.key, error.detail)), 2)
 
 
 @contextlib.asynccontextmanager
@@ -76,10 +76,10 @@ async def running_gateway(
     *,
     supervisor: Supervisor,
     metrics: Metrics,
-    source: Source | None = None,
+    locations: KeyLocations | None = None,
     force: bool = False,
 ) -> AsyncIterator[Gateway]:
-    """A gateway that answers; at the end it drains and stops. ``source``: the locations in the
+    """A gateway that answers; at the end it drains and stops. ``locations``: the locations in the
     file, for errors; ``force``: the file's streams may drop events. Raises StartFailed.
 
     If a task has crashed that ends the process, it stops without draining: what is not recorded
@@ -89,7 +89,7 @@ async def running_gateway(
         try:
             files = raise_file_limit()
             starts_servers = None in (config.nats.place, config.redis.place)
-            settings = Settings(
+            settings = ProcessSettings(
                 nats_url=hosted.nats_url,
                 redis_url=hosted.redis_url,
                 environ=environ,
@@ -110,7 +110,7 @@ async def running_gateway(
             stack.push_async_callback(gateway.stop)
             await gateway.start(force=force)
         except InvalidDefinition as error:
-            raise _refused(error, source) from error
+            raise _refused(error, locations) from error
         except (ProvisionError, ServerRefused, NewerFormat) as error:
             raise StartFailed(str(error)) from error
         except BrokerError as error:

@@ -127,18 +127,18 @@ class Reloading:
         :meth:`.Gateway.reload` raises else."""
         async with self._one_at_a_time:
             try:
-                config, source = read_config(self._path)
+                config, locations = read_config(self._path)
             except ConfigError as error:
                 raise NotReloaded(error.problems) from None
             try:
                 plan = await self._gateway.reload(config, force=force, dry_run=dry_run)
             except ReloadRefused as refused:
-                problems = [source.problem(key, reason) for key, reason in refused.problems]
+                problems = [locations.problem(key, reason) for key, reason in refused.problems]
                 raise NotReloaded(problems, refused.plan) from None
         if not dry_run:
             self._ending.set_drain_timeout(config.server.drain_timeout)
         if not (dry_run or followed):
-            for warning in warnings(config, source):
+            for warning in warnings(config, locations):
                 log.warning("the configuration needs attention", problem=str(warning))
             log.info("configuration reloaded", webhooks=len(config.webhooks),
                      streams=len(config.streams))  # fmt: skip

@@ -28,7 +28,7 @@ from event_gateway.cli.process.watch import watch
 from event_gateway.cli.process.workers import Workers
 from event_gateway.cli.standard_streams import drop_unwritten, say
 from event_gateway.config.model import Config
-from event_gateway.config.problems import ConfigError, Source
+from event_gateway.config.problems import ConfigError, KeyLocations
 from event_gateway.core.text.units import format_size
 from event_gateway.core.text.urls import without_password
 from event_gateway.observability.logs import configure_logs, log_uncaught
@@ -96,19 +96,19 @@ def run(
     """Runs the command; returns the exit status. ``watched``: the file is reloaded whenever it
     changes; ``console``: whether there is one, None as the file says."""
     try:
-        config, source = read_config(config_path)
+        config, locations = read_config(config_path)
     except ConfigError as error:
         say(str(error), err=True)
         return 2
     configure_logs(log_settings(config))
     log_uncaught()
-    for warning in warnings(config, source, host):
+    for warning in warnings(config, locations, host):
         log.warning("the configuration needs attention", problem=str(warning))
     # Forked before there is an event loop.
     forks = ForkServer(worker.main) if workers > 1 else None
     try:
         return run_loop(_serve(
-            config, source, config_path, host, port, data_dir, workers, forks, force=force,
+            config, locations, config_path, host, port, data_dir, workers, forks, force=force,
             watched=watched, console=config.console.enabled if console is None else console,
         ))  # fmt: skip
     finally:
@@ -128,7 +128,7 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
 
 async def _serve(
     config: Config,
-    source: Source,
+    locations: KeyLocations,
     config_path: Path | None,
     host: str | None,
     port: int | None,
@@ -158,7 +158,7 @@ async def _serve(
             if forks is None:
                 async with running_gateway(
                     config, hosted, os.environ,
-                    supervisor=supervisor, metrics=metrics, source=source, force=force,
+                    supervisor=supervisor, metrics=metrics, locations=locations, force=force,
                 ) as gateway:  # fmt: skip
                     work = Reloading(config_path, gateway, ending, tell_others=None).start(
                         supervisor, signals

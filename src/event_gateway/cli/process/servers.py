@@ -24,7 +24,7 @@ class ServersUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
+class ServerConnections:
     """Connections to both servers. ``embedded``: the NATS is the gateway's own."""
 
     broker: Broker
@@ -35,7 +35,7 @@ class Servers:
 @contextlib.asynccontextmanager
 async def reaching_servers(
     config: Config, data_dir: Path, *, while_running: bool
-) -> AsyncIterator[Servers]:
+) -> AsyncIterator[ServerConnections]:
     """Connects to the configured servers; where none is configured, to the embedded one of the
     gateway that runs with this data directory, or, if none runs, to one that is started for it.
 
@@ -63,7 +63,7 @@ async def reaching_servers(
             raise ServersUnavailable(
                 f"the data directory {where} cannot be used: {error}"
             ) from None
-        yield Servers(broker, client, embedded=config.nats.url is None)
+        yield ServerConnections(broker, client, embedded=config.nats.url is None)
 
 
 async def _embedded(

@@ -22,7 +22,7 @@ from event_gateway.cli.process.signals import Ending
 from event_gateway.cli.process.supervision import supervising
 from event_gateway.cli.standard_streams import drop_unwritten, say
 from event_gateway.config.model import Config
-from event_gateway.config.problems import ConfigError, Source
+from event_gateway.config.problems import ConfigError, KeyLocations
 from event_gateway.embedded.process import killed_with_parent
 from event_gateway.observability.logs import configure_logs, log_uncaught
 from event_gateway.observability.metrics import FigureFiles, Metrics
@@ -65,7 +65,11 @@ def _tell(settings: dict[str, Any]) -> None:
 
 
 async def _work(
-    config: Config, source: Source, settings: dict[str, Any], pipe: int, listeners: Sequence[int]
+    config: Config,
+    locations: KeyLocations,
+    settings: dict[str, Any],
+    pipe: int,
+    listeners: Sequence[int],
 ) -> int:
     ending = Ending(config.server.drain_timeout, margin=END_MARGIN)
     metrics = Metrics(FigureFiles(Path(settings["metrics"]), settings["name"]))
@@ -96,7 +100,7 @@ async def _work(
                 _showing_life(pipe, supervisor),
                 running_gateway(
                     config, hosted, os.environ,
-                    supervisor=supervisor, metrics=metrics, source=source,
+                    supervisor=supervisor, metrics=metrics, locations=locations,
                     force=settings["force"],
                 ) as gateway,
             ):  # fmt: skip
@@ -138,7 +142,7 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
     if os.getppid() != settings["parent"]:
         return 1  # it ended before this process asked to be killed with it
     try:
-        config, source = read_config(
+        config, locations = read_config(
             None if settings["config"] is None else Path(settings["config"])
         )
     except ConfigError as error:
@@ -151,6 +155,6 @@ def main(message: bytes, descriptors: Sequence[int]) -> int:
 
     pipe, *listeners = descriptors
     try:
-        return run_loop(_work(config, source, settings, pipe, listeners))
+        return run_loop(_work(config, locations, settings, pipe, listeners))
     finally:
         drop_unwritten()

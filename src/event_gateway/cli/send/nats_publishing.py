@@ -49,7 +49,7 @@ class NatsPublisher:
         return publisher
 
     async def publish(self, batch: list[Event]) -> Outcome:
-        """See :class:`~event_gateway.cli.send.publishing.Publisher`."""
+        """See :class:`~event_gateway.cli.send.publishing.BatchPublisher`."""
         confirmations = [await self._post(text) for _, text in batch]
         await self._bus.flush()
         _, late = await asyncio.wait(confirmations, timeout=ACK_TIMEOUT)

@@ -34,15 +34,15 @@ class Outcome:
         self.last_sequence = other.last_sequence or self.last_sequence
 
 
-class Publisher(Protocol):
+class BatchPublisher(Protocol):
     """Publishes a batch; an event that is refused does not stop the others."""
 
     async def publish(self, batch: list[Event]) -> Outcome:
-        """Raises ConnectionError, or Refused where no event would be taken."""
+        """Raises ConnectionError, or PublishingRefused where no event would be taken."""
         ...
 
 
-class Refused(Exception):
+class PublishingRefused(Exception):
     """The gateway takes no event of this caller; the text says why."""
 
 
@@ -53,8 +53,8 @@ class HttpPublisher:
         self._client = client
 
     async def publish(self, batch: list[Event]) -> Outcome:
-        """See :class:`Publisher`. A batch is sent again where it is not known whether it was taken:
-        the log recognises duplicates by source and id."""
+        """See :class:`BatchPublisher`. A batch is sent again where it is not known whether it was
+        taken: the log recognises duplicates by source and id."""
         outcome = Outcome()
         parts = [batch]
         while parts:
@@ -72,7 +72,7 @@ class HttpPublisher:
                 if left := [event for at, event in enumerate(part) if at not in wrong]:
                     parts.append(left)
             elif status in (401, 403, 404, 405):
-                raise Refused(refused(status, answer, place()))
+                raise PublishingRefused(refused(status, answer, place()))
             elif len(part) == 1:
                 outcome.refused.append((part[0][0], refused(status, answer, place())))
             else:  # too large, or something in it cannot be read

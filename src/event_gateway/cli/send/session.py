@@ -8,13 +8,13 @@ from typing import Protocol
 
 from event_gateway.cli.client.progress import ProgressBar
 from event_gateway.cli.send.event_text import Defaults, Event, NotAnEvent, complete
-from event_gateway.cli.send.publishing import Outcome, Publisher
+from event_gateway.cli.send.publishing import BatchPublisher, Outcome
 
 MAX_BATCH_BYTES = 512 * 1024  # the gateway's own limit of a body is 1 MiB by default
 PER_SECOND = 10  # batches, where there is a rate
 
 
-class Source(Protocol):
+class EventInput(Protocol):
     """Where events come from. ``read`` of ``size`` are done; ``size`` None: not known."""
 
     name: str
@@ -47,7 +47,7 @@ class Sending:
 
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: BatchPublisher,
         defaults: Defaults,
         *,
         batch: int,
@@ -60,7 +60,7 @@ class Sending:
         self._at_once = at_once
         self._rate = rate
 
-    async def send(self, source: Source, sent: Sent, *, quiet: bool) -> None:
+    async def send(self, source: EventInput, sent: Sent, *, quiet: bool) -> None:
         """Sends all events, and keeps ``sent`` up to date. Raises what publishers raise, NotAnEvent
         where the input as a whole is none."""
         slots = asyncio.Semaphore(self._at_once)
@@ -93,7 +93,7 @@ class Sending:
                 raise failures.exceptions[0] from None
         sent.complete = True
 
-    async def _batches(self, source: Source, sent: Sent) -> AsyncIterator[list[Event]]:
+    async def _batches(self, source: EventInput, sent: Sent) -> AsyncIterator[list[Event]]:
         async for portion in source.events():
             batch: list[Event] = []
             size = 0

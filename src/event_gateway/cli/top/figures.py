@@ -46,7 +46,7 @@ class StreamFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class GatewayFigures:
     """The whole gateway. Rates are per second, times in seconds; None: not known."""
 
     version: str
@@ -77,7 +77,7 @@ class Figures:
         return asdict(self)
 
 
-def figures(before: Scrape, after: Scrape) -> Figures:
+def figures(before: Scrape, after: Scrape) -> GatewayFigures:
     """The figures of the time between two readings."""
     grown = growth(before, after)
     seconds = grown.at or math.inf  # without a second reading, all rates are 0
@@ -90,7 +90,7 @@ def figures(before: Scrape, after: Scrape) -> Figures:
     buckets = grown.values("delivery_latency_seconds_bucket", "le")
     subscribers = after.values("stream_subscribers", "stream")
     sent = grown.values("stream_messages_sent_total", "stream")
-    return Figures(
+    return GatewayFigures(
         version=next(iter(after.values("build_info", "version")), ""),
         processes=_whole(after, "processes"),
         seconds=grown.at,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from event_gateway.cli.client.output import printable
-from event_gateway.cli.top.figures import Figures, StreamFigures, WebhookFigures
+from event_gateway.cli.top.figures import GatewayFigures, StreamFigures, WebhookFigures
 from event_gateway.core.text.count import count_of
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -24,7 +24,7 @@ class View:
     the figures are old; ``events_in``, ``delivered``: the latest rates, the oldest first."""
 
     url: str
-    figures: Figures
+    figures: GatewayFigures
     health: str = ""
     reasons: list[str] = field(default_factory=list)
     trouble: str = ""
@@ -196,7 +196,7 @@ def _state(webhook: WebhookFigures, *, short: bool) -> Text:
     return Text(webhook.state or "-", GOOD if webhook.state else QUIET)
 
 
-def _bottom(figures: Figures, rows: int) -> Table:
+def _bottom(figures: GatewayFigures, rows: int) -> Table:
     side = Table.grid(expand=True)
     side.add_column(ratio=1)
     side.add_column(ratio=1)

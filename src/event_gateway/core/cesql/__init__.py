@@ -6,7 +6,7 @@ A parser and an evaluator that import nothing but the standard library. Their us
     parse(text) -> Expression
     expression.evaluate(event) -> (value, errors)
 
-``tokens`` and ``parser`` make a tree (``nodes``) of a text, ``printer`` makes a text of a tree,
+``lexemes`` and ``parser`` make a tree (``nodes``) of a text, ``printer`` makes a text of a tree,
 ``compiler`` makes a function of it. ``casts``, ``operators``, ``like`` and ``built_in`` are what it
 calculates with; ``functions`` is for functions of the user's own.
 """

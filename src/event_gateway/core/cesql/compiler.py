@@ -30,9 +30,9 @@ from event_gateway.core.cesql.nodes import (
     SUFFIX,
     Attribute,
     Binary,
-    Call,
     Chain,
     Exists,
+    FunctionCall,
     Like,
     Literal,
     Node,
@@ -83,7 +83,7 @@ class Compiler:
             return Compiled(self._exists(node.name), Type.BOOLEAN)
         if isinstance(node, Prefixed):
             return self._prefixed(node)
-        if isinstance(node, Call):
+        if isinstance(node, FunctionCall):
             return self._call(node)
         return self._chain(node)
 
@@ -127,7 +127,7 @@ class Compiler:
 
         return Compiled(minus, Type.INTEGER)
 
-    def _call(self, node: Call) -> Compiled:
+    def _call(self, node: FunctionCall) -> Compiled:
         arity = len(node.arguments)
         function = self._functions.find(node.name, arity)
         if function is None:
@@ -143,7 +143,7 @@ class Compiler:
         run = invocation(function, arguments, node.position)
         return Compiled(run, function.result, span if function.result is Type.STRING else 0)
 
-    def _missing_function(self, node: Call) -> Compiled:
+    def _missing_function(self, node: FunctionCall) -> Compiled:
         arity = len(node.arguments)
         self.missing.append((node.name, arity))
         if node.name in self._functions:
@@ -161,7 +161,7 @@ class Compiler:
     def _span(self, node: Node) -> int:
         if isinstance(node, Attribute):
             return 1
-        if isinstance(node, Call):
+        if isinstance(node, FunctionCall):
             function = self._functions.find(node.name, len(node.arguments))
             if function is not None and function.result is Type.STRING:
                 return sum(map(self._span, node.arguments))

@@ -54,7 +54,7 @@ class Prefixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function's name in upper case, and its arguments."""
 
     name: str
@@ -101,7 +101,7 @@ class Chain:
     steps: tuple[Step, ...]
 
 
-Node = Literal | Attribute | Exists | Prefixed | Call | Chain
+Node = Literal | Attribute | Exists | Prefixed | FunctionCall | Chain
 
 # Levels of precedence, section 3.6. Functions bind tighter than all of them, prefixes than chains.
 LOGIC, COMPARISON, SUM, PRODUCT, SUFFIX, PREFIX = range(1, 7)

@@ -1,10 +1,11 @@
 """Makes a tree of a text: an operator-precedence parser with a stack of its own, so that no nesting
-exhausts the interpreter's. Each token is looked at once."""
+exhausts the interpreter's. Each lexeme is looked at once."""
 
 from dataclasses import dataclass, field
 
 from event_gateway.core.cesql.casts import integer_of
 from event_gateway.core.cesql.errors import ParseError
+from event_gateway.core.cesql.lexemes import END, STRING, SYMBOL, WORD, Lexeme, Lexemes, text_of
 from event_gateway.core.cesql.nodes import (
     KEYWORDS,
     LEVELS,
@@ -12,9 +13,9 @@ from event_gateway.core.cesql.nodes import (
     SUFFIX,
     Attribute,
     Binary,
-    Call,
     Chain,
     Exists,
+    FunctionCall,
     In,
     Like,
     Literal,
@@ -22,7 +23,6 @@ from event_gateway.core.cesql.nodes import (
     Prefixed,
     Step,
 )
-from event_gateway.core.cesql.tokens import END, STRING, SYMBOL, WORD, Token, Tokens, text_of
 
 MAX_LENGTH = 16_384  # characters
 MAX_DEPTH = 100  # of brackets, prefixes and operators within each other
@@ -75,7 +75,7 @@ def parse_tree(text: str, max_length: int = MAX_LENGTH) -> Node:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = Tokens(text)
+        self._lexemes = Lexemes(text)
         self._operands: list[tuple[Node | _OpenChain, int]] = []  # with the heights of their trees
         self._pending: list[_Operator | _Bracket] = []
         self._depth = 0
@@ -91,137 +91,139 @@ class _Parser:
     def _read_operand(self) -> None:
         """Reads prefixes and opening brackets, until an operand is complete."""
         while True:
-            token = self._tokens.take()
-            if token.kind == STRING:
-                return self._push(Literal(text_of(token.text), token.position))
-            if token.kind == WORD:
-                if self._read_word(token):
+            lexeme = self._lexemes.take()
+            if lexeme.kind == STRING:
+                return self._push(Literal(text_of(lexeme.text), lexeme.position))
+            if lexeme.kind == WORD:
+                if self._read_word(lexeme):
                     return
-            elif token.text == "(":
-                self._open(_Bracket("(", token.position))
-            elif token.text in ("-", "+") and self._is_signed(token):
-                digits = self._tokens.take()
-                return self._push(self._integer(token.text + digits.text, token))
-            elif token.text == "-":
-                self._open(_Operator(PREFIX, "-", token.position))
+            elif lexeme.text == "(":
+                self._open(_Bracket("(", lexeme.position))
+            elif lexeme.text in ("-", "+") and self._is_signed(lexeme):
+                digits = self._lexemes.take()
+                return self._push(self._integer(lexeme.text + digits.text, lexeme))
+            elif lexeme.text == "-":
+                self._open(_Operator(PREFIX, "-", lexeme.position))
             else:
-                raise self._unexpected(token, _OPERAND)
+                raise self._unexpected(lexeme, _OPERAND)
 
-    def _read_word(self, token: Token) -> bool:
+    def _read_word(self, lexeme: Lexeme) -> bool:
         """Whether the word completes an operand."""
-        name = token.text.upper()
+        name = lexeme.text.upper()
         if name == "NOT":
-            self._open(_Operator(PREFIX, "NOT", token.position))
+            self._open(_Operator(PREFIX, "NOT", lexeme.position))
             return False
         if name == "EXISTS":
-            self._push(Exists(self._existing(), token.position))
+            self._push(Exists(self._existing(), lexeme.position))
         elif name in ("TRUE", "FALSE"):
-            self._push(Literal(name == "TRUE", token.position))
+            self._push(Literal(name == "TRUE", lexeme.position))
         elif name in KEYWORDS:
-            raise self._unexpected(token, _OPERAND)
+            raise self._unexpected(lexeme, _OPERAND)
         elif name.isdigit():
-            self._push(self._integer(token.text, token))
-        elif self._tokens.peek().text == "(":
-            return self._begin_call(token, name)
+            self._push(self._integer(lexeme.text, lexeme))
+        elif self._lexemes.peek().text == "(":
+            return self._begin_call(lexeme, name)
         elif "_" in name:
             raise self._error(
-                f"{token.shown} is not an attribute, whose name is of a-z and 0-9; "
-                "a function has its arguments in parentheses", token, ("(",)
+                f"{lexeme.shown} is not an attribute, whose name is of a-z and 0-9; "
+                "a function has its arguments in parentheses", lexeme, ("(",)
             )  # fmt: skip
         else:
-            self._push(Attribute(token.text, token.position))
+            self._push(Attribute(lexeme.text, lexeme.position))
         return True
 
-    def _begin_call(self, token: Token, name: str) -> bool:
+    def _begin_call(self, lexeme: Lexeme, name: str) -> bool:
         """Whether the function has no arguments, which completes it."""
         if not name.replace("_", "").isalpha() or name[0] == "_":
             raise self._error(
-                f"{token.shown} is not a function, whose name is of letters and _", token, ()
+                f"{lexeme.shown} is not a function, whose name is of letters and _", lexeme, ()
             )
-        self._tokens.take()
-        if self._tokens.peek().text == ")":
-            self._tokens.take()
-            self._push(Call(name, (), token.position))
+        self._lexemes.take()
+        if self._lexemes.peek().text == ")":
+            self._lexemes.take()
+            self._push(FunctionCall(name, (), lexeme.position))
             return True
-        self._open(_Bracket(name, token.position))
+        self._open(_Bracket(name, lexeme.position))
         return False
 
     def _existing(self) -> str:
-        token = self._tokens.take()
-        name = token.text
+        lexeme = self._lexemes.take()
+        name = lexeme.text
         # Where only an attribute may stand, one that is named like a keyword is an attribute.
         lower = name.isascii() and name.isalnum() and name == name.lower()
-        if token.kind != WORD or "_" in name or (name.upper() in KEYWORDS and not lower):
-            raise self._unexpected(token, ("the name of an attribute",))
+        if lexeme.kind != WORD or "_" in name or (name.upper() in KEYWORDS and not lower):
+            raise self._unexpected(lexeme, ("the name of an attribute",))
         return name
 
-    def _is_signed(self, sign: Token) -> bool:
+    def _is_signed(self, sign: Lexeme) -> bool:
         """Whether a sign belongs to the integer literal that follows it."""
-        token = self._tokens.peek()
-        return token.kind == WORD and token.text.isdigit() and token.position == sign.position + 1
+        lexeme = self._lexemes.peek()
+        return (
+            lexeme.kind == WORD and lexeme.text.isdigit() and lexeme.position == sign.position + 1
+        )
 
-    def _integer(self, text: str, token: Token) -> Literal:
+    def _integer(self, text: str, lexeme: Lexeme) -> Literal:
         value = integer_of(text)
         if value is None:
-            raise self._error("the integer is not one of 32 bits", token, ())
-        return Literal(value, token.position)
+            raise self._error("the integer is not one of 32 bits", lexeme, ())
+        return Literal(value, lexeme.position)
 
     # operators
 
     def _read_operators(self) -> bool:
         """Reads what follows an operand, until another operand must follow; True at the end."""
         while True:
-            token = self._tokens.take()
-            name = token.text.upper() if token.kind == WORD else token.text
-            if token.kind == END:
+            lexeme = self._lexemes.take()
+            name = lexeme.text.upper() if lexeme.kind == WORD else lexeme.text
+            if lexeme.kind == END:
                 if (bracket := self._reduce_to_bracket()) is not None:
-                    raise self._missing(token, bracket)
+                    raise self._missing(lexeme, bracket)
                 return True
-            if token.kind != STRING and name in LEVELS:
+            if lexeme.kind != STRING and name in LEVELS:
                 level = LEVELS[name]
                 self._reduce(level)
                 name = "!=" if name == "<>" else name
-                self._pending.append(_Operator(level, name, token.position))
+                self._pending.append(_Operator(level, name, lexeme.position))
                 return False
-            if token.kind == SYMBOL and name == ")":
-                self._close(token)
-            elif token.kind == SYMBOL and name == ",":
+            if lexeme.kind == SYMBOL and name == ")":
+                self._close(lexeme)
+            elif lexeme.kind == SYMBOL and name == ",":
                 bracket = self._reduce_to_bracket()
                 if bracket is None or bracket.owner == "(":
-                    raise self._missing(token, bracket)
+                    raise self._missing(lexeme, bracket)
                 self._collect(bracket)
                 return False
-            elif token.kind == WORD and name in ("NOT", "LIKE", "IN"):
-                if self._read_suffix(token, name):
+            elif lexeme.kind == WORD and name in ("NOT", "LIKE", "IN"):
+                if self._read_suffix(lexeme, name):
                     return False
             else:
                 self._reduce_to_bracket()
-                raise self._missing(token, self._bracket())
+                raise self._missing(lexeme, self._bracket())
 
-    def _read_suffix(self, token: Token, name: str) -> bool:
+    def _read_suffix(self, lexeme: Lexeme, name: str) -> bool:
         """``[NOT] LIKE 'pattern'`` or ``[NOT] IN (``; True if the elements follow."""
         self._reduce(PREFIX)
         negated = name == "NOT"
         if negated:
-            following = self._tokens.take()
+            following = self._lexemes.take()
             name = following.text.upper()
             if following.kind != WORD or name not in ("LIKE", "IN"):
                 raise self._unexpected(following, ("LIKE", "IN"))
-        following = self._tokens.take()
+        following = self._lexemes.take()
         if name == "LIKE":
             if following.kind != STRING:
                 raise self._unexpected(following, ("a string literal",))
-            self._append(SUFFIX, Like(text_of(following.text), negated, token.position), 0)
+            self._append(SUFFIX, Like(text_of(following.text), negated, lexeme.position), 0)
             return False
         if following.text != "(":
             raise self._unexpected(following, ("(",))
-        self._open(_Bracket("IN", token.position, negated))
+        self._open(_Bracket("IN", lexeme.position, negated))
         return True
 
-    def _close(self, token: Token) -> None:
+    def _close(self, lexeme: Lexeme) -> None:
         bracket = self._reduce_to_bracket()
         if bracket is None:
-            raise self._unexpected(token, (*_OPERATOR, "the end"))
+            raise self._unexpected(lexeme, (*_OPERATOR, "the end"))
         self._pending.pop()
         self._depth -= 1
         if bracket.owner == "(":
@@ -231,7 +233,7 @@ class _Parser:
         if bracket.owner == "IN":
             self._append(SUFFIX, In(items, bracket.negated, bracket.position), height)
         else:
-            self._push(Call(bracket.owner, items, bracket.position), height + 1)
+            self._push(FunctionCall(bracket.owner, items, bracket.position), height + 1)
 
     def _collect(self, bracket: _Bracket) -> None:
         item, height = self._pop()
@@ -252,7 +254,7 @@ class _Parser:
     def _low(self, height: int) -> int:
         """The height of a tree, which the functions that walk it can bear."""
         if height > MAX_DEPTH:
-            raise self._too_deep(self._tokens.last)
+            raise self._too_deep(self._lexemes.last)
         return height
 
     def _open(self, entry: _Operator | _Bracket) -> None:
@@ -300,21 +302,21 @@ class _Parser:
 
     # errors
 
-    def _missing(self, token: Token, bracket: _Bracket | None) -> ParseError:
+    def _missing(self, lexeme: Lexeme, bracket: _Bracket | None) -> ParseError:
         """What follows an operand is none of what may."""
         if bracket is None:
-            return self._unexpected(token, (*_OPERATOR, "the end"))
+            return self._unexpected(lexeme, (*_OPERATOR, "the end"))
         if bracket.owner == "(":
-            return self._unexpected(token, (*_OPERATOR, ")"))
-        return self._unexpected(token, (*_OPERATOR, ",", ")"))
+            return self._unexpected(lexeme, (*_OPERATOR, ")"))
+        return self._unexpected(lexeme, (*_OPERATOR, ",", ")"))
 
-    def _unexpected(self, token: Token, expected: tuple[str, ...]) -> ParseError:
+    def _unexpected(self, lexeme: Lexeme, expected: tuple[str, ...]) -> ParseError:
         *others, last = [f"'{each}'" if each in _SYMBOLS else each for each in expected]
         listed = f"{', '.join(others)} or {last}" if others else last
-        return self._error(f"expected {listed}, found {token.shown}", token, expected)
+        return self._error(f"expected {listed}, found {lexeme.shown}", lexeme, expected)
 
     def _too_deep(self, position: int) -> ParseError:
-        return ParseError(f"nested more than {MAX_DEPTH} deep", self._tokens.text, position, ())
+        return ParseError(f"nested more than {MAX_DEPTH} deep", self._lexemes.text, position, ())
 
-    def _error(self, reason: str, token: Token, expected: tuple[str, ...]) -> ParseError:
-        return ParseError(reason, self._tokens.text, token.position, expected)
+    def _error(self, reason: str, lexeme: Lexeme, expected: tuple[str, ...]) -> ParseError:
+        return ParseError(reason, self._lexemes.text, lexeme.position, expected)

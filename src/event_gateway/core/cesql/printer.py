@@ -2,12 +2,13 @@
 those that are needed. Parsing it gives the tree again."""
 
 from event_gateway.core.cesql.casts import string_of
+from event_gateway.core.cesql.lexemes import literal_of
 from event_gateway.core.cesql.nodes import (
     Attribute,
     Binary,
-    Call,
     Chain,
     Exists,
+    FunctionCall,
     In,
     Like,
     Literal,
@@ -15,7 +16,6 @@ from event_gateway.core.cesql.nodes import (
     Prefixed,
     Step,
 )
-from event_gateway.core.cesql.tokens import literal_of
 
 
 def printed(node: Node) -> str:
@@ -26,7 +26,7 @@ def printed(node: Node) -> str:
         return node.name
     if isinstance(node, Exists):
         return f"EXISTS {node.name}"
-    if isinstance(node, Call):
+    if isinstance(node, FunctionCall):
         return f"{node.name}({', '.join(map(printed, node.arguments))})"
     if isinstance(node, Prefixed):
         return _prefixed(node)

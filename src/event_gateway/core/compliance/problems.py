@@ -5,7 +5,7 @@ import msgspec
 MAX_PROBLEMS = 100  # that are told; all are counted
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ChainProblem(msgspec.Struct, frozen=True):
     """What is wrong with the messages ``first`` to ``last``. ``kind``: ``altered``, ``removed``,
     ``inserted``, ``reordered``, ``left_early``, ``not_chained``; ``chain``, ``anchor``, ``export``
     for what is wrong with those."""
@@ -20,11 +20,11 @@ class Problems:
     """Those that were found: the first of them, and how many there are."""
 
     def __init__(self) -> None:
-        self.told: list[Problem] = []
+        self.told: list[ChainProblem] = []
         self.count = 0
 
     def add(self, kind: str, first: int, last: int, detail: str) -> None:
         """Adds a problem of the messages ``first`` to ``last``; 0 for one of no message."""
         self.count += 1
         if len(self.told) < MAX_PROBLEMS:
-            self.told.append(Problem(kind, first, last, detail))
+            self.told.append(ChainProblem(kind, first, last, detail))

@@ -30,7 +30,7 @@ from event_gateway.core.compliance.packed_export import LINE, MESSAGES
 from event_gateway.core.compliance.problems import Problems
 
 
-class Verification:
+class ChainVerification:
     """Checks lines in their order. ``keys``: the public keys (``whpk_…``) whose anchors are
     trusted; none: each anchor's own. ``outside``: anchors that were kept elsewhere. ``now``: in
     seconds since the epoch."""

@@ -52,7 +52,7 @@ _ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "dataco
                "dataschema")  # fmt: skip
 
 
-class Expression:
+class CelExpression:
     """A compiled expression. Raises ValueError where a text does not compile or costs too much."""
 
     __slots__ = (
@@ -153,9 +153,9 @@ class Expression:
 
 
 @lru_cache(maxsize=4096)
-def expression_of(text: str) -> Expression:
+def expression_of(text: str) -> CelExpression:
     """The compiled condition of a text; equal texts share one. Raises ValueError."""
-    return Expression(text)
+    return CelExpression(text)
 
 
 @lru_cache(maxsize=1)

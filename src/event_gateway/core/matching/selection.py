@@ -21,14 +21,14 @@ from event_gateway.core.cloudevents.event import Received
 from event_gateway.core.errors import InvalidDefinition
 from event_gateway.core.matching.dialects import filter_of
 from event_gateway.core.matching.evaluation import EvaluationError
-from event_gateway.core.matching.expression import Expression, expression_of
+from event_gateway.core.matching.expression import CelExpression, expression_of
 from event_gateway.core.matching.filter import Filter, Predicate, check_filter, compile_filter
 from event_gateway.core.matching.operators import MAX_LIST, MAX_TEXT
 
 MAX_FILTERS = 50  # in one list
 MAX_CONDITIONS = 200  # in all filters together
 
-Condition = Filter | Expression
+Condition = Filter | CelExpression
 
 
 class SelectionField(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ def _filter(value: Any, key: str) -> Filter:
     return value  # type: ignore[no-any-return]
 
 
-def _expression(text: Any, key: str) -> Expression:
+def _expression(text: Any, key: str) -> CelExpression:
     try:
         return expression_of(text)
     except ValueError as error:

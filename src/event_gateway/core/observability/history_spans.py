@@ -30,7 +30,7 @@ _STEPS = (10, 30, 60, 300, 900, 1800, HOUR, 2 * HOUR, 6 * HOUR, DAY)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class HistorySpan:
     """``count`` steps of ``step`` seconds, from the points of ``ring``. The first step begins at
     ``begin`` (seconds since the epoch)."""
 
@@ -53,7 +53,7 @@ def span_of(
     step: float | None = None,
     *,
     usual: int = USUAL_POINTS,
-) -> Span:
+) -> HistorySpan:
     """The span from ``since`` to ``until`` (seconds since the epoch; None: now).
 
     Its steps begin at multiples of ``step`` seconds; None: of which there are at most ``usual``.
@@ -80,4 +80,4 @@ def span_of(
     count = math.ceil((until - begin) / seconds)
     if count > MAX_POINTS:
         raise InvalidDefinition("step", f"gives {count} points, and {MAX_POINTS} are the most")
-    return Span(begin, seconds, count, ring)
+    return HistorySpan(begin, seconds, count, ring)

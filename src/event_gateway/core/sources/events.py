@@ -15,7 +15,12 @@ from event_gateway.core.sources.inbound import JSON, Inbound
 from event_gateway.core.sources.provider import Entry, Refused
 from event_gateway.core.sources.providers import PROVIDERS
 from event_gateway.core.sources.rules import ATTRIBUTES
-from event_gateway.core.sources.template import Missing, Scope, Template, compile_template
+from event_gateway.core.sources.template import (
+    MissingValue,
+    RequestValues,
+    Template,
+    compile_template,
+)
 from event_gateway.core.text.times import instant, rfc3339
 
 
@@ -45,12 +50,12 @@ class EventMaker:
 
     def _event(self, inbound: Inbound, entry: Entry) -> Event:
         raw = inbound.body if entry.json is None else entry.json
-        scope = Scope(inbound, entry.content, raw, self._name)
+        values = RequestValues(inbound, entry.content, raw, self._name)
         if entry.event is not None:
-            return self._changed(entry.event, scope)
+            return self._changed(entry.event, values)
         made: dict[str, Any] = {}
         for name, template in self._templates.items():
-            made[name] = _rendered(name, template, scope)
+            made[name] = _rendered(name, template, values)
         for name in ("type", "id"):
             if not made.get(name):
                 raise Refused("malformed", f"the request has no {name} for the event: it lacks all "
@@ -64,11 +69,11 @@ class EventMaker:
             )
         )  # fmt: skip
 
-    def _changed(self, event: Event, scope: Scope) -> Event:
+    def _changed(self, event: Event, values: RequestValues) -> Event:
         """A CloudEvent with the attributes that the source itself names."""
         changes = {
             name: value for name, template in self._own.items()
-            if (value := _rendered(name, template, scope)) is not None
+            if (value := _rendered(name, template, values)) is not None
         }  # fmt: skip
         return check_event(msgspec.structs.replace(event, **changes)) if changes else event
 
@@ -77,10 +82,10 @@ class EventMaker:
         return "" if template is None else template.text
 
 
-def _rendered(name: str, template: Template, scope: Scope) -> str | None:
+def _rendered(name: str, template: Template, values: RequestValues) -> str | None:
     try:
-        text = template.render(scope, as_type=name == "type")
-    except Missing:
+        text = template.render(values, as_type=name == "type")
+    except MissingValue:
         return None
     return _TO_ATTRIBUTE.get(name, _plain)(text)
 

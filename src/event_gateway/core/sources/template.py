@@ -26,7 +26,7 @@ _NOT_IN_TYPE = re.compile(r"[^A-Za-z0-9_.-]+")
 _DOTS = re.compile(r"\.{2,}")
 
 
-class Scope(NamedTuple):
+class RequestValues(NamedTuple):
     """What placeholders name: a request, the value that ``body.`` leads into, the bytes of the
     event, and the source's name."""
 
@@ -36,10 +36,10 @@ class Scope(NamedTuple):
     name: str
 
 
-Lookup = Callable[[Scope], Any]
+Lookup = Callable[[RequestValues], Any]
 
 
-class Missing(Exception):
+class MissingValue(Exception):
     """A request does not have what a placeholder names; the text is the placeholder."""
 
 
@@ -50,16 +50,16 @@ class Template:
         self.text = text
         self._parts = parts
 
-    def render(self, scope: Scope, *, as_type: bool = False) -> str:
+    def render(self, values: RequestValues, *, as_type: bool = False) -> str:
         """The text for a request. ``as_type``: what is inserted becomes tokens of an event type: a
         slash and a colon become a dot, other characters that patterns cannot name ``_``. Raises
-        Missing."""
+        MissingValue."""
         out = []
         for part in self._parts:
             if isinstance(part, str):
                 out.append(part)
             else:
-                text = _first(part, scope)
+                text = _first(part, values)
                 out.append(_as_type(text) if as_type else text)
         return "".join(out)
 
@@ -91,15 +91,15 @@ def _lookup(option: str, key: str) -> Lookup:
         text = option[1:-1]
         return lambda _scope: text
     if option == "name":
-        return lambda scope: scope.name
+        return lambda values: values.name
     if option == "digest":
-        return lambda scope: hashlib.sha256(scope.raw).hexdigest()
+        return lambda values: hashlib.sha256(values.raw).hexdigest()
     if _PATH.fullmatch(option):
         root, _, rest = option.partition(".")
         if root == "query":
-            return lambda scope: scope.inbound.query.get(rest, msgspec.UNSET)
+            return lambda values: values.inbound.query.get(rest, msgspec.UNSET)
         steps = rest.split(".")
-        return lambda scope: _at(scope.content, steps)
+        return lambda values: _at(values.content, steps)
     header = option.lower()
     if (
         option in ("body", "query")
@@ -111,7 +111,7 @@ def _lookup(option: str, key: str) -> Lookup:
             f"{{{option}}}: a placeholder is a header's name, body.PATH, query.NAME, name, digest, "
             "or a text in single quotes",
         )
-    return lambda scope: scope.inbound.headers.get(header, msgspec.UNSET)
+    return lambda values: values.inbound.headers.get(header, msgspec.UNSET)
 
 
 def _at(content: Any, steps: list[str]) -> Any:
@@ -122,14 +122,14 @@ def _at(content: Any, steps: list[str]) -> Any:
     return content
 
 
-def _first(part: tuple[str, list[Lookup]], scope: Scope) -> str:
+def _first(part: tuple[str, list[Lookup]], values: RequestValues) -> str:
     for lookup in part[1]:
-        value = lookup(scope)
+        value = lookup(values)
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, (str, int, float)) and value != "":
             return str(value)[:MAX_VALUE]
-    raise Missing(f"{{{part[0]}}}")
+    raise MissingValue(f"{{{part[0]}}}")
 
 
 def _as_type(text: str) -> str:

@@ -15,7 +15,7 @@ class Reset(msgspec.Struct, frozen=True):
     floor: int
 
 
-class Loss(msgspec.Struct, frozen=True):
+class LogLoss(msgspec.Struct, frozen=True):
     """The gateway found at ``at`` (Unix time) that the log with the messages up to ``last_seq`` was
     gone: this one took its place."""
 
@@ -29,7 +29,7 @@ class KnownLog(msgspec.Struct, frozen=True, omit_defaults=True):
 
     created: str
     resets: tuple[Reset, ...] = ()
-    loss: Loss | None = None
+    loss: LogLoss | None = None
 
     @property
     def reset_at(self) -> float:

@@ -22,7 +22,7 @@ from event_gateway.core.transformation.definition import (
     TransformationError,
     payload_of,
 )
-from event_gateway.core.transformation.template_scope import NODE, Scope
+from event_gateway.core.transformation.rendering import NODE, Rendering
 from event_gateway.core.transformation.template_values import (
     FILTERS,
     OMIT,
@@ -46,7 +46,7 @@ _EXPRESSION = re.compile(
 )
 
 
-_Node = Callable[[Scope], Any]  # renders a part of the template
+_Node = Callable[[Rendering], Any]  # renders a part of the template
 Template = Callable[[Event, float], tuple[bytes, bytes]]
 
 
@@ -70,7 +70,7 @@ def compile_template(template: Any, content_type: str | None) -> Template:
 
     def transform(event: Event, received_at: float) -> tuple[bytes, bytes]:
         try:
-            value = render(Scope(event))
+            value = render(Rendering(event))
             body = value.encode() if plain else encode(None if value is OMIT else value)
         except UnicodeEncodeError:
             raise TransformationError(
@@ -98,9 +98,9 @@ def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
             _compile(v, f"{key}[{n}]", depth + 1, in_each=in_each) for n, v in enumerate(value)
         ]
 
-        def collect(scope: Scope) -> list[Any]:
-            scope.spend(NODE)
-            return [item for node in nodes if (item := node(scope)) is not OMIT]
+        def collect(rendering: Rendering) -> list[Any]:
+            rendering.spend(NODE)
+            return [item for node in nodes if (item := node(rendering)) is not OMIT]
 
         return collect
     if isinstance(value, dict):
@@ -111,17 +111,17 @@ def _compile(value: Any, key: str, depth: int, *, in_each: bool) -> _Node:
         ]
         fixed = NODE + sum(len(name) for name in value)
 
-        def build(scope: Scope) -> dict[str, Any]:
-            scope.spend(fixed)
-            return {n: member for n, node in members if (member := node(scope)) is not OMIT}
+        def build(rendering: Rendering) -> dict[str, Any]:
+            rendering.spend(fixed)
+            return {n: member for n, node in members if (member := node(rendering)) is not OMIT}
 
         return build
     return _constant(value, NODE + len(encode(value)))
 
 
 def _constant(value: Any, size: int) -> _Node:
-    def constant(scope: Scope) -> Any:
-        scope.spend(size)
+    def constant(rendering: Rendering) -> Any:
+        rendering.spend(size)
         return value
 
     return constant
@@ -134,19 +134,19 @@ def _each(value: dict[str, Any], key: str, depth: int, *, in_each: bool) -> _Nod
     read = _reader(value[EACH], f"{key}.{EACH}", in_each=in_each)
     node = _compile(value[DO], f"{key}.{DO}", depth + 1, in_each=True)
 
-    def repeat(scope: Scope) -> list[Any]:
-        scope.spend(NODE)
-        items = scope.container(read(scope))
+    def repeat(rendering: Rendering) -> list[Any]:
+        rendering.spend(NODE)
+        items = rendering.container(read(rendering))
         if not isinstance(items, list):
             return []
-        outer, out = scope.item, []
+        outer, out = rendering.item, []
         for item in items:
-            scope.item = item
-            scope.spend(NODE)
-            rendered = node(scope)
+            rendering.item = item
+            rendering.spend(NODE)
+            rendered = node(rendering)
             if rendered is not OMIT:
                 out.append(rendered)
-        scope.item = outer
+        rendering.item = outer
         return out
 
     return repeat
@@ -169,11 +169,11 @@ def _text(value: Any, key: str, *, in_each: bool = False) -> _Node:
         return _constant(value, NODE + len(value))
     parts.append(value[at:])
 
-    def write(scope: Scope) -> str:
+    def write(rendering: Rendering) -> str:
         out = []
         for part in parts:
-            text = part if isinstance(part, str) else as_text(part(scope))
-            scope.spend(len(text))
+            text = part if isinstance(part, str) else as_text(part(rendering))
+            rendering.spend(len(text))
             out.append(text)
         return "".join(out)
 
@@ -202,9 +202,9 @@ def _value(expression: str, key: str, *, in_each: bool) -> _Node:
     if default not in (None, "omit", "error"):
         fallback = _literal(default, key)
 
-    def evaluate(scope: Scope) -> Any:
-        scope.spend(NODE)
-        value = literal if read is None else read(scope)
+    def evaluate(rendering: Rendering) -> Any:
+        rendering.spend(NODE)
+        value = literal if read is None else read(rendering)
         if value is msgspec.UNSET or value is None or value == _NULL:
             if default == "error":
                 raise TransformationError(f"{key}: the event has no {source}")
@@ -214,10 +214,10 @@ def _value(expression: str, key: str, *, in_each: bool) -> _Node:
         spent = 0
         for apply in filters:
             spent = len(value) if isinstance(value, (str, msgspec.Raw)) else 0
-            scope.spend(spent)  # counts the input of a filter too: its output may be empty
+            rendering.spend(spent)  # counts the input of a filter too: its output may be empty
             value = apply(scalar(value))
         size, value = measure(value)
-        scope.spend(max(size - spent, 0))
+        rendering.spend(max(size - spent, 0))
         return value
 
     return evaluate
@@ -229,20 +229,22 @@ _NULL = msgspec.Raw(b"null")
 def _reader(text: str, key: str, *, in_each: bool) -> _Node:
     """A function that returns the value at a path; UNSET if there is none."""
     if text == "data":
-        return lambda scope: scope.data  # copied without decoding
+        return lambda rendering: rendering.data  # copied without decoding
     if text == "data_base64":
-        return lambda scope: (
-            payload_of(scope.event) if scope.event.kind is DataKind.BINARY else msgspec.UNSET
+        return lambda rendering: (
+            payload_of(rendering.event)
+            if rendering.event.kind is DataKind.BINARY
+            else msgspec.UNSET
         )
     of_item = in_each and (text == ITEM or text.startswith((f"{ITEM}.", f"{ITEM}[")))
     if of_item:
         steps = parse_path(f"data{text.removeprefix(ITEM)}", key).steps
-        return lambda scope: scope.follow(scope.item, steps)
+        return lambda rendering: rendering.follow(rendering.item, steps)
     path = parse_path(text, key)
     name = path.attribute
     if name is not None:
-        return lambda scope: scope.event.attribute(name)
-    return lambda scope: scope.follow(scope.data, path.steps)
+        return lambda rendering: rendering.event.attribute(name)
+    return lambda rendering: rendering.follow(rendering.data, path.steps)
 
 
 def _literal(text: str, key: str) -> Any:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 from event_gateway.core.webhook.retry_on import not_retried
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 
@@ -103,13 +103,13 @@ class Cancelled(msgspec.Struct, frozen=True):
 Outcome = Succeeded | Retry | DeadLetter | Cancelled
 
 
-def error_for_status(status: int) -> ErrorType | None:
+def error_for_status(status: int) -> AttemptErrorType | None:
     """The error type of a response status; None for success (2xx)."""
     if 200 <= status < 300:
         return None
     if status < 400:
-        return ErrorType.REDIRECT
-    return ErrorType.CLIENT_ERROR if status < 500 else ErrorType.SERVER_ERROR
+        return AttemptErrorType.REDIRECT
+    return AttemptErrorType.CLIENT_ERROR if status < 500 else AttemptErrorType.SERVER_ERROR
 
 
 THROTTLING = frozenset((429, 503))  # with Retry-After: no request of the webhook before that
@@ -150,4 +150,6 @@ def decide(
         delay = max(delay, policy.bounded(retry_after, len(attempts)))
     if delay <= left:
         return Retry(delay)
-    return DeadLetter(ErrorType.EXPIRED, "the next attempt would be after the deadline (max_age)")
+    return DeadLetter(
+        AttemptErrorType.EXPIRED, "the next attempt would be after the deadline (max_age)"
+    )

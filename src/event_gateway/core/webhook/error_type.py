@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class ErrorType(StrEnum):
+class AttemptErrorType(StrEnum):
     """Why an attempt failed, as the API and the metrics name it."""
 
     NAME_RESOLUTION = "NameResolution"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.webhook.error_type import ErrorType
+from event_gateway.core.webhook.error_type import AttemptErrorType
 
 MAX_ENTRIES = 100
 NETWORK = "network"  # the receiver gave no response
@@ -13,14 +13,14 @@ _CLASSES = ("3xx", "4xx", "5xx")
 _STATUS = re.compile(r"[1-9][0-9]{2}")
 _NETWORK_ERRORS = frozenset(
     (
-        ErrorType.NAME_RESOLUTION,
-        ErrorType.CONNECTION_REFUSED,
-        ErrorType.CONNECTION_RESET,
-        ErrorType.CONNECT_TIMEOUT,
-        ErrorType.TLS_ERROR,
-        ErrorType.RESPONSE_TIMEOUT,
-        ErrorType.PROTOCOL_ERROR,
-        ErrorType.RESPONSE_TOO_LARGE,
+        AttemptErrorType.NAME_RESOLUTION,
+        AttemptErrorType.CONNECTION_REFUSED,
+        AttemptErrorType.CONNECTION_RESET,
+        AttemptErrorType.CONNECT_TIMEOUT,
+        AttemptErrorType.TLS_ERROR,
+        AttemptErrorType.RESPONSE_TIMEOUT,
+        AttemptErrorType.PROTOCOL_ERROR,
+        AttemptErrorType.RESPONSE_TOO_LARGE,
     )
 )
 

@@ -37,7 +37,7 @@ RETRY = 1.0  # seconds until the stored alerts are read again after a failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class AlertChange:
     """What becomes of an alert; None: it is deleted."""
 
     key: Key
@@ -128,13 +128,13 @@ class AlertEvaluation:
             self._elapsed.since(key, mark, now, tick, trusted=self._begins)
         self._begins = False
 
-    async def _changes(self, now: float, tick: float) -> list[Change]:
+    async def _changes(self, now: float, tick: float) -> list[AlertChange]:
         alerts = self._book.alerts
         active = {key[1] for key, alert in alerts.items() if alert.state != "resolved" and key[1]}
         self._left |= dict.fromkeys(self._readings.concerned())
         chosen = [*active, *(webhook for webhook in self._left if webhook not in active)]
         chosen = chosen[: max(WEBHOOKS_PER_TURN, len(active))]
-        changes: list[Change] = []
+        changes: list[AlertChange] = []
         for position, webhook_id in enumerate(chosen):
             self._left.pop(webhook_id, None)
             changes += self._about(webhook_id, now, tick)
@@ -143,32 +143,34 @@ class AlertEvaluation:
         for name in NAMES:
             changes += self.changed((name, None), now, tick)
         changes += [
-            Change(key=key, alert=None) for key, alert in alerts.items() if is_outdated(alert, now)
+            AlertChange(key=key, alert=None)
+            for key, alert in alerts.items()
+            if is_outdated(alert, now)
         ]
         # What a turn has no room for: rather new figures and deletions than new states.
         return sorted(changes, key=self._urgency)
 
-    def _urgency(self, change: Change) -> int:
+    def _urgency(self, change: AlertChange) -> int:
         if change.key[1] is None:
             return 0
         former = self._book.alerts.get(change.key)
         state = None if former is None else former.state
         return 1 if change.alert is not None and change.alert.state != state else 2
 
-    def _about(self, webhook_id: str, now: float, tick: float) -> Iterable[Change]:
+    def _about(self, webhook_id: str, now: float, tick: float) -> Iterable[AlertChange]:
         webhook = self._webhooks.get(webhook_id)
         why = _why_ended(webhook)
         if why is not None or webhook is None:
             self._readings.forget(webhook_id)
             return [
-                Change(key=alert.key, alert=resolve(alert, now, why or ""))
+                AlertChange(key=alert.key, alert=resolve(alert, now, why or ""))
                 for name in NAMES
                 if (alert := self._book.alerts.get((name, webhook_id))) is not None
                 and alert.state != "resolved"
             ]
         return [change for name in NAMES for change in self.changed((name, webhook_id), now, tick)]
 
-    def changed(self, key: Key, now: float, tick: float) -> Iterable[Change]:
+    def changed(self, key: Key, now: float, tick: float) -> Iterable[AlertChange]:
         """What becomes of an alert, if anything. ``now``: Unix time; ``tick``: on a clock that is
         never set."""
         name, webhook_id = key
@@ -177,7 +179,7 @@ class AlertEvaluation:
         if not timing.enabled:
             if alert is None or alert.state == "resolved":
                 return []
-            return [Change(key=key, alert=resolve(alert, now, "the alert is disabled"))]
+            return [AlertChange(key=key, alert=resolve(alert, now, "the alert is disabled"))]
         if webhook_id is None:
             reading = self._readings.over_all(name, tick)
         else:
@@ -195,7 +197,7 @@ class AlertEvaluation:
             return []
         if next_alert is not None and (mark := next_alert.turning_since) not in (None, since):
             self._elapsed.since(key, mark, now, tick)
-        return [Change(key=key, alert=next_alert)]
+        return [AlertChange(key=key, alert=next_alert)]
 
     async def _remove_silences(self, now: float) -> None:
         """Deletes the silences that have ended, and those about webhooks that are deleted: a later
@@ -208,7 +210,7 @@ class AlertEvaluation:
             if is_former or silence.until <= now:
                 await self._book.remove_silence(silence.id)
 
-    async def _store(self, changes: list[Change]) -> None:
+    async def _store(self, changes: list[AlertChange]) -> None:
         """Stores changes. Where the bucket has no room for one, others may still fit. Raises
         LogUnavailable."""
         full: LogFull | None = None
@@ -225,7 +227,7 @@ class AlertEvaluation:
         if full is not None:
             log.warning("alerts are not stored or announced", error=str(full))
 
-    async def _store_one(self, change: Change) -> None:
+    async def _store_one(self, change: AlertChange) -> None:
         former, alert = self._book.alerts.get(change.key), change.alert
         if alert is None:
             await self._book.remove(change.key)

@@ -11,7 +11,7 @@ from event_gateway.observability.metrics import (
     WebhookMetrics,
     families,
 )
-from event_gateway.observability.metrics.family import Family
+from event_gateway.observability.metrics.family import MetricFamily
 from event_gateway.observability.metrics.figures import Labels
 
 _OUTCOMES = (Status.SUCCEEDED, Status.DEAD_LETTER, Status.CANCELLED)
@@ -25,7 +25,7 @@ class ProcessCounts:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._before: dict[str, tuple[_Mark, WebhookPoint]] = {}
-        self._counters: dict[Family, Mapping[Labels, float]] = {}
+        self._counters: dict[MetricFamily, Mapping[Labels, float]] = {}
 
     def take(self, time: int) -> tuple[GatewayPoint, dict[str, WebhookPoint], bool]:
         """What was counted since the last call, as points at ``time``: of the process, and of each
@@ -66,7 +66,7 @@ class ProcessCounts:
             if any((grown.attempts, grown.succeeded, grown.dead_letters, grown.cancelled)):
                 yield label, grown
 
-    def _grown(self, family: Family) -> int:
+    def _grown(self, family: MetricFamily) -> int:
         """By how much a counter has grown, over all labels; one that has gone counts no more."""
         now = dict(self._metrics.figures.labels_of(family))
         before = self._counters.get(family, {})

@@ -14,7 +14,7 @@ from event_gateway.core.observability.history_spans import (
     RINGS,
     SLOT,
     WEBHOOK_RING,
-    Span,
+    HistorySpan,
     span_of,
 )
 from event_gateway.core.webhook.webhook import Webhook
@@ -28,7 +28,7 @@ PER_TURN = 2  # webhooks whose points are added up in one turn of the event loop
 class GatewaySeries:
     """The whole gateway over a span."""
 
-    span: Span
+    span: HistorySpan
     points: Sequence[GatewayPoint | None]
 
 
@@ -37,7 +37,7 @@ class WebhookSeries:
     """Webhooks over a span, each with its points. ``covered``: for how many seconds of each step a
     process counted."""
 
-    span: Span
+    span: HistorySpan
     covered: Sequence[int]
     points: Mapping[str, Sequence[WebhookPoint | None]]
 
@@ -99,7 +99,7 @@ class HistoryReader:
         now = self._recorder.now()
         return now - now % SLOT
 
-    async def _points(self, span: Span) -> list[GatewayPoint]:
+    async def _points(self, span: HistorySpan) -> list[GatewayPoint]:
         """The points of a span, with those that only this process has yet."""
         points = {point.time: point for point in await self._store.points(span)}
         own: dict[int, GatewayPoint] = {}
@@ -121,7 +121,7 @@ class HistoryReader:
         return [points[time] for time in sorted(points)]
 
 
-def _in_steps(span: Span, points: Iterable[GatewayPoint]) -> list[GatewayPoint | None]:
+def _in_steps(span: HistorySpan, points: Iterable[GatewayPoint]) -> list[GatewayPoint | None]:
     steps: list[GatewayPoint | None] = [None] * span.count
     for point in points:
         index = (point.time - span.begin) // span.step
@@ -134,7 +134,7 @@ def _in_steps(span: Span, points: Iterable[GatewayPoint]) -> list[GatewayPoint |
 
 
 def _of_webhook(
-    span: Span, covered: Sequence[int], ring: WebhookRing, created_at: float
+    span: HistorySpan, covered: Sequence[int], ring: WebhookRing, created_at: float
 ) -> list[WebhookPoint | None]:
     steps: list[WebhookPoint | None] = [None] * span.count
     for time, point in ring.points.items():

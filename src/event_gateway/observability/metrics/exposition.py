@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from event_gateway.observability.metrics import families
-from event_gateway.observability.metrics.family import Family, Kind
+from event_gateway.observability.metrics.family import Kind, MetricFamily
 from event_gateway.observability.metrics.figures import (
     Exemplar,
     Histogram,
@@ -36,7 +36,7 @@ _BOUNDS = {
     for family in families.FAMILIES
     if family.kind is Kind.HISTOGRAM
 }
-HISTOGRAMS: dict[Family, Callable[[WebhookMetrics], Histogram]] = {
+HISTOGRAMS: dict[MetricFamily, Callable[[WebhookMetrics], Histogram]] = {
     families.DELIVERY_LATENCY: lambda webhook: webhook.latency,
     families.ATTEMPT_DURATION: lambda webhook: webhook.duration,
 }
@@ -80,7 +80,7 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def _samples(family: Family, snapshot: Snapshot, *, exemplars: bool) -> Iterator[str]:
+def _samples(family: MetricFamily, snapshot: Snapshot, *, exemplars: bool) -> Iterator[str]:
     if family.kind is Kind.HISTOGRAM:
         histogram_of = HISTOGRAMS[family]
         for label, webhook in snapshot.webhooks.items():
@@ -98,7 +98,7 @@ def _samples(family: Family, snapshot: Snapshot, *, exemplars: bool) -> Iterator
             yield f"{name} {_number(value)}\n"
 
 
-def values_of(family: Family, snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float]]:
+def values_of(family: MetricFamily, snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], float]]:
     """The series of a counter or a gauge; some are among what each webhook counts."""
     webhooks = snapshot.webhooks.items()
     if family is families.DELIVERIES:
@@ -119,7 +119,7 @@ def values_of(family: Family, snapshot: Snapshot) -> Iterator[tuple[tuple[str, .
 
 
 def _histogram(
-    family: Family, label: str, histogram: Histogram, *, exemplars: bool
+    family: MetricFamily, label: str, histogram: Histogram, *, exemplars: bool
 ) -> Iterator[str]:
     name, escaped = family.full_name, label.translate(_ESCAPED)
     begin = f'{name}_bucket{{webhook="{escaped}",le="'

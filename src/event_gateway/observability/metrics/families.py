@@ -1,22 +1,24 @@
 """All metrics of the gateway. The reference page is generated from this list."""
 
 from event_gateway.core.observability.history_points import LATENCY_BOUNDS
-from event_gateway.observability.metrics.family import Combine, Family, Kind
+from event_gateway.observability.metrics.family import Combine, Kind, MetricFamily
 
 _DURATION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 
 
-def _counter(name: str, text: str, *labels: str) -> Family:
-    return Family(name=name, kind=Kind.COUNTER, help=text, labels=labels)
+def _counter(name: str, text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(name=name, kind=Kind.COUNTER, help=text, labels=labels)
 
 
 def _gauge(
     name: str, text: str, *labels: str, combine: Combine = Combine.SUM, when: str = ""
-) -> Family:
-    return Family(name=name, kind=Kind.GAUGE, help=text, labels=labels, combine=combine, when=when)
+) -> MetricFamily:
+    return MetricFamily(
+        name=name, kind=Kind.GAUGE, help=text, labels=labels, combine=combine, when=when
+    )
 
 
-def _leader(name: str, text: str, *labels: str, when: str = "") -> Family:
+def _leader(name: str, text: str, *labels: str, when: str = "") -> MetricFamily:
     return _gauge(name, text, *labels, combine=Combine.LEADER, when=when)
 
 
@@ -54,12 +56,12 @@ DELIVERIES = _counter(
 ATTEMPTS = _counter(
     "attempts", "Attempts that ended; error_type is empty for a success.", "webhook", "error_type"
 )
-DELIVERY_LATENCY = Family(
+DELIVERY_LATENCY = MetricFamily(
     name="delivery_latency_seconds", kind=Kind.HISTOGRAM, labels=("webhook",),
     bounds=LATENCY_BOUNDS,
     help="From the receipt of an event to the success of its delivery.",
 )  # fmt: skip
-ATTEMPT_DURATION = Family(
+ATTEMPT_DURATION = MetricFamily(
     name="attempt_duration_seconds", kind=Kind.HISTOGRAM, labels=("webhook",), bounds=_DURATION,
     help="How long an attempt took, failed ones too.",
 )  # fmt: skip
@@ -215,8 +217,8 @@ KEY_EXPIRY = _leader(
 # The processes, by the names that all exporters use
 
 
-def _process(name: str, kind: Kind, text: str, combine: Combine = Combine.SUM) -> Family:
-    return Family(name=name, kind=kind, help=text, combine=combine, prefix="process")
+def _process(name: str, kind: Kind, text: str, combine: Combine = Combine.SUM) -> MetricFamily:
+    return MetricFamily(name=name, kind=kind, help=text, combine=combine, prefix="process")
 
 
 PROCESS_CPU = _process("cpu_seconds", Kind.COUNTER, "CPU time, of the user and the system.")
@@ -231,7 +233,7 @@ PROCESS_START = _process(
     Combine.MAX,
 )  # fmt: skip
 
-SECTIONS: dict[str, tuple[Family, ...]] = {
+SECTIONS: dict[str, tuple[MetricFamily, ...]] = {
     "Events": (
         EVENTS_RECEIVED, EVENTS_ROUTED, EVENTS_REJECTED, EVENTS_DUPLICATE, SCHEMA_VIOLATIONS,
         SOURCE_REQUESTS, CONSUMER_LAG, CONSUMER_LAG_SECONDS,

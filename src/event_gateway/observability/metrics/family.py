@@ -29,7 +29,7 @@ class Combine(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a key of dicts, by identity
-class Family:
+class MetricFamily:
     """A metric with all its series.
 
     ``name`` has neither the prefix nor the suffix ``_total``. ``bounds`` are the upper bounds of a

@@ -13,7 +13,7 @@ from event_gateway.observability.metrics.families import (
     DELIVERY_LATENCY,
     LEADER,
 )
-from event_gateway.observability.metrics.family import Combine, Family
+from event_gateway.observability.metrics.family import Combine, MetricFamily
 
 Labels = tuple[str, ...]
 AnyLabels = TypeVar("AnyLabels", bound=Labels)  # a tuple of any length
@@ -119,26 +119,26 @@ class Figures:
     """The counters and gauges of a process, but for those of each webhook."""
 
     def __init__(self) -> None:
-        self._values: dict[Family, dict[Labels, float]] = {}
+        self._values: dict[MetricFamily, dict[Labels, float]] = {}
 
-    def add(self, family: Family, *labels: str, by: float = 1) -> None:
+    def add(self, family: MetricFamily, *labels: str, by: float = 1) -> None:
         """Adds to a counter."""
         values = self._values.setdefault(family, {})
         values[labels] = values.get(labels, 0) + by
 
-    def set(self, family: Family, value: float, *labels: str) -> None:
+    def set(self, family: MetricFamily, value: float, *labels: str) -> None:
         """Sets a gauge."""
         self._values.setdefault(family, {})[labels] = value
 
-    def replace(self, family: Family, values: Mapping[AnyLabels, float]) -> None:
+    def replace(self, family: MetricFamily, values: Mapping[AnyLabels, float]) -> None:
         """Sets all series of a gauge; those that are not named are gone."""
         self._values[family] = dict(values.items())
 
-    def remove(self, family: Family, *labels: str) -> None:
+    def remove(self, family: MetricFamily, *labels: str) -> None:
         """Drops a series, if it is there."""
         self._values.get(family, {}).pop(labels, None)
 
-    def labels_of(self, family: Family) -> Mapping[Labels, float]:
+    def labels_of(self, family: MetricFamily) -> Mapping[Labels, float]:
         """The series of a family."""
         return self._values.get(family, {})
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from event_gateway.observability.metrics.exposition import HISTOGRAMS, values_of
 from event_gateway.observability.metrics.families import FAMILIES
-from event_gateway.observability.metrics.family import Family, Kind
+from event_gateway.observability.metrics.family import Kind, MetricFamily
 from event_gateway.observability.metrics.snapshot import Snapshot
 
 
@@ -22,7 +22,7 @@ def as_otlp(snapshot: Snapshot, resource: Any, scope: Any, began: int, now: int)
     return sdk.MetricsData([sdk.ResourceMetrics(resource, scopes, "")])
 
 
-def _data(family: Family, snapshot: Snapshot, began: int, now: int) -> Any:
+def _data(family: MetricFamily, snapshot: Snapshot, began: int, now: int) -> Any:
     from opentelemetry.sdk.metrics import export as sdk
 
     cumulative = sdk.AggregationTemporality.CUMULATIVE

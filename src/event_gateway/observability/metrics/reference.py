@@ -4,7 +4,7 @@
 """
 
 from event_gateway.observability.metrics.families import SECTIONS
-from event_gateway.observability.metrics.family import Combine, Family, Kind
+from event_gateway.observability.metrics.family import Combine, Kind, MetricFamily
 
 HEAD = """# Metrics
 
@@ -36,7 +36,7 @@ def reference() -> str:
     return "".join(parts)
 
 
-def _row(family: Family) -> str:
+def _row(family: MetricFamily) -> str:
     labels = "{" + ",".join(family.labels) + "}" if family.labels else ""
     text = family.help + (f" Only {family.when}." if family.when else "")
     if family.bounds:

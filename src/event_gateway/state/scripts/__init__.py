@@ -11,7 +11,7 @@ definitions that the script uses:
 - ``CHANGE_TOKEN``: the index of a field of :mod:`event_gateway.state.script_arguments`, and
   ``LEASED_FIELDS``: the names of all its fields;
 - ``FINAL``: the final statuses of a delivery, and ``WEBHOOK_DELETED``: why it was cancelled;
-- ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.Reading`.
+- ``READING_KEEP``: the values of :class:`~event_gateway.state.script_arguments.EventReading`.
 """
 
 import functools
@@ -25,9 +25,9 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from event_gateway.core.webhook.delivery import FINAL, WEBHOOK_DELETED
-from event_gateway.state.key_family import PREFIX, Deletion, Family
+from event_gateway.state.key_family import PREFIX, Deletion, KeyFamily
 from event_gateway.state.keys import FAMILIES
-from event_gateway.state.script_arguments import LAYOUTS, Reading
+from event_gateway.state.script_arguments import LAYOUTS, EventReading
 
 _INCLUDE = re.compile(r"^-- include (\S+)$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -146,7 +146,7 @@ def _preamble(words: set[str]) -> str:
         keys.append(f"local WEBHOOK_DELETED = '{WEBHOOK_DELETED}'")
     keys += [
         f"local READING_{reading.name} = {reading.value}"
-        for reading in Reading
+        for reading in EventReading
         if f"READING_{reading.name}" in words
     ]
     lines = keys + lines
@@ -155,7 +155,7 @@ def _preamble(words: set[str]) -> str:
     return "\n".join(lines)
 
 
-def _names(family: Family, words: Iterable[str]) -> list[str]:
+def _names(family: KeyFamily, words: Iterable[str]) -> list[str]:
     """The definitions for a family: its key, or the function that returns it, and its TTL."""
     constant, function, ttl = f"{family.name.upper()}_KEY", f"{family.name}_key", (
         f"{family.name.upper()}_TTL"
@@ -174,7 +174,7 @@ def _names(family: Family, words: Iterable[str]) -> list[str]:
     return definitions
 
 
-def _forget(function: str, families: list[Family]) -> list[str]:
+def _forget(function: str, families: list[KeyFamily]) -> list[str]:
     """A function that deletes a webhook's own keys, and its members in the keys of all webhooks."""
     own = ", ".join(f"{family.name}_key(webhook)" for family in families if family.placeholders)
     shared = [

@@ -17,7 +17,7 @@ _HOLDS_MAP = frozenset(MAPS)
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-class Budget:
+class CopyBudget:
     """Limits how many values are copied out of a document, which may refer to a part many times."""
 
     def __init__(self, left: int) -> None:
@@ -31,7 +31,7 @@ class Budget:
 
 
 def bundle_schema(
-    document: Document, schema: Any, pointer: str, budget: Budget, *, draft_07: bool
+    document: Document, schema: Any, pointer: str, budget: CopyBudget, *, draft_07: bool
 ) -> Any:
     """A self-contained copy of the schema at a pointer. ``draft_07``: it is in draft 07, or in
     AsyncAPI's own form.
@@ -53,7 +53,7 @@ def bundle_schema(
 
 class _Bundle:
     def __init__(
-        self, document: Document, schema: Any, root: str, budget: Budget, *, draft_07: bool
+        self, document: Document, schema: Any, root: str, budget: CopyBudget, *, draft_07: bool
     ) -> None:
         whole = schema if isinstance(schema, dict) else {}
         self._document = document

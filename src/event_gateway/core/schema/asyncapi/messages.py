@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from event_gateway.core.schema.asyncapi.bundle import Budget
+from event_gateway.core.schema.asyncapi.bundle import CopyBudget
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
 from event_gateway.core.schema.asyncapi.traits import with_traits
 from event_gateway.core.schema.bounds import token
@@ -26,7 +26,7 @@ class Message(msgspec.Struct, frozen=True):
 def messages(document: Document) -> Iterator[Message]:
     """All messages: first those of channels, then those that are only in the components."""
     seen: set[str] = set()
-    budget = Budget(MAX_MERGED)
+    budget = CopyBudget(MAX_MERGED)
     for at, value, names in _entries(document):
         try:
             if isinstance(value, Skip):

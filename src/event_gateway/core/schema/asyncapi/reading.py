@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from event_gateway.core.errors import InvalidDefinition
-from event_gateway.core.schema.asyncapi.bundle import Budget, bundle_schema
+from event_gateway.core.schema.asyncapi.bundle import CopyBudget, bundle_schema
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping, text
 from event_gateway.core.schema.asyncapi.envelope import TypeDescription, describe
 from event_gateway.core.schema.asyncapi.messages import Message, messages
@@ -30,7 +30,7 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
     an AsyncAPI document of these versions, or if its types are more than a catalog can hold.
     """
     document = Document(content)
-    budget = Budget(MAX_COPIED)
+    budget = CopyBudget(MAX_COPIED)
     types: dict[str, EventType] = {}
     skipped: list[Skipped] = []
     total = 0
@@ -71,7 +71,7 @@ def read(content: Any) -> tuple[list[EventType], list[Skipped]]:
 
 
 def _types_of(
-    document: Document, message: Message, budget: Budget
+    document: Document, message: Message, budget: CopyBudget
 ) -> Iterator[tuple[EventType, tuple[str, ...]]]:
     """The event types of a message, each with the requirements that the catalog does not check."""
     if message.problem:
@@ -98,7 +98,7 @@ def _types_of(
 
 
 def _schema(
-    document: Document, description: TypeDescription, budget: Budget
+    document: Document, description: TypeDescription, budget: CopyBudget
 ) -> msgspec.Raw | msgspec.UnsetType:
     if not description.schema:
         return msgspec.UNSET

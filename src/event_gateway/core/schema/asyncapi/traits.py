@@ -7,13 +7,13 @@ traits. In 3.0 ("Traits Merge Mechanism") a property of a trait never replaces t
 
 from typing import Any
 
-from event_gateway.core.schema.asyncapi.bundle import Budget
+from event_gateway.core.schema.asyncapi.bundle import CopyBudget
 from event_gateway.core.schema.asyncapi.document import Document, Skip, items, mapping
 
 _NOT_IN_TRAITS = ("payload", "traits", "headers")
 
 
-def with_traits(document: Document, message: dict[str, Any], budget: Budget) -> dict[str, Any]:
+def with_traits(document: Document, message: dict[str, Any], budget: CopyBudget) -> dict[str, Any]:
     """A message merged with its traits. Its headers and those of the traits become one schema, in
     which the headers that win come first. Raises Skip if the budget of members is used up."""
     traits = []
@@ -37,7 +37,7 @@ def with_traits(document: Document, message: dict[str, Any], budget: Budget) -> 
     return merged | {"headers": {"allOf": headers}} if headers else merged
 
 
-def _patched(target: dict[str, Any], patch: dict[str, Any], budget: Budget) -> dict[str, Any]:
+def _patched(target: dict[str, Any], patch: dict[str, Any], budget: CopyBudget) -> dict[str, Any]:
     """A copy of an object with a patch applied; what they do not share is not copied."""
     budget.spend(len(target) + len(patch))
     out = dict(target)

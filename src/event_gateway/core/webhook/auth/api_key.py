@@ -3,7 +3,7 @@
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     header_line,
     nothing_more,
@@ -28,5 +28,5 @@ API_KEY = AuthMethod(
     optional=("header",),
     header=_header,
     authenticator=_authenticator,
-    redaction=Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
+    redaction=HiddenTexts(header=True, from_secret=nothing_more, from_header=nothing_more),
 )

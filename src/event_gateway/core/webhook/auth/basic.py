@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     authorization,
     header_line,
@@ -47,5 +47,5 @@ BASIC = AuthMethod(
     optional=("username",),
     header=authorization,
     authenticator=_authenticator,
-    redaction=Redaction(header=True, from_secret=_from_secret, from_header=_from_header),
+    redaction=HiddenTexts(header=True, from_secret=_from_secret, from_header=_from_header),
 )

@@ -3,7 +3,7 @@
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     authorization,
     header_line,
@@ -25,5 +25,5 @@ BEARER_TOKEN = AuthMethod(
     optional=(),
     header=authorization,
     authenticator=_authenticator,
-    redaction=Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
+    redaction=HiddenTexts(header=True, from_secret=nothing_more, from_header=nothing_more),
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     nothing_more,
 )
@@ -50,5 +50,5 @@ HMAC_SIGNATURE = AuthMethod(
     header=lambda _settings: "webhook-signature",
     authenticator=hmac_signature,
     # A signature reveals nothing of its key.
-    redaction=Redaction(header=False, from_secret=_from_secret, from_header=nothing_more),
+    redaction=HiddenTexts(header=False, from_secret=_from_secret, from_header=nothing_more),
 )

@@ -31,12 +31,12 @@ MakeAuthenticator = Callable[[Security, tuple[str, ...], TokenSources], Authenti
 
 
 def nothing_more(*_arguments: object) -> tuple[str, ...]:
-    """For :class:`Redaction`: no further texts."""
+    """For :class:`HiddenTexts`: no further texts."""
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redaction:
+class HiddenTexts:
     """The texts to hide in what the gateway shows. There are no defaults: each method decides.
 
     The secret itself, and each of its words, is always hidden. ``header``: whether the value of the
@@ -65,7 +65,7 @@ class AuthMethod:
     optional: tuple[str, ...]
     header: Callable[[Security], str] | None
     authenticator: MakeAuthenticator | None
-    redaction: Redaction
+    redaction: HiddenTexts
     uses_token: bool = False
 
     @property
@@ -92,7 +92,7 @@ def by_auth_type(*methods: AuthMethod) -> dict[str, AuthMethod]:
         unknown = {*method.required, *method.optional} - SETTINGS
         if unknown:
             raise ValueError(f"{name}: Security has no field {', '.join(sorted(unknown))}")
-        if not isinstance(method.redaction, Redaction):
+        if not isinstance(method.redaction, HiddenTexts):
             raise ValueError(f"{name}: it does not declare what must be redacted")
         if (method.header is None) != (method.authenticator is None):
             raise ValueError(f"{name}: header and authenticator go together")

@@ -4,7 +4,7 @@
 certificate's private key.
 """
 
-from event_gateway.core.webhook.auth.method import AuthMethod, Redaction, nothing_more
+from event_gateway.core.webhook.auth.method import AuthMethod, HiddenTexts, nothing_more
 
 MTLS = AuthMethod(
     auth_type="mtls",
@@ -12,5 +12,5 @@ MTLS = AuthMethod(
     optional=("ca", "secret_name"),
     header=None,
     authenticator=None,
-    redaction=Redaction(header=False, from_secret=nothing_more, from_header=nothing_more),
+    redaction=HiddenTexts(header=False, from_secret=nothing_more, from_header=nothing_more),
 )

@@ -3,7 +3,7 @@
 from event_gateway.core.webhook.auth.method import (
     Authenticator,
     AuthMethod,
-    Redaction,
+    HiddenTexts,
     TokenSources,
     authorization,
     nothing_more,
@@ -25,6 +25,6 @@ OAUTH2_CLIENT_CREDENTIALS = AuthMethod(
     optional=("scope", "client_auth", "audience", "params"),
     header=authorization,
     authenticator=_authenticator,
-    redaction=Redaction(header=True, from_secret=nothing_more, from_header=nothing_more),
+    redaction=HiddenTexts(header=True, from_secret=nothing_more, from_header=nothing_more),
     uses_token=True,
 )

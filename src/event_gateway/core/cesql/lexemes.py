@@ -1,4 +1,4 @@
-"""The tokens of an expression, one by one: words, string literals and symbols."""
+"""The lexemes of an expression, one by one: words, string literals and symbols."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from event_gateway.core.cesql.errors import ParseError
 WORD, STRING, SYMBOL, END = "word", "string", "symbol", "end"
 
 # Neither alternative nor repetition can be matched in two ways, so nothing is ever tried again.
-_TOKEN = re.compile(
+_LEXEME = re.compile(
     r"[ \t\r\n]*+(?:(?P<word>[A-Za-z0-9_]++)"
     r"|(?P<string>'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\")"
     r"|(?P<symbol><=|>=|<>|!=|[=<>+\-*/%(),])"
@@ -23,7 +23,7 @@ _INSTEAD = {
 MAX_SHOWN = 40
 
 
-class Token(NamedTuple):
+class Lexeme(NamedTuple):
     """``kind`` is one of the above; ``text`` as it stands in the expression, from ``position``."""
 
     kind: str
@@ -32,44 +32,44 @@ class Token(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The token for an error."""
+        """The lexeme for an error."""
         if self.kind == END:
             return "the end"
         shown = self.text if len(self.text) <= MAX_SHOWN else f"{self.text[:MAX_SHOWN]}…"
         return f"'{shown}'" if self.kind == SYMBOL else shown
 
 
-class Tokens:
-    """Reads the tokens of a text. Raises ParseError where there is none."""
+class Lexemes:
+    """Reads the lexemes of a text. Raises ParseError where there is none."""
 
     __slots__ = ("_next", "_position", "last", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._position = 0
-        self.last = 0  # where the token that was taken last begins
-        self._next: Token | None = None
+        self.last = 0  # where the lexeme that was taken last begins
+        self._next: Lexeme | None = None
 
-    def peek(self) -> Token:
-        """The next token, which stays the next."""
+    def peek(self) -> Lexeme:
+        """The next lexeme, which stays the next."""
         if self._next is None:
             self._next = self._read()
         return self._next
 
-    def take(self) -> Token:
-        """The next token."""
-        token = self.peek()
+    def take(self) -> Lexeme:
+        """The next lexeme."""
+        lexeme = self.peek()
         self._next = None
-        self.last = token.position
-        return token
+        self.last = lexeme.position
+        return lexeme
 
-    def _read(self) -> Token:
-        match = _TOKEN.match(self.text, self._position)
+    def _read(self) -> Lexeme:
+        match = _LEXEME.match(self.text, self._position)
         if match is None:
             raise self._unreadable()
         self._position = match.end()
         kind = str(match.lastgroup)
-        return Token(kind, match[kind], match.start(kind))
+        return Lexeme(kind, match[kind], match.start(kind))
 
     def _unreadable(self) -> ParseError:
         blank = _BLANK.match(self.text, self._position)

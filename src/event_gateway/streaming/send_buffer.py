@@ -13,7 +13,7 @@ LEAST = 64 * 1024
 Piece = tuple[bytes, bytes]
 
 
-class Budget:
+class BufferBudget:
     """The bytes that wait for all connections of a process."""
 
     def __init__(self, limit: int = ALL) -> None:
@@ -21,7 +21,7 @@ class Budget:
         self.used = 0
 
 
-class Outbox:
+class SendBuffer:
     """The frames that wait for one connection.
 
     ``flush`` is called after frames were put, and when the buffer is full: it passes them to the
@@ -34,8 +34,8 @@ class Outbox:
 
     def __init__(
         self,
-        budget: Budget,
-        flush: Callable[["Outbox"], None],
+        budget: BufferBudget,
+        flush: Callable[["SendBuffer"], None],
         *,
         limit: int = BUFFER,
     ) -> None:
@@ -88,7 +88,7 @@ class Outbox:
         return pieces
 
     async def room(self) -> None:
-        """Returns once the outbox is not full."""
+        """Returns once the buffer is not full."""
         while self.full:
             waiter = asyncio.get_running_loop().create_future()
             if self._waiters is None:

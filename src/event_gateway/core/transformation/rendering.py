@@ -12,7 +12,7 @@ from event_gateway.core.transformation.template_values import opened, scalar
 NODE = 16  # bytes that each value counts at least, so that the number of values is limited too
 
 
-class Scope:
+class Rendering:
     """One rendering: the event, the current ``item`` of a repetition, and the bytes of output that
     are left (``room``)."""
 

@@ -15,7 +15,7 @@ PROMISED = {"healthy": "succeeded", "flaky": "succeeded", "dead": "dead_letter"}
 RECENT = 12
 
 
-class Tally:
+class DemoFigures:
     """Figures of one demo. ``states``: by (webhook, event id), status and number of attempts."""
 
     def __init__(self, receivers: Receivers, streams: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ KEPT = 60  # rates for the bars
 QUITS = frozenset(b"qQ\x03\x04")
 
 
-class Session:
+class LatestReadings:
     """The latest readings of a gateway."""
 
     def __init__(self, client: GatewayClient, url: str) -> None:
@@ -67,13 +67,13 @@ class Session:
         self.view.health, self.view.reasons = str(health), reasons or []
 
 
-async def watch(session: Session, console: Console, interval: float) -> None:
+async def watch(readings: LatestReadings, console: Console, interval: float) -> None:
     """Draws the gateway on the whole terminal until a key or a signal ends it."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    await session.read()
+    await readings.read()
     with (
         Live(console=console, screen=True, auto_refresh=False) as live,
         typed_keys(lambda keys: ended.set() if not keys or QUITS & set(keys) else None),
@@ -81,18 +81,18 @@ async def watch(session: Session, console: Console, interval: float) -> None:
 
         def draw() -> None:
             size = console.size
-            live.update(picture(session.view, size.width, size.height), refresh=True)
+            live.update(picture(readings.view, size.width, size.height), refresh=True)
 
         loop.add_signal_handler(signal.SIGWINCH, draw)
         draw()
         while True:
             # Rates need a second reading, for which the user should not wait for long.
-            wait = interval if session.view.figures.measured else min(interval, 1.0)
+            wait = interval if readings.view.figures.measured else min(interval, 1.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), wait)
                 return
             try:
-                await session.read()
+                await readings.read()
             except ConnectionError as error:
-                session.view.trouble = f"no answer, the figures are old: {error}"
+                readings.view.trouble = f"no answer, the figures are old: {error}"
             draw()
