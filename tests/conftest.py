@@ -31,7 +31,7 @@ from support.fixtures import Command, Start
 from support.gateway_process import offer_interpreter
 from support.in_process import gateway_in_process, servers_at
 from support.left_tasks import no_tasks_left
-from support.leftovers import Leftovers
+from support.leftovers import OUTLIVED, Leftovers
 from support.optional import check_required, leave_out, left_out
 from support.order import folder_of, mark_and_order
 from support.peers import Peers
@@ -137,7 +137,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     _alive.extend(leftovers.end())
     if _alive:
         print("\nProcesses that outlived their test, and were ended:", *_alive, sep="\n  ")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.exitstatus = OUTLIVED
 
 
 @pytest.fixture

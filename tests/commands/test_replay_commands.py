@@ -159,12 +159,14 @@ async def test_a_replay_that_fails_ends_the_command_with_an_error(
     await _held_up(client, receiver)
     started = await run("replay", "--webhook", "w", "--yes", "--since", "1h", "--no-wait", "--json")
     assert (started.status, started.json["state"]) == (0, "running")
-    first = await start_command(
-        "replays", "follow", started.json["id"], "--json", **access(gateway)
-    )
-    await asyncio.sleep(1)
-    assert (await run("replays", "cancel", started.json["id"])).status == 0
-    ended = await first.ended()
+    async with relayed(gateway.http_url) as to:
+        words = ["replays", "follow", started.json["id"], "--json", "--url", to.url]
+        first = await start_command(*words, **access(gateway))
+        async with asyncio.timeout(PATIENCE):
+            while len(to.lines) < 2:  # it has asked again: it follows the replay
+                await asyncio.sleep(0.05)
+        assert (await run("replays", "cancel", started.json["id"])).status == 0
+        ended = await first.ended()
     assert (ended.status, ended.json["state"]) == (1, "cancelled")
     assert ended.err == f"{started.json['id']} cancelled: on request\n"
 

@@ -188,9 +188,14 @@ async def test_the_second_source_of_an_id_outlives_the_first(
     await client.until("w", sent["id"], "succeeded")
     await client.send(sent | {"source": "two"})
     await receiver.until(2)
-    await asyncio.sleep(0.2)
+    receiver.holds["/w"] = asyncio.Event()  # the third request waits for what follows
+    statuses = ("in_progress", "retrying")
+    async with asyncio.timeout(PATIENCE):
+        while not (await client.until("w", sent["id"], *statuses, source="two"))["attempts"]:
+            await asyncio.sleep(0.05)
     async with redis.asyncio.from_url(gateway.redis_url) as store:
         await store.delete(f"delivery:w:{sent['id']}")
+    receiver.holds["/w"].set()
     await receiver.until(3)
     delivery = await client.until("w", sent["id"], "succeeded", source="two")
     assert len(delivery["attempts"]) == 2

@@ -93,7 +93,7 @@ async def test_a_page_resumes_without_a_gap(
             await shown.until("document.getElementById('count').textContent === '300'")
             ids = await shown.value(
                 "[...document.querySelectorAll('#events li')]"
-                ".map(one => one.textContent.split(' ')[1]).join()"
+                ".map(item => item.textContent.split(' ')[1]).join()"
             )
             assert ids.split(",") == [item["id"] for item in sent]
             assert await shown.value("document.getElementById('gaps').textContent") == "0"
@@ -117,7 +117,7 @@ async def test_a_page_gets_server_sent_events_and_resumes(
             f"window.source = new EventSource('/v1/streams/work/sse?from=first&token="
             f"{answer.json()['token']}');"
             "source.onopen = () => { opened += 1 };"
-            "source.onmessage = one => got.push(Number(one.lastEventId)); 1"
+            "source.onmessage = message => got.push(Number(message.lastEventId)); 1"
         )
         await shown.until("opened === 1")
         await client.send([event("scheduler.job.done") for _ in range(50)])
@@ -134,8 +134,10 @@ LISTEN = """
 window.got = []; window.opened = 0; window.ended = [];
 window.source = new EventSource('/v1/streams/work/sse?from=first&token=%s');
 source.onopen = () => { opened += 1 };
-source.onmessage = one => got.push([Number(one.lastEventId), JSON.parse(one.data).data.n]);
-source.addEventListener('unsubscribed', one => ended.push(JSON.parse(one.data).code)); 1
+source.onmessage = message => {
+    got.push([Number(message.lastEventId), JSON.parse(message.data).data.n]);
+};
+source.addEventListener('unsubscribed', told => ended.push(JSON.parse(told.data).code)); 1
 """
 CLOSED = "source.readyState === EventSource.CLOSED"
 INDENTED = {

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from structlog.testing import capture_logs
 
 from event_gateway.cli.process.serve import Running
 from event_gateway.embedded import servers
@@ -98,14 +99,17 @@ async def test_the_start_of_a_server_is_retried(gateway: Running, tmp_path: Path
     """Another process takes the port: the server starts again once the port is free."""
     data = tmp_path / "data"
     port = json.loads((data / "servers.json").read_text())["valkey"]["port"]
-    os.kill(_pid(data, "valkey"), signal.SIGKILL)
     thief = None
-    async with asyncio.timeout(PATIENCE):
-        while thief is None:
-            with contextlib.suppress(OSError):
-                thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", port)
-            await asyncio.sleep(0)
-    await asyncio.sleep(1)
+    with capture_logs() as logged:
+        os.kill(_pid(data, "valkey"), signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while thief is None:
+                with contextlib.suppress(OSError):
+                    thief = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", port)
+                await asyncio.sleep(0)
+            # It has ended twice: the second time since it did not get its port.
+            while sum("has ended by itself" in line["event"] for line in logged) < 2:
+                await asyncio.sleep(0.05)
     thief.close()
     await thief.wait_closed()
     async with connected(gateway.http_url, gateway.nats_url, gateway.admin_key) as client:

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,15 @@ async def _refused(tmp_path: Path, config: dict[str, Any]) -> str:
     assert await program.start_fails() == 1
     assert "Traceback" not in program.output
     assert "hunter2" not in program.output
+    assert "does not respond yet" not in program.output, "it has tried again"
     return program.last_line
+
+
+async def _tries_again(program: Program, starts: int) -> None:
+    """Waits until a server has not answered the program at so many starts."""
+    async with asyncio.timeout(PATIENCE):
+        while program.output.count("does not respond yet") < starts:
+            await asyncio.sleep(0.05)
 
 
 async def test_nats_without_jetstream(tmp_path: Path, run: Run) -> None:
@@ -60,7 +67,6 @@ async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) ->
     port = await run(
         nats_binary(), "-a", "127.0.0.1", "--user", "a", "--pass", "b", port_option="-p"
     )
-    began = time.monotonic()
     line = await _refused(tmp_path, {"nats": {"url": f"nats://a:hunter2@127.0.0.1:{port}"}})
     assert f"cannot connect to NATS at nats://127.0.0.1:{port}: " in line
     assert "authorization violation" in line.lower()
@@ -69,7 +75,6 @@ async def test_a_wrong_password_is_reported_at_once(tmp_path: Path, run: Run) ->
     )  # fmt: skip
     line = await _refused(tmp_path, {"redis": {"url": f"redis://:hunter2@127.0.0.1:{port}"}})
     assert f"cannot connect to Redis at redis://127.0.0.1:{port}: " in line
-    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
@@ -105,21 +110,18 @@ async def test_the_gateway_waits_for_a_server_that_starts_later(tmp_path: Path, 
     port = usable_port()
     program = Program(tmp_path, {name: {"url": f"{name}://127.0.0.1:{port}"}})
     starting = asyncio.create_task(program.start())
-    async with asyncio.timeout(PATIENCE):
-        while "does not respond yet" not in program.output:
-            await asyncio.sleep(0.05)
+    await _tries_again(program, 1)
     # While it waits it can be stopped, and leaves nothing behind.
     os.kill(program.pid, signal.SIGTERM)
-    began = time.monotonic()
     assert await program.ended() == 0
-    assert time.monotonic() - began < 30
+    assert "cannot connect" not in program.output, "it has waited for the server before it stopped"
     with pytest.raises(AssertionError):
         await starting
     assert not list(program.data.glob("*.pid"))
     assert "Traceback" not in program.output
 
     starting = asyncio.create_task(program.start())
-    await asyncio.sleep(1)
+    await _tries_again(program, 2)
     command = {
         "nats": [nats_binary(), "-a", "127.0.0.1", "-js", "-sd", str(tmp_path), "-p", str(port)],
         "redis": [valkey_binary(), "--save", "", "--port", str(port)],

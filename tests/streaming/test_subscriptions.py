@@ -62,9 +62,7 @@ async def token(client: Client, **body: Any) -> str:
 async def test_the_events_of_a_stream_in_pages(client: Client, own: OwnStream) -> None:
     sent = [event(own.type, {"n": n}) for n in range(5)]
     await client.send(sent[:2])
-    await client.nats.publish(f"scheduler.{own.name}.x", b"no event")
-    await client.nats.flush()
-    await asyncio.sleep(0.2)
+    await client.nats.jetstream().publish(f"scheduler.{own.name}.x", b"no event")
     await client.send(sent[2:])
     async with asyncio.timeout(PATIENCE):
         while True:

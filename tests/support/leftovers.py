@@ -16,6 +16,9 @@ from support import gateway_process, warm_workers
 RUN = "TEST_RUN_ID"  # in the environment of all processes that a run starts
 TEST = "PYTEST_CURRENT_TEST"  # pytest sets it while a test runs
 GRACE = 15.0  # seconds for processes to end
+# The status of a run that has left processes, whether or not a test failed: where all failed tests
+# pass when they run again, that must not count as passed.
+OUTLIVED = 10
 # Parts of the command lines of the warm interpreter, of the process that forks workers, and of
 # xdist's workers.
 OF_THE_RUN = (str(gateway_process.SCRIPT), warm_workers.MODULE, "exec(eval(sys.stdin")

@@ -1,10 +1,10 @@
 """Client certificates for receivers that require one, and private authorities."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from event_gateway.transport import tls_files
 from support.certificates import Authority, ClientFiles
@@ -19,8 +19,9 @@ def files(tmp_path: Path) -> ClientFiles:
 
 
 @pytest.fixture(autouse=True)
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_files, "CHECK_INTERVAL", 0.1)
+def _reads_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No attempt uses what was read before it."""
+    monkeypatch.setattr(tls_files, "CHECK_INTERVAL", -1.0)
 
 
 async def _tried(client: Client, url: str, **security: str) -> Any:
@@ -47,7 +48,6 @@ async def test_client_certificates(start: Start, connect: Start, files: ClientFi
         # Renewed: the existing lane uses the new certificate.
         for authority, days in ((Authority(files.directory), 1), (files.authority, -1)):
             files.renew(authority, days)  # of an unknown authority; expired
-            await asyncio.sleep(0.2)
             sent = event("a")
             await client.send(sent)
             failed = await client.until("w", sent["id"], "retrying")
@@ -57,10 +57,11 @@ async def test_client_certificates(start: Start, connect: Start, files: ClientFi
             await client.until("w", sent["id"], "succeeded")
         # While the files are incomplete, deliveries use the previous certificate.
         (files.directory / "client.pem").write_text("half")
-        await asyncio.sleep(0.2)
         sent = event("a")
-        await client.send(sent)
-        done = await client.until("w", sent["id"], "succeeded")
+        with capture_logs() as logged:
+            await client.send(sent)
+            done = await client.until("w", sent["id"], "succeeded")
+        assert "TLS files not renewed" in [line["event"] for line in logged]
         assert len(done["attempts"]) == 1
         # A new webhook has no former one, and says what is wrong.
         came = await _tried(client, url, cert="none.pem")
