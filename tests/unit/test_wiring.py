@@ -32,7 +32,7 @@ GROUPS = {  # asyncio.TaskGroup awaits its tasks, and raises what they raise
 # Functions that an object gets and gives up again while it lives are its state, and no hooks.
 OPENED_AND_CLOSED = {
     "observability/tracing/otlp.py": ["_waiting_metrics"],  # the latest that are not sent yet
-    "streaming/outbox.py": ["send_now"],  # while the socket is open
+    "streaming/send_buffer.py": ["send_now"],  # while the socket is open
 }
 
 
