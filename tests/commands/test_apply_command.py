@@ -135,7 +135,7 @@ async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(
         ("stream", "shop"): False, ("webhook", "changed"): False, ("webhook", "same"): True,
         ("webhook", "deleted"): False,
     }  # fmt: skip
-    assert all("somebody else has changed it" in each.detail for each in told if not each.ok)
+    assert all("another caller has changed it" in each.detail for each in told if not each.ok)
     kept = (await client.http.get("/v1/webhooks/changed")).json()
     assert (kept["timeout"], kept["managed_by"]) == ("7s", "api")
 

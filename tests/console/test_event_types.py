@@ -48,7 +48,7 @@ async def test_an_event_type_from_its_form_to_its_end(console: Console, shown: T
     await page.get_by_label("Owner").fill("sales")
     await http.patch("/v1/event-types/shop.order.made", json={"dataschema": "https://a.example/"})
     await page.get_by_role("button", name="Save the changes").click()
-    await shown.until("It is not saved yet: Somebody else has changed it.")
+    await shown.until("It is not saved yet: Another caller has changed it.")
     changed = (await http.get("/v1/event-types/shop.order.made")).json()
     assert (changed["owner"], changed["dataschema"]) == ("shop", "https://a.example/")
 

@@ -147,7 +147,7 @@ async def test_a_stream_is_created_changed_and_deleted(
     await page.get_by_label("Most messages").fill("")
     await client.http.patch("/v1/streams/made", json={"retention": "60d"})
     await page.get_by_role("button", name="Save the changes").click()
-    await shown.until("The stream is not saved yet: Somebody else has changed it.")
+    await shown.until("The stream is not saved yet: Another caller has changed it.")
     await shown.open("/streams/made/edit")
     await page.get_by_label("Most messages").fill("")
     await page.get_by_label("It stores records for compliance").check()

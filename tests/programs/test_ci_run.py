@@ -32,9 +32,17 @@ def _script(path: Path, text: str = "") -> None:
     path.chmod(0o755)
 
 
-def _ci_run(directory: Path, status: int) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Runs it where pytest ends with this status and then passes; also returns the arguments of
-    each call of pytest."""
+FAILED = Path(".pytest_cache", "v", "cache", "lastfailed")
+NAMES_A_FAILED_TEST = (
+    f"""mkdir -p {FAILED.parent}; echo '{{"tests/some.py::test": true}}' >{FAILED}; """
+)
+
+
+def _ci_run(
+    directory: Path, status: int, leaves: str = NAMES_A_FAILED_TEST
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Runs it where pytest ``leaves`` something, ends with this status and then passes; also
+    returns the arguments of each call of pytest."""
     (directory / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "run", directory / ".ci")
     (directory / "README.md").write_text(README)
@@ -43,11 +51,15 @@ def _ci_run(directory: Path, status: int) -> tuple[subprocess.CompletedProcess[s
     _script(directory / "bin" / "apt-get", "exit 99")
     for name in SCRIPTS:
         _script(directory / name)
+    shutil.copy2(ROOT / "scripts" / "last_failed", directory / "scripts")
     _script(
         directory / ".venv/bin/python",
-        'if [ "$1" = scripts/last_failed ]; then echo tests/some.py::test; fi',
+        f'if [ "$1" = scripts/last_failed ]; then exec {sys.executable} "$@"; fi',
     )
-    _script(directory / ".venv/bin/pytest", f'echo "$*" >>calls; [ "$*" ] || exit {status}')
+    _script(
+        directory / ".venv/bin/pytest",
+        f'echo "$*" >>calls; [ "$*" ] || {{ {leaves}exit {status}; }}',
+    )
     done = subprocess.run(
         [directory / ".ci" / "run"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         check=False, timeout=PATIENCE, env=os.environ | {
@@ -71,6 +83,15 @@ def test_no_second_run_makes_up_for_other_faults(tmp_path: Path, status: int) ->
     assert (done.returncode, calls) == (status, [""])
 
 
+def test_what_a_former_run_has_left_is_not_run_in_place_of_the_tests(tmp_path: Path) -> None:
+    """The test command may fail before any test, as where pip fails."""
+    former = tmp_path / FAILED
+    former.parent.mkdir(parents=True)
+    former.write_text('{"tests/former.py::test": true}')
+    done, calls = _ci_run(tmp_path, 1, leaves="")
+    assert (done.returncode, calls) == (1, [""]), done.stdout
+
+
 PLUGIN = """
 from pathlib import Path
 from support import leftovers, order
@@ -81,7 +102,7 @@ LEAVING = """
 import subprocess
 
 def test_leaving():
-    subprocess.Popen(["sleep", "600"])
+    subprocess.Popen(["sleep", "300"])
     assert False
 """
 
@@ -102,5 +123,5 @@ def test_a_process_that_outlives_its_test_has_its_own_status(tmp_path: Path) -> 
         },
     )  # fmt: skip
     assert done.returncode == OUTLIVED, done.stdout
-    assert "sleep 600" in done.stdout
+    assert "sleep 300" in done.stdout
     assert "1 failed" in done.stdout

@@ -1,10 +1,10 @@
 """Recognises that the sequences of a log have gone back, and adopts the log as it is now.
 
-An operator has deleted the stream and created it again, or has restored an older copy, or the
-server has lost the end of it in a power failure. Then new events get sequences for which there are
-registrations, records, checkpoints and positions already, which would hide them. So a sequence that
-was noted before the adoption is lowered to the floor: what the gateway had noted of higher ones was
-of messages that the log does not hold. The routers wait until that is in force.
+A client of NATS has deleted the stream and created it again, or an operator has restored an older
+copy, or the server has lost the end of it in a power failure. Then new events get sequences for
+which there are registrations, records, checkpoints and positions already, which would hide them. So
+a sequence that was noted before the adoption is lowered to the floor: what the gateway had noted of
+higher ones was of messages that the log does not hold. The routers wait until that is in force.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ _TITLES = {
 _REMEDIES = {
     403: "Ask an operator for a key with the scope that is named, or sign in with another key.",
     404: "It may have been deleted, or it belongs to a namespace that your key does not see.",
-    412: "Somebody else has changed it. Load the page again and repeat your change.",
+    412: "Another caller has changed it. Load the page again and repeat your change.",
     503: "The gateway cannot reach one of its servers. The page tries again by itself.",
 }
 UNREACHABLE = 502

@@ -70,7 +70,8 @@ class ReceiverHealth:
     ) -> None:
         """Applies what the ledger reports after each write.
 
-        ``webhooks``: those of which something was written; ``not_closed``: those of them whose
+        ``webhooks``: those of which something was written, but for those whose circuit breaker is
+        about to be written again; ``not_closed``: those of them whose
         circuit breaker is open or half-open; ``failing``: for how many seconds a receiver that has
         just failed has done nothing else; ``throttled``: for how many seconds which of them are.
         """

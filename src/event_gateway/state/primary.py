@@ -62,8 +62,8 @@ class Primary:
         self.moved_at = -math.inf
 
     def add_follower(self, follow: Callable[[], Awaitable[None]]) -> None:
-        """Calls ``follow`` each time that another server has become the primary, before anybody
-        has a connection to it: a client leaves the former one."""
+        """Calls ``follow`` each time that another server has become the primary, before there is a
+        connection to it: a client leaves the former one. It must not raise."""
         self._followers.append(follow)
 
     async def find(self) -> Address:

@@ -39,7 +39,8 @@ class ReportedLanes(msgspec.Struct):
         self.throttled |= _seconds(throttled)
 
 
-# Gets the fields of ReportedLanes in their order.
+# Gets the webhooks whose circuit breakers have no newer change that is about to be written, then
+# the other fields of ReportedLanes.
 LaneReport = Callable[[Sequence[str], frozenset[str], dict[str, float], dict[str, float]], None]
 
 
@@ -60,8 +61,8 @@ class LaneReports:
         return bool(self._followers)
 
     def report(self, settled: Sequence[str], lanes: ReportedLanes) -> None:
-        """Reports a write. ``settled``: the webhooks of which nothing newer is about to be
-        written."""
+        """Reports a write. ``settled``: its webhooks whose circuit breakers have no newer change
+        that is about to be written."""
         for follower in self._followers:
             follower(settled, frozenset(lanes.not_closed), lanes.failing, lanes.throttled)
 

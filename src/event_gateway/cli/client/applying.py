@@ -108,7 +108,7 @@ class Applying:
             status, content = await self._take(client, step)
             detail = ""
             if status == 412:
-                detail = "somebody else has changed it since the plan was made; run apply again"
+                detail = "another caller has changed it since the plan was made; run apply again"
             elif status >= 400:
                 detail = (content or {}).get("detail") or f"the gateway answered {status}"
             elif content:

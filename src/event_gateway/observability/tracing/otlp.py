@@ -114,13 +114,16 @@ class OtlpExport:
 
     def _run(self) -> None:
         while not self._ending.wait(INTERVAL):
-            try:
-                self._send()
-            except Exception:  # a fault of the gateway: the thread goes on
-                log.exception("telemetry cannot be sent")
+            self._send()
         self._send(until=time.monotonic() + FAREWELL)
 
     def _send(self, until: float | None = None) -> None:
+        try:
+            self._send_queued(until)
+        except Exception:  # a fault of the gateway: the thread goes on
+            log.exception("telemetry cannot be sent")
+
+    def _send_queued(self, until: float | None) -> None:
         metrics, self._waiting_metrics = self._waiting_metrics, None
         if metrics is not None:
             self._export(METRICS, self._metrics, metrics)
