@@ -93,7 +93,7 @@ class Console:
 
     async def _answer(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
         try:
-            return await self._visit(group, route, request)
+            return await self._respond(group, route, request)
         except Exception as error:
             log.error("a page failed", path=request.url.path, exc_info=error)
             return self._page(
@@ -102,7 +102,7 @@ class Console:
                 remedy="The gateway and its deliveries are not affected.",
             )  # fmt: skip
 
-    async def _visit(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
+    async def _respond(self, group: PageGroup, route: PageRoute, request: Request) -> Response:
         found = self._sessions.read(request.cookies)
         if found is None:
             return self._to_sign_in(request)

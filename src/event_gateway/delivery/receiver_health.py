@@ -71,9 +71,9 @@ class ReceiverHealth:
         """Applies what the ledger reports after each write.
 
         ``webhooks``: those of which something was written, but for those whose circuit breaker is
-        about to be written again; ``not_closed``: those of them whose
-        circuit breaker is open or half-open; ``failing``: for how many seconds a receiver that has
-        just failed has done nothing else; ``throttled``: for how many seconds which of them are.
+        about to be written again; ``not_closed``: the webhooks whose circuit breaker is open or
+        half-open; ``failing``: for how many seconds a receiver that has just failed has done
+        nothing else; ``throttled``: for how many seconds which webhooks are throttled.
         """
         for webhook_id in webhooks:
             lane = self._lanes.get(webhook_id)

@@ -26,26 +26,9 @@ class Subscriber:
     """
 
     __slots__ = (
-        "acked",
-        "buffer",
-        "durable",
-        "framing",
-        "id",
-        "key",
-        "lagging",
-        "last_event",
-        "on_ended",
-        "owner",
-        "passes",
-        "position",
-        "principal",
-        "sent",
-        "since",
-        "source",
-        "start",
-        "stream",
-        "subjects",
-        "told",
+        "acked", "buffer", "durable", "framing", "id", "key", "lagging", "last_event", "on_ended",
+        "owner", "passes", "position", "principal", "sent", "since", "source", "start", "stream",
+        "subjects", "told",
     )  # fmt: skip
 
     def __init__(

@@ -34,13 +34,7 @@ class BareSession:
     """One connection."""
 
     __slots__ = (
-        "_buffer",
-        "_connections",
-        "_id",
-        "_query",
-        "_socket",
-        "_subscriptions",
-        "_task",
+        "_buffer", "_connections", "_id", "_query", "_socket", "_subscriptions", "_task",
         "principal",
     )  # fmt: skip
 

@@ -35,17 +35,8 @@ class LiveSession:
     are any."""
 
     __slots__ = (
-        "_buffer",
-        "_connections",
-        "_reason",
-        "_requests",
-        "_socket",
-        "_subscription_ids",
-        "_subscriptions",
-        "_task",
-        "_tokens",
-        "_tokens_at",
-        "principal",
+        "_buffer", "_connections", "_reason", "_requests", "_socket", "_subscription_ids",
+        "_subscriptions", "_task", "_tokens", "_tokens_at", "principal",
     )  # fmt: skip
 
     def __init__(
