@@ -46,6 +46,10 @@ class Lane:
     as its probe. ``throttled``: the receiver has asked for no requests for a while, and none
     starts. ``disable_pending``: this process has requested that the webhook is disabled, and starts
     nothing until the registry says so. ``deleted``: the webhook was deleted.
+
+    What follows of these is kept, too, as each attempt asks for it several times. ``accepts``:
+    deliveries may wait in the backlog, rather than in the queue. ``paced``: its attempts are paced:
+    those of a failing lane, and probes.
     """
 
     __slots__ = (
@@ -55,6 +59,7 @@ class Lane:
         "_proven",
         "_slot_freed",
         "_unrecorded",
+        "accepts",
         "active",
         "backlog",
         "backlog_bytes",
@@ -69,6 +74,7 @@ class Lane:
         "limit",
         "limits",
         "metrics",
+        "paced",
         "share",
         "tally",
         "throttled",
@@ -147,6 +153,7 @@ class Lane:
         self.limits = webhook.limits
         self.batch = webhook.batch if webhook.mode == "batch" else None
         self.disable_pending = False
+        self._decide()
 
     def mark_deleted(self) -> None:
         """The webhook is deleted: what still runs here is not retried."""
@@ -155,11 +162,13 @@ class Lane:
     def await_disabling(self) -> None:
         """Starts nothing until the registry says that the webhook is disabled, or changes it."""
         self.disable_pending = True
+        self._decide()
 
     def set_share(self, index: int, processes: int) -> None:
         """Computes this process's share of the concurrency again."""
         self.share = share_of(self.webhook, index, processes)
         self.limit = min(max(self.limit, 1.0), float(self.share))
+        self._decide()
 
     # What attempts change
 
@@ -176,14 +185,18 @@ class Lane:
     def record_success(self) -> None:
         """The receiver took a request: the limit grows by one."""
         self.failures = 0
-        self.failing = False
         self._proven = True
+        if self.failing:
+            self.failing = False
+            self._decide()
         self.limit = min(self.limit + 1.0, float(self.share))
 
     def record_failure(self) -> None:
         """The receiver failed a request."""
         self.failures += 1
-        self.failing = self.failures >= (FAILING_AFTER if self._proven else 1)
+        if not self.failing and self.failures >= (FAILING_AFTER if self._proven else 1):
+            self.failing = True
+            self._decide()
 
     def lower_limit(self) -> None:
         """The receiver is overloaded: halves the limit."""
@@ -192,6 +205,7 @@ class Lane:
     def trip(self) -> None:
         """The circuit breaker has opened."""
         self.tripped = True
+        self._decide()
 
     def mark_moved(self) -> None:
         """The webhook has another endpoint URL: retries need not wait for the former receiver."""
@@ -209,15 +223,18 @@ class Lane:
         self.failures = 0
         self.failing = False
         self.has_queued = True
+        self._decide()
 
     def throttle(self) -> None:
         """The receiver has asked for no requests for a while."""
         self.throttled = True
+        self._decide()
 
     def end_throttle(self) -> None:
         """Attempts may start again; deliveries may have piled up in the queue meanwhile."""
         self.throttled = False
         self.has_queued = True
+        self._decide()
         self.wake()
 
     # The backlog
@@ -273,11 +290,6 @@ class Lane:
     # What it has room for
 
     @property
-    def accepts(self) -> bool:
-        """Whether deliveries may wait in the backlog, rather than in the queue."""
-        return self.share > 0 and self.active and not self._blocked
-
-    @property
     def lets_wait(self) -> bool:
         """Whether deliveries wait in the queue for longer, as no process attempts them now or only
         a few at a time."""
@@ -287,10 +299,10 @@ class Lane:
     def _blocked(self) -> bool:
         return self.tripped or self.throttled or self.disable_pending
 
-    @property
-    def paced(self) -> bool:
-        """Whether its attempts are paced: those of a failing lane, and probes."""
-        return self.failing or self.tripped
+    def _decide(self) -> None:
+        """One of the fields has changed of which these follow."""
+        self.accepts = self.share > 0 and self.active and not self._blocked
+        self.paced = self.failing or self.tripped
 
     @property
     def attempt_slots(self) -> int:
@@ -308,8 +320,12 @@ class Lane:
         return slots if slots > 0 else 0
 
     @property
-    def free_slots(self) -> int:
-        """How many deliveries may be taken from the queue, to be attempted or to wait here."""
+    def room(self) -> int:
+        """How many deliveries to request from the queue, to be attempted or to wait here: one, the
+        probe, where the breaker is not closed."""
+        if self.tripped:
+            blocked = self.throttled or self.disable_pending
+            return int(self.active and not blocked and self.share > 0)
         if not self.accepts:
             return 0
         if self.limits:
@@ -318,19 +334,11 @@ class Lane:
         return self.attempt_slots + self.backlog_slots
 
     @property
-    def room(self) -> int:
-        """How many deliveries to request: one, the probe, where the breaker is not closed."""
-        if self.tripped:
-            blocked = self.throttled or self.disable_pending
-            return int(self.active and not blocked and self.share > 0)
-        return self.free_slots
-
-    @property
     def needs_refill(self) -> bool:
         """Whether to request deliveries: once half of the backlog is free, not for each slot."""
         if not (self.has_queued and self.accepts):
             return False
-        slots = self.backlog_slots
-        if len(self.backlog) > slots:
+        if self.backlog and len(self.backlog) > self.backlog_slots:
             return False
-        return self.attempt_slots > 0 or (slots > 0 and not self.limits)
+        has_slot = self.in_flight < int(self.limit)  # `attempt_slots`, without a call
+        return has_slot or (not self.limits and self.backlog_slots > 0)
