@@ -66,6 +66,8 @@ class EventReader:
                 results[position] = cached, True
             else:
                 uncached.setdefault(position[0], []).append(position[1])
+        if not uncached:
+            return [results[position] for position in positions]
         # The streams are read at the same time, so that the timeouts of several do not add up.
         by_stream = await asyncio.gather(
             *(self._read_stream(stream, seqs) for stream, seqs in uncached.items())

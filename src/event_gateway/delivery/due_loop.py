@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -74,7 +73,7 @@ class DueLoop:
         self._scan_at = math.inf
         self._page = 0
         self._rounds: list[asyncio.Task[None]] = []  # that are not dispatched yet, the oldest first
-        self._coming: Counter[Lane] = Counter()  # deliveries of these rounds
+        self._coming: dict[Lane, int] = {}  # deliveries of these rounds
         self._postponed: set[Lane] = set()  # lanes with room for more only once these have come
         self._task: asyncio.Task[None] | None = None
 
@@ -171,19 +170,22 @@ class DueLoop:
             return
         before = [lane.overflow_mark() for lane, _ in requests]
         deliveries = await self._queues.take([request for _, request in requests])
-        leased = dict.fromkeys((request.webhook_id for _, request in requests), 0)
+        leased = {request.webhook_id: 0 for _, request in requests}
         for delivery in deliveries:
             leased[delivery.webhook_id] += 1
+        full: list[Lane] = []  # lanes that got all that they had room for may have more
         for (lane, request), mark in zip(requests, before, strict=True):
-            lane.queue_read(mark, more=leased[request.webhook_id] >= request.count)
-        if any(request.limits for _, request in requests):
-            self._signal.due_in(GATHER)  # to learn when their rate limits allow more
+            is_full = leased[request.webhook_id] >= request.count
+            lane.queue_read(mark, more=is_full)
+            if is_full:
+                full.append(lane)
+            if request.limits:
+                self._signal.due_in(GATHER)  # to learn when its rate limits allow more
         if not deliveries:
             return
         lanes = {lane: leased[request.webhook_id] for lane, request in requests}
-        # A lane that got all that it had room for in a round may have more.
-        full = [lane for lane, request in requests if leased[request.webhook_id] >= request.count]
-        self._coming.update(lanes)
+        for lane, count in lanes.items():
+            self._coming[lane] = self._coming.get(lane, 0) + count
         former = self._rounds[-1] if self._rounds else None
         self._rounds.append(group.create_task(self._hand_over(deliveries, lanes, full, former)))
         self._request_more([lane for lane in full if not lane.paced])
@@ -216,8 +218,10 @@ class DueLoop:
             return
         finally:
             self._rounds.remove(cast(Any, asyncio.current_task()))
-            self._coming.subtract(lanes)
-            self._coming = +self._coming
+            for lane, count in lanes.items():
+                self._coming[lane] -= count
+                if not self._coming[lane]:
+                    del self._coming[lane]
             postponed = self._postponed & lanes.keys()
             self._postponed -= postponed
         self._request_more({*full, *postponed})
@@ -232,11 +236,11 @@ class DueLoop:
 
     def _is_filling(self, lane: Lane) -> bool:
         """Whether the deliveries that come take more than half of the room in a lane's backlog."""
-        return self._coming[lane] > lane.backlog_slots // 2
+        return self._coming.get(lane, 0) > lane.backlog_slots // 2
 
     def _room(self, lane: Lane) -> int:
         """How many deliveries to lease for a lane, beside those that come."""
-        return max(0, self._dispatcher.room(lane) - self._coming[lane])
+        return max(0, self._dispatcher.room(lane) - self._coming.get(lane, 0))
 
     def _requests(self) -> list[tuple[Lane, LeaseRequest]]:
         """What to lease for which lane, at most :data:`MAX_LEASED`. Lanes without room are left
@@ -256,7 +260,7 @@ class DueLoop:
                 lane = next(iter(lanes))
                 del lanes[lane]
                 count = 0 if lane.deleted else min(self._room(lane), most, each)
-                if self._coming[lane] and not lane.paced and self._is_filling(lane):
+                if not lane.paced and lane in self._coming and self._is_filling(lane):
                     self._postponed.add(lane)
                 elif lanes is signal.lanes and lane.paced:
                     signal.paced_lanes[lane] = None  # it has started to fail meanwhile
@@ -275,5 +279,5 @@ def _lease_request(lane: Lane, count: int) -> LeaseRequest:
         count,
         round(lease * 1000),
         round((webhook.timeout + lease) * 1000),
-        limits_ms(webhook),
+        limits_ms(lane.limits) if lane.limits else (),
     )

@@ -9,7 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from event_gateway.core.webhook.delivery import Delivery
-from event_gateway.core.webhook.webhook import Webhook
+from event_gateway.core.webhook.webhook import RateLimit, Webhook
 from event_gateway.state.keys import DUE, PAUSED, QUEUE
 from event_gateway.state.ledger import MAX_RECORDS, Ledger
 from event_gateway.state.records import FORMAT, attempts_of, source_hash
@@ -194,7 +194,7 @@ class Queues:
         seconds after which to try again.
         """
         may_start, probe, wait = await self._may_start(
-            webhook.id, round(probe_lease * 1000), token, _pack(limits_ms(webhook))
+            webhook.id, round(probe_lease * 1000), token, _pack(limits_ms(webhook.limits))
         )
         return bool(may_start), bool(probe), wait / 1000
 
@@ -279,9 +279,9 @@ class Queues:
         )
 
 
-def limits_ms(webhook: Webhook) -> tuple[Limit, ...]:
-    """The rate limits of a webhook in the form that the scripts expect."""
-    return tuple(Limit(limit.events, round(limit.per * 1000)) for limit in webhook.limits)
+def limits_ms(limits: Sequence[RateLimit]) -> tuple[Limit, ...]:
+    """Rate limits in the form that the scripts expect."""
+    return tuple([Limit(limit.events, round(limit.per * 1000)) for limit in limits])
 
 
 def _delivery(row: Sequence[Any], token: str, leased_until: Mapping[str, float]) -> Delivery:
