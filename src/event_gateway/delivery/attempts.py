@@ -181,7 +181,7 @@ class Attempts:
     def _record(self, lane: Lane, job: Job, result: Response | Failure, *, alone: bool) -> None:
         """Records the result for one delivery; ``alone``: the request held no other."""
         if isinstance(result, Failure):
-            if is_own(result):
+            if result.error_type in OWN_ERRORS:
                 self._not_sent(lane, job, result)
                 return
             self._outcomes.attempt_failed(
@@ -211,11 +211,6 @@ def _error_of(result: Response | Failure) -> str:
     if isinstance(result, Failure):
         return result.error_type
     return error_for_status(result.status) or ""
-
-
-def is_own(result: Response | Failure) -> bool:
-    """Whether an attempt ended before a request was sent to the receiver."""
-    return isinstance(result, Failure) and result.error_type in OWN_ERRORS
 
 
 def _failure(why: Unsendable) -> Failure:

@@ -1,6 +1,5 @@
 """How long a delivery is attempted, from when the log took its event on."""
 
-import math
 import time
 
 from event_gateway.core.streams.definition import LIFECYCLE, LIFECYCLE_RETENTION
@@ -20,9 +19,9 @@ class Deadlines:
         """Applies another ``max_age``."""
         self.max_age = seconds
 
-    def time_left(self, webhook: Webhook, event_at: float, latest: float = math.inf) -> float:
+    def time_left(self, webhook: Webhook, event_at: float) -> float:
         """Seconds until the deadline of a delivery whose event came in at ``event_at``."""
-        return min(event_at + self.max_age_of(webhook), latest) - time.time()
+        return event_at + self.max_age_of(webhook) - time.time()
 
     def time_left_of(self, webhook: Webhook, delivery: Delivery) -> float:
         """Seconds until the deadline of a delivery. That of a lifecycle event ends before its log
@@ -30,7 +29,7 @@ class Deadlines:
         latest = delivery.latest
         if delivery.stream == LIFECYCLE:
             latest = min(latest, delivery.event_at + LIFECYCLE_RETENTION * LONGEST_WAIT)
-        return self.time_left(webhook, delivery.event_at, latest)
+        return min(delivery.event_at + self.max_age_of(webhook), latest) - time.time()
 
     def max_age_of(self, webhook: Webhook) -> float:
         """For how many seconds after its event came in a delivery is attempted."""

@@ -126,26 +126,33 @@ class Outcomes:
         delivery = job.delivery
         now = time.time()
         duration = now - job.started
-        headers = response.headers if response else {}
         attempt = failed_attempt(job, duration, str(error), message, response)
         lane.metrics.attempt_failed(str(error), duration, now, exemplar_of(job))
         if delivery.stream != LIFECYCLE:
             age = now - delivery.event_at if _shows_lag(job, attempt.number) else 0.0
             lane.tally.failure(age, attempt.error_type or "")
+        why_final = "another attempt would fail in the same way" if final else None
+        requested: float | None = None
+        if response is not None:
+            # What a receiver says to a batch is not about each of its events.
+            if alone and aborts(response.headers):
+                why_final = "the receiver answered webhook-delivery: abort-message"
+            if job.url == lane.webhook.url:  # a former receiver says nothing about the present one
+                requested = retry_after(response.headers, now)
+        attempts = [*delivery.attempts, attempt]
         outcome = decide(
-            lane.webhook.retry_policy, [*delivery.attempts, attempt],
+            lane.webhook.retry_policy, attempts,
             self._deadlines.time_left_of(lane.webhook, delivery),
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            # A former receiver says nothing about the present one.
-            retry_after=retry_after(headers, now) if job.url == lane.webhook.url else None,
-            # What a receiver says to a batch is not about each of its events.
+            retry_after=requested,
             retry_on=lane.webhook.retry_on if alone else None,
-            final=_why_final(final, aborted=alone and aborts(headers)),
+            final=why_final,
         )  # fmt: skip
         next_at = rfc3339(now + outcome.delay) if isinstance(outcome, Retry) else None
         why = outcome.not_retried if isinstance(outcome, DeadLetter) else None
         attempt = replace(attempt, next_attempt_at=next_at, not_retried=why)
-        delivery.attempts = [*delivery.attempts, attempt]
+        attempts[-1] = attempt
+        delivery.attempts = attempts
         if job.span and self._tracing.tracer is not None:
             end_attempt(self._tracing.tracer, lane, job, attempt, now)
         log_failed_attempt(lane.webhook, job, attempt, outcome)
@@ -296,9 +303,3 @@ def _shows_lag(job: Job, attempt: int) -> bool:
     says how late deliveries are. An event of an ordered webhook delays those behind it with each of
     its attempts."""
     return not job.delivery.run_by and (attempt == 1 or job.on_outcome is not None)
-
-
-def _why_final(final: bool, *, aborted: bool) -> str | None:
-    if aborted:
-        return "the receiver answered webhook-delivery: abort-message"
-    return "another attempt would fail in the same way" if final else None

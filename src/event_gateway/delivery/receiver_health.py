@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from event_gateway.core.text.units import format_duration
 from event_gateway.core.webhook.delivery import GONE, THROTTLING
 from event_gateway.core.webhook.webhook import Webhook
-from event_gateway.delivery.attempts import is_own
+from event_gateway.delivery.attempts import OWN_ERRORS
 from event_gateway.delivery.circuit_breaker import CircuitBreakers
 from event_gateway.delivery.concurrency import is_overloaded
 from event_gateway.delivery.due_signal import DueSignal
@@ -58,7 +58,7 @@ class ReceiverHealth:
                 self._breakers.probe_succeeded(lane, job.delivery)
             if DIRECTIVES in result.headers:
                 self._obey(lane, job, result)
-        elif not is_own(result):
+        elif isinstance(result, Response) or result.error_type not in OWN_ERRORS:
             self._request_failed(lane, job, result)
 
     def _apply_report(
@@ -92,7 +92,7 @@ class ReceiverHealth:
                 self._disable(lane, lane.webhook.url, reason)
 
     def _request_failed(self, lane: Lane, job: Job, result: Response | Failure) -> None:
-        wait = self._requested_wait(lane, job, result)
+        wait = self._requested_wait(lane, job, result) if isinstance(result, Response) else 0.0
         if wait > 0:
             self._throttles.request(lane, wait)
         if wait > 0 or is_overloaded(result):
@@ -103,11 +103,11 @@ class ReceiverHealth:
         if isinstance(result, Response):
             self._obey(lane, job, result)
 
-    def _requested_wait(self, lane: Lane, job: Job, result: Response | Failure) -> float:
+    def _requested_wait(self, lane: Lane, job: Job, response: Response) -> float:
         """For how many seconds the receiver wants no request of this webhook; 0: not said."""
-        if not isinstance(result, Response) or result.status not in THROTTLING:
+        if response.status not in THROTTLING:
             return 0.0
-        requested = retry_after(result.headers, time.time())
+        requested = retry_after(response.headers, time.time())
         if requested is None or job.url != lane.webhook.url:
             return 0.0
         policy, failed = lane.webhook.retry_policy, len(job.delivery.attempts) + 1

@@ -141,9 +141,6 @@ class PendingChanges:
     def __len__(self) -> int:
         return len(self._changes) + len(self._held) + len(self._lanes)
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._changes or key in self._held
-
     @property
     def due(self) -> int:
         """How many changes are to be written now."""
@@ -282,7 +279,8 @@ class PendingChanges:
         if not self._written:
             return
         for key in [key for key in batch.keys if key in self._written]:
-            if key not in self:  # else a newer change was submitted during the write
+            # Unless a newer change was submitted during the write.
+            if key not in self._changes and key not in self._held:
                 self._written.pop(key)(key not in refusals)
 
     def _end_holding(self) -> None:

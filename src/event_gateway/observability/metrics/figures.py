@@ -43,21 +43,15 @@ class Histogram(msgspec.Struct, array_like=True):
     exemplars: dict[int, Exemplar] = {}
 
     def observe(
-        self, bounds: tuple[float, ...], value: float, at: float, traceparent: str | None
+        self, bounds: tuple[float, ...], value: float, at: float, traceparent: object
     ) -> None:
-        """Counts a value, at a time in seconds since the epoch."""
+        """Counts a value, at a time in seconds since the epoch. ``traceparent`` is an exemplar only
+        if it may be one: its publisher may have put anything there."""
         index = bisect_left(bounds, value)
         self.counts[index] += 1
         self.sum += value
-        if traceparent is not None:
+        if isinstance(traceparent, str) and len(traceparent) == _TRACEPARENT_LENGTH:
             self.exemplars[index] = (value, at, traceparent)
-
-
-def _checked(traceparent: object) -> str | None:
-    """The value if it may be a ``traceparent``: its publisher may have put anything there."""
-    if isinstance(traceparent, str) and len(traceparent) == _TRACEPARENT_LENGTH:
-        return traceparent
-    return None
 
 
 def _latency() -> Histogram:
@@ -107,8 +101,7 @@ class WebhookMetrics(msgspec.Struct, array_like=True, eq=False):
         """Counts a failed attempt, with its duration in seconds."""
         self.attempts[error_type] = self.attempts.get(error_type, 0) + 1
         self.last_failure = at
-        trace = None if traceparent is None else _checked(traceparent)
-        self.duration.observe(_DURATION, duration, at, trace)
+        self.duration.observe(_DURATION, duration, at, traceparent)
 
     def outcome(self, outcome: str) -> None:
         """Counts a delivery that has ended without success."""
