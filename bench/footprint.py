@@ -32,6 +32,7 @@ from bench.sizes import Sizes
 from event_gateway.broker.connection import connect
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.core.matching.filter import Filter
 from event_gateway.core.webhook.retry_policy import RetryPolicy
 from event_gateway.core.webhook.webhook import Webhook
@@ -114,7 +115,9 @@ async def _register(nats_url: str, count: int) -> None:
     """Writes ``count`` webhooks into the registry."""
     supervisor = Supervisor()
     broker = await connect(nats_url)
-    registry = Registry(broker, Peers(broker, "bench", "", supervisor), supervisor)
+    registry = Registry(
+        broker, StreamList(broker), Peers(broker, "bench", "", supervisor), supervisor
+    )
     await registry.open()
     await registry.watch()
     for first in range(0, count, CONCURRENT_WRITES):

@@ -129,3 +129,29 @@ async def test_what_another_process_has_no_share_of_is_looked_for_more_often(
     for number in range(1, 13):
         await clients[0].send(event("a"))
         await receiver.until(number)
+
+
+async def test_a_process_that_hears_of_another_one_looks_at_once(
+    tmp_path: Path,
+    servers: tuple[str, str],
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("IDLE", "IDLE_BESIDE_OTHERS"):
+        monkeypatch.setattr(due_loop, name, 3600.0)
+    looks, look = list[Queues](), Queues.due_since
+
+    async def note(queues: Queues, since: float, count: int) -> NewlyDue:
+        looks.append(queues)
+        return await look(queues, since, count)
+
+    monkeypatch.setattr(Queues, "due_since", note)
+    own = {"nats": {"url": servers[0]}, "redis": {"url": servers[1]}}
+    for number in range(2):
+        directory = tmp_path / f"{number}"
+        directory.mkdir()
+        await stack.enter_async_context(gateway_in_process(directory, own))
+    first = looks[0]
+    async with asyncio.timeout(PATIENCE):
+        while looks.count(first) < 2:
+            await asyncio.sleep(0.02)

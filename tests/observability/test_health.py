@@ -33,6 +33,7 @@ BAD = "webhook.bad"  # an entry of the registry that cannot be read: a reason
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes begin and end within a second."""
     monkeypatch.setattr(health, "INTERVAL", 0.05)
+    monkeypatch.setattr(health, "CALM", 0.05)
     monkeypatch.setattr(health_leader, "INTERVAL", 0.05)
     monkeypatch.setattr(health, "DEGRADED_AFTER", 0.2)
     monkeypatch.setattr(health, "RECOVERED_AFTER", 0.4)

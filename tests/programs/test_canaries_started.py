@@ -209,7 +209,7 @@ async def test_reprs_contain_no_secret(tmp_path: Path) -> None:
         tokens._TokenResponse(value), tokens._ErrorResponse("x", value),
         Running(None, "", url, url, admin),  # type: ignore[arg-type]
         Hosted(None, url, url, key_file),  # type: ignore[arg-type]
-        key_file, KeyRing(Registry(None, None, None), key_file),  # type: ignore[arg-type]
+        key_file, KeyRing(Registry(None, None, None, None), key_file),  # type: ignore[arg-type]
         Tokens(key=key.encode(), registry=None, ring=None, issued=None),  # type: ignore[arg-type]
     ]  # fmt: skip
     await sender.close()

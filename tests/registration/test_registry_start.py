@@ -7,6 +7,7 @@ from event_gateway.broker.connection import connect
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
 from event_gateway.broker.registry_bucket import BUCKET
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.tasks import Supervisor
 
 
@@ -15,7 +16,9 @@ async def test_a_registry_that_stops_sending_is_reported_with_its_progress(
 ) -> None:
     monkeypatch.setattr(module, "START_TIMEOUT", 0.3)
     broker = await connect(servers[0])
-    registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
+    registry = Registry(
+        broker, StreamList(broker), Peers(broker, "here", "", Supervisor()), Supervisor()
+    )
     try:
         await registry.open()
         # The last revision is known, but the message with it is missing.

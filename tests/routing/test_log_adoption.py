@@ -8,6 +8,7 @@ from event_gateway.app.log_adoption import LogAdoption
 from event_gateway.broker.connection import connect as connect_nats
 from event_gateway.broker.peers import Peers
 from event_gateway.broker.registry import Registry
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.core.streams.definition import EVENTS
 from event_gateway.core.streams.known_log import KnownLog
 from event_gateway.state.checkpoints import Checkpoints
@@ -28,7 +29,9 @@ async def test_a_loss_is_told_also_by_who_has_seen_the_new_log_before_it_leads(
         stack.push_async_callback(broker.close)
         client = await connect_redis(servers[1])
         stack.push_async_callback(client.aclose)
-        registry = Registry(broker, Peers(broker, "here", "", Supervisor()), Supervisor())
+        registry = Registry(
+            broker, StreamList(broker), Peers(broker, "here", "", Supervisor()), Supervisor()
+        )
         stack.push_async_callback(registry.stop)
         await registry.open()
         await registry.watch()

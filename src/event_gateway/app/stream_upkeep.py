@@ -7,6 +7,7 @@ from 1: :mod:`.log_adoption` lowers what is known of its sequences.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -39,10 +40,12 @@ from event_gateway.state.connection import StateError
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks
+CALM = 2.0  # the same while nothing changes
 UNANSWERED_LOOKS = 2  # in a row, after which the health is degraded
 NEARLY_FULL = 0.9  # of the bytes that the events log may have
 AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
+LOOKED_AGAIN = 10.0  # seconds after which streams that have not changed are compared all the same
 ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
 
 
@@ -57,6 +60,16 @@ class StreamSize(NamedTuple):
     def share(self) -> float:
         """How full the stream is, from 0 to 1; 0 without a limit."""
         return self.bytes / self.max_bytes if self.max_bytes else 0.0
+
+
+class _Settled(NamedTuple):
+    """A look that has left nothing to do: what NATS said, and what it was compared with. ``at``: on
+    the monotonic clock."""
+
+    infos: dict[str, StreamInfo]
+    revision: int
+    leads: bool
+    at: float
 
 
 class StreamUpkeep:
@@ -101,6 +114,7 @@ class StreamUpkeep:
         self._error = ""  # of the latest of them
         self.sizes: dict[str, StreamSize] = {}
         self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
+        self._settled: _Settled | None = None
         registry.notify(stream=self._on_stream)
 
     @property
@@ -155,10 +169,13 @@ class StreamUpkeep:
 
     async def run(self) -> None:
         """Looks for ever."""
+        is_calm = False
         while True:
-            await beat(INTERVAL * max(1, len(self._created) // MANY))
+            interval = CALM if is_calm else INTERVAL
+            await beat(interval * max(1, len(self._created) // MANY))
+            is_calm = False
             try:
-                await self._look()
+                is_calm = await self._look()
             except (*BrokerError, APIError) as error:
                 self._unanswered += 1
                 self._error = str(error) or type(error).__name__
@@ -166,14 +183,20 @@ class StreamUpkeep:
             else:
                 self._unanswered = 0
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Looks at all streams; returns whether there is nothing new and nothing to do."""
+        revision = self._registry.revision
         named = {
             stream_name(name): name
             for name, definition in list(self._registry.streams.items())
             if not definition.deleting
         }
         own = (*OWN, BUCKET_STREAM, *named)
-        infos = dict(await self._list.read())
+        listed, leads, now = await self._list.read(), self._peers.leads, time.monotonic()
+        if self._is_settled(listed, leads, now):
+            return True
+        self._settled = None
+        infos = dict(listed)
         before, self._infos = self._infos, infos
         self.sizes = {name: _size(infos[name]) for name in (*own, *self._external) if name in infos}
         # A named stream that was never seen is just being created.
@@ -185,7 +208,6 @@ class StreamUpkeep:
         looked_at = infos.keys() & {*own, *self._external}
         leaderless = {name for name in looked_at if not has_leader(infos[name])}
         self._leaderless = leaderless | silent
-        leads = self._peers.leads
         for name in (*own, *self._external):
             info = infos.get(name)
             if info is None or name in self._leaderless:
@@ -207,6 +229,21 @@ class StreamUpkeep:
             for name in absent:
                 if name in own:
                     await self._create(name, named.get(name))
+        # What a named stream has heard from its sources is another thing at each look.
+        if not (named or absent or self._leaderless or self._other):
+            self._settled = _Settled(listed, revision, leads, now)
+        return False
+
+    def _is_settled(self, infos: dict[str, StreamInfo], leads: bool, now: float) -> bool:
+        """Whether nothing has changed since a look that has left nothing to do."""
+        settled = self._settled
+        return (
+            settled is not None
+            and infos is settled.infos
+            and self._registry.revision == settled.revision
+            and leads == settled.leads
+            and now - settled.at < LOOKED_AGAIN
+        )
 
     async def _confirmed(
         self, infos: dict[str, StreamInfo], absent: list[str]

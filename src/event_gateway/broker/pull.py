@@ -21,6 +21,7 @@ from event_gateway.broker.connection import Broker
 EXPIRES = 20.0  # seconds after which the server ends a pull request
 HEARTBEAT = 5.0  # seconds without a message after which the server sends a heartbeat
 SILENCE = 2 * HEARTBEAT + 1  # seconds without either after which a request is lost
+LOOK = 1.0  # seconds between two looks whether it is
 TIMES = {"expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}  # of each request
 MAX_BATCH = 1000  # messages of one request
 MAX_BYTES = 16 * 1024 * 1024  # all messages of one request together
@@ -97,7 +98,7 @@ class Puller:
         connection whose buffer is full. A message that is larger is requested alone.
         """
         now = time.monotonic()
-        if self._outstanding and now - self._active_at > SILENCE:
+        if self._outstanding and self._is_silent(now):
             self._outstanding = 0
         if self._outstanding > room // 2:
             return
@@ -145,9 +146,26 @@ class Puller:
             self._waits_for_beat = True
             at_beat(seconds, self._beat)
 
+    def interrupt_if_lost(self) -> None:
+        """Does so at the beat of a second at which no request is open any more, or the open ones
+        are lost. So a task whose stream has nothing new is not woken each second."""
+        if not self._waits_for_beat:
+            self._waits_for_beat = True
+            at_beat(LOOK, self._look)
+
+    def _look(self) -> None:
+        if self._outstanding > 0 and not self._is_silent(time.monotonic()):
+            at_beat(LOOK, self._look)
+        else:
+            self._beat()
+
     def _beat(self) -> None:
         self._waits_for_beat = False
         self.interrupt()
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether the server has said nothing for so long that the open requests are lost."""
+        return now - self._active_at > SILENCE
 
     def _forget_requests(self) -> None:
         self._outstanding = 0

@@ -31,6 +31,7 @@ from event_gateway.broker.registry_entries import (
     stored_stream,
     stored_webhook,
 )
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.core.access.api_key import ApiKey
 from event_gateway.core.access.sealing import Sealed
 from event_gateway.core.schema.event_type import EventType
@@ -53,9 +54,11 @@ class Registry(RegistryContents):
     What the attributes hold says :class:`RegistryContents`.
     """
 
-    def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor) -> None:
+    def __init__(
+        self, broker: Broker, streams: StreamList, peers: Peers, supervisor: Supervisor
+    ) -> None:
         super().__init__()
-        self._bucket = RegistryBucket(broker, peers, supervisor, self.apply)
+        self._bucket = RegistryBucket(broker, streams, peers, supervisor, self.apply)
 
     async def open(self) -> bytes:
         """Opens the bucket, or creates it; returns the installation's own key, created on first

@@ -27,6 +27,7 @@ from event_gateway.broker.peers import Peers
 from event_gateway.broker.provision import ensure, existing
 from event_gateway.broker.pull import Pulled
 from event_gateway.broker.stream_follower import follow_stream
+from event_gateway.broker.stream_list import StreamList
 from event_gateway.broker.stream_page import read_page
 from event_gateway.core.errors import NewerFormat
 from event_gateway.tasks import Supervisor, end
@@ -58,8 +59,16 @@ class RegistryBucket:
     ``left_out`` holds the entries that ``apply`` could not use, by key.
     """
 
-    def __init__(self, broker: Broker, peers: Peers, supervisor: Supervisor, apply: Apply) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        streams: StreamList,
+        peers: Peers,
+        supervisor: Supervisor,
+        apply: Apply,
+    ) -> None:
         self._broker = broker
+        self._streams = streams
         self._peers = peers
         self._supervisor = supervisor
         self._apply = apply
@@ -241,6 +250,10 @@ class RegistryBucket:
     async def _last_revision(self) -> float:
         """The revision of the newest entry; infinite if there is none: the bucket is gone or was
         emptied, as it always holds the installation's key."""
+        with contextlib.suppress(APIError):
+            bucket = (await self._streams.read()).get(BUCKET_STREAM)
+            if bucket and bucket.state.messages and bucket.state.last_seq == self._applied:
+                return self._applied  # as nearly always: the list is read each second anyway
         try:
             entry = await self._broker.js.get_last_msg(f"KV_{BUCKET}", f"{_PREFIX}>")
         except NotFoundError:
@@ -251,8 +264,9 @@ class RegistryBucket:
         # After a crash of this task its next run continues where this one ended.
         from_seq = self._applied + 1 if self._applied else None
         async for batch in follow_stream(
-            self._broker, f"KV_{BUCKET}", from_seq=from_seq, last_per_subject=from_seq is None
-        ):
+            self._broker, f"KV_{BUCKET}", from_seq=from_seq, last_per_subject=from_seq is None,
+            empty_after=None,
+        ):  # fmt: skip
             for pulled in batch:
                 self._apply_message(pulled)
             if batch:

@@ -23,6 +23,7 @@ from event_gateway.broker.stream_page import read_page
 MAX_VALUE = MAX_STATUS_ENTRY - 512  # bytes of a value; the rest is for the headers
 KEPT_MARKERS = 3600.0  # seconds for which the marker of a deletion is kept, for those who watch
 PAGE = 500  # entries that are read at a time
+LOOK = 5.0  # seconds without a change after which a watch looks whether the bucket is another one
 
 _PREFIX = f"$KV.{STATUS_BUCKET}."
 _WRONG_LAST_SEQUENCE = (10071, 10164)  # error codes of the server
@@ -96,7 +97,7 @@ class StatusBucket:
         while True:
             created = self._created
             async with aclosing(
-                follow_stream(self._broker, STATUS, last_per_subject=True)
+                follow_stream(self._broker, STATUS, last_per_subject=True, empty_after=LOOK)
             ) as batches:
                 async for batch in batches:
                     for message in batch:

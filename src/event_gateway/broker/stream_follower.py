@@ -14,7 +14,7 @@ from event_gateway.broker.reading_consumers import reading
 log = structlog.get_logger(__name__)
 
 READ_AHEAD = 512  # messages
-LOOK = 1.0  # seconds between two looks for what was requested and does not come
+LOOK = 1.0  # seconds without a message after which a caller is told so
 IDLE_LIMIT = 120.0  # seconds without requests after which the server deletes the consumer
 
 
@@ -28,12 +28,15 @@ async def follow_stream(
     filter_subjects: Sequence[str] = (),
     read_ahead: int = READ_AHEAD,
     max_bytes: int = MAX_BYTES,
+    empty_after: float | None = LOOK,
 ) -> AsyncGenerator[list[Pulled], None]:
     """Yields the messages of a stream in batches, in order and without gaps. It never ends.
 
     Starts at ``from_seq``, at ``from_time`` (seconds since the epoch), with the last message of
     each subject, or with the first message. With ``filter_subjects`` it reads only messages whose
-    NATS subject one of them matches. An empty batch means that no message came for a while.
+    NATS subject one of them matches. An empty batch means that no message came for a while, about
+    ``empty_after`` seconds; None: the caller does not want to know, and gets one only where the
+    server is asked again.
     If the server loses the consumer, reading continues behind the last message. At most
     ``read_ahead`` messages, and about ``max_bytes``, are requested in advance.
     """
@@ -59,7 +62,10 @@ async def follow_stream(
         try:
             while True:
                 await puller.request(read_ahead)
-                puller.interrupt_at_beat(LOOK)
+                if empty_after is None:
+                    puller.interrupt_if_lost()
+                else:
+                    puller.interrupt_at_beat(empty_after)
                 batch = await puller.take(read_ahead)
                 in_sequence = 0
                 for pulled in batch:

@@ -165,6 +165,8 @@ class Chains:
         }
         if not self._peers.leads:
             wanted = {}
+        if not (wanted or self._running):
+            return
         for name, running in list(self._running.items()):
             if running.chainer.definition != wanted.get(name):
                 del self._running[name]

@@ -160,6 +160,7 @@ class Dispatcher:
             self._share = (index, processes)
             for lane in self.lanes.values():
                 self._set_share(lane)
+            self._signal.due_now()  # other processes may have left deliveries for this one
 
     def dispatch(
         self, received: Received, webhook: Webhook, on_recorded: Callable[[], None]

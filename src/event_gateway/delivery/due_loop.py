@@ -30,7 +30,7 @@ MAX_LEASED_BYTES = 16 * 1024 * 1024  # of their events' data, if they are as lar
 MAX_ROUNDS = 2  # under way: one is dispatched, while the next one is leased and its events loaded
 LANES_PER_TURN = 64  # looked at in one turn of the event loop
 UNKNOWN = 10.0  # seconds without a lane after which a webhook's deliveries are cancelled
-IDLE = 1.0  # seconds between two looks for what has become due without a word
+IDLE = 5.0  # seconds between two looks for what has become due without a word
 IDLE_BESIDE_OTHERS = 0.5  # the same where other processes leave deliveries for this one
 SCAN = 0.5  # seconds between two scans of everything that is due
 PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
@@ -39,8 +39,8 @@ PAGE_PAUSE = 0.05  # seconds between two pages of such a scan
 class DueLoop:
     """Leases as many due deliveries as their lanes have room for.
 
-    It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Once a
-    second it looks for deliveries of which no signal has told it; twice a second where there are
+    It wakes by ``signal``: when a delivery becomes due, and when a lane has room again. Every five
+    seconds it looks for deliveries of which no signal has told it; twice a second where there are
     other processes, which leave what they have no share of, or give it back. While there are due
     deliveries, it scans them twice a second.
     ``may_exist``: whether a webhook without a lane may be registered all the same. The deliveries

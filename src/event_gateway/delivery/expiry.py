@@ -25,6 +25,7 @@ from event_gateway.state.queues import Queues
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two rounds
+IDLE = 5.0  # the same while no delivery can be past its deadline in a queue
 SWEEP = 60.0  # seconds after which a queue is swept again at the latest
 PARTS = 20  # of a queue that are swept in one round
 
@@ -46,7 +47,7 @@ class ExpirySweep:
     async def run(self) -> None:
         """Sweeps again and again. It never returns."""
         while True:
-            await beat(INTERVAL)
+            await beat(INTERVAL if self._next else IDLE)
             with contextlib.suppress(*StateError, LogUnavailable):
                 await self._round()
 

@@ -30,7 +30,8 @@ from event_gateway.core.observability.reason_codes import (
 )
 from event_gateway.observability.memory import Memory, measured
 
-INTERVAL = 1.0  # seconds between two looks
+INTERVAL = 1.0  # seconds between two looks while something is wrong
+CALM = 2.0  # the same while nothing is
 MEASURED_EVERY = 5.0  # seconds between two measurements of the memory
 DEGRADED_AFTER = 5.0  # seconds for which there must have been reasons
 RECOVERED_AFTER = 10.0  # seconds for which there must have been none
@@ -97,7 +98,8 @@ class Health:
         return unite({each.place: each.reasons for each in (own, *self._peers.others)})
 
     async def run(self) -> None:
-        """Looks every second, and tells the other processes. It never returns."""
+        """Looks every second while something is wrong, else every other one, and tells the other
+        processes. It never returns."""
         while True:
             now, tick = time.time(), time.monotonic()
             self._jump = self._clock.look(now, tick)
@@ -106,8 +108,9 @@ class Health:
                 self.memory = measured()
             wide = [reason for source in self._wide for reason in source()]
             self._peers.set_reasons(shortened(self._noted.noted([*self.own(), *wide], now)))
-            self.tracker.observe(self.united(), now=now, tick=tick)
-            await beat(INTERVAL)
+            united = self.united()
+            self.tracker.observe(united, now=now, tick=tick)
+            await beat(INTERVAL if united else CALM)
 
     def _machine(self) -> Iterable[Reason]:
         if self._jump is not None:

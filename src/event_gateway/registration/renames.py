@@ -89,7 +89,8 @@ class WebhookRenames:
                                 error=str(error) or type(error).__name__)  # fmt: skip
                 await beat(INTERVAL)
             else:
-                at_beat(INTERVAL, self._woken.set)
+                if self._concerned:  # else there is nothing to do until there is
+                    at_beat(INTERVAL, self._woken.set)
                 await self._woken.wait()
 
     async def _round(self) -> None:

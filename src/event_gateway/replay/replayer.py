@@ -27,6 +27,7 @@ from event_gateway.tasks import end, spawn
 log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0  # seconds between two searches for replays that no process carries out
+IDLE = 5.0  # the same while there is no replay at all
 MAX_RUNNING = 4  # replays that a process carries out at a time
 _AWAY = (*StateError, LogUnavailable, TimeoutError)  # a later turn of a replay can succeed
 
@@ -40,6 +41,7 @@ class Replayer:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._next_turn: dict[str, float] = {}  # by replay, in the event loop's time
         self._woken = asyncio.Event()
+        self._any = True  # whether a replay runs, in this process or another one
 
     def wake(self) -> None:
         """Searches for replays at once, because a replay was created or resumed."""
@@ -57,7 +59,7 @@ class Replayer:
                     await self._start_turns()
                 except StateError as error:
                     log.debug("replays cannot be read from Redis", error=str(error))
-                at_beat(INTERVAL, self._woken.set)
+                at_beat(INTERVAL if self._any else IDLE, self._woken.set)
                 await self._woken.wait()
         finally:
             await end(self._running.values())
@@ -65,6 +67,7 @@ class Replayer:
     async def _start_turns(self) -> None:
         now = asyncio.get_running_loop().time()
         running = await self._replays.running()
+        self._any = bool(running)
         self._next_turn = {id_: at for id_, at in self._next_turn.items() if id_ in running}
         # The replay whose last turn is longest ago goes first.
         for replay_id in sorted(running, key=lambda id_: self._next_turn.get(id_, 0.0)):

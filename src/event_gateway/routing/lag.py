@@ -21,6 +21,7 @@ from event_gateway.routing.router_positions import RouterPositions
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between two measurements
+CALM = 2.0  # while all events are routed
 LOOK_BEHIND = 0.25  # while a router is far behind
 FAR = 1000  # events that the routers have not taken yet, from which on they are far behind
 TOO_OLD = 10.0  # seconds for which an event may wait to be routed before the health is degraded
@@ -107,8 +108,15 @@ class RouterLag:
                     await self._measure(stream)
                 except (*BrokerError, APIError) as error:
                     log.debug("lag not measured", stream=stream, error=repr(error))
-            far = any(behind.untaken > FAR for behind in self._behind.values())
-            await beat(LOOK_BEHIND if far else LOOK)
+            await beat(self._pause)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds until the next measurement."""
+        behind = self._behind.values()
+        if any(each.untaken > FAR for each in behind):
+            return LOOK_BEHIND
+        return LOOK if any(each.events for each in behind) else CALM
 
     async def _measure(self, stream: str) -> None:
         try:

@@ -29,6 +29,7 @@ from event_gateway.tasks import end, spawn
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between looks, and between checkpoints
+CALM = 2.0  # the same while no event is acknowledged
 GRACE = 3.0  # seconds of rereading before it is reported
 
 
@@ -64,6 +65,7 @@ class Repair:
         self._since: dict[str, float] = {}
         self._acknowledged: dict[str, int] = {}
         self._rereading: dict[str, asyncio.Task[None]] = {}
+        self._written: dict[str, int] = {}  # the latest floors
 
     def set_manual(self, manual: bool) -> None:
         """Whether people say if all is reread, from now on."""
@@ -103,13 +105,14 @@ class Repair:
         self._peers.set_server(self._checkpoints.server)  # from now on it routes events
         try:
             while True:
+                is_calm = False
                 try:
-                    await self._look()
+                    is_calm = await self._look()
                 except StateError as error:
                     log.debug("no checkpoint", error=str(error))
                 except BrokerError as error:
                     log.debug("no checkpoint", error=str(error) or type(error).__name__)
-                await beat(LOOK)
+                await beat(CALM if is_calm else LOOK)
         finally:
             await end(self._rereading.values())
 
@@ -150,16 +153,23 @@ class Repair:
         floors = await self._floors()  # in any case: they say whether anything was routed
         return floors if may_write and self._may_write else {}
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Writes the checkpoints, and begins to read streams again. Returns whether the next look
+        can wait: this process writes them, and they are those of the look before."""
         agreement = self._peers.agreement
+        floors: dict[str, int] = {}
         if agreement.is_reached() and agreement.someone_left and self._peers.leads:
-            await self._write({}, mark=True)
+            await self._write(floors, mark=True)
             agreement.someone_left = False
         else:
-            await self._write(await self._floors_to_write() if self._peers.leads else {})
-        for stream in self._pending:
+            floors = await self._floors_to_write() if self._peers.leads else floors
+            await self._write(floors)
+        before, self._written = self._written, floors
+        pending = self._pending
+        for stream in pending:
             if stream not in self._rereading and not self._waits_for_decision(stream):
                 self._begin(stream)
+        return bool(floors) and floors == before and not pending
 
     async def _write(self, floors: dict[str, int], *, mark: bool = False) -> None:
         first_look, before = not self._checkpoints.server, self._known

@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 256
 LOOK = 0.5  # seconds between two looks whether there is room for more events
-IDLE_LOOK = 1.0  # the same, and whether requests are lost, while there is room for a batch
 PER_TURN = 32  # deliveries started in one turn of the event loop
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when
@@ -172,7 +171,10 @@ class Router:
                 room = self._room()
                 await puller.request(room)
                 self._unsettled.wait_for_room(room <= 0)
-                puller.interrupt_at_beat(IDLE_LOOK if room >= BATCH else LOOK)
+                if room >= BATCH:
+                    puller.interrupt_if_lost()
+                else:
+                    puller.interrupt_at_beat(LOOK)
                 batch = await puller.take(BATCH)
                 if batch:
                     self._consumer_missing, self._was_reset = False, False

@@ -1,5 +1,6 @@
 """Notes of a process that Redis gets once a second: counts, each with the latest time or error."""
 
+import asyncio
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
@@ -39,6 +40,7 @@ class Notes(Generic[N]):
         self._subject = subject
         self._most = most
         self._notes: dict[str, N] = {}
+        self._noted = asyncio.Event()  # set while there are notes
 
     def add(self, key: str, note: N) -> None:
         """Adds a note to those of its key."""
@@ -47,13 +49,14 @@ class Notes(Generic[N]):
             known.add(note)
         elif len(self._notes) < self._most:
             self._notes[key] = note
+            self._noted.set()
 
     async def run(self) -> None:
         """Writes the notes. It never returns."""
         while True:
+            await self._noted.wait()
             await beat(INTERVAL)
-            if not self._notes:
-                continue
+            self._noted.clear()
             taken, self._notes = self._notes, {}
             try:
                 # Redis takes all commands, or none: then they are written again. One that does
@@ -71,3 +74,4 @@ class Notes(Generic[N]):
                 since, self._notes = self._notes, taken
                 for key, note in since.items():
                     self.add(key, note)
+                self._noted.set()

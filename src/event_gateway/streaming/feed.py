@@ -121,7 +121,9 @@ class Feed:
             if subscriber.position < self.position:
                 del self.live[subscriber.id]
                 self._on_behind(self, subscriber)
-        async for batch in follow_stream(self._broker, self.source, from_seq=self.position + 1):
+        async for batch in follow_stream(
+            self._broker, self.source, from_seq=self.position + 1, empty_after=None
+        ):
             if not batch:
                 continue
             start = time.time()

@@ -169,7 +169,8 @@ async def open_adapters(
     peers = Peers(broker, secrets.token_hex(6), definitions_digest(config), supervisor)
     await peers.start()
     closing.push_async_callback(peers.stop)
-    registry = Registry(broker, peers, supervisor)
+    streams = StreamList(broker)
+    registry = Registry(broker, streams, peers, supervisor)
     installation_key = await registry.open()
     closing.push_async_callback(registry.stop)
     dead_letters = DeadLetterLog(broker, registry)
@@ -181,7 +182,7 @@ async def open_adapters(
     return Adapters(
         broker=broker,
         redis=redis,
-        streams=StreamList(broker),
+        streams=streams,
         peers=peers,
         registry=registry,
         events=events,
