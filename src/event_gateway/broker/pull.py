@@ -83,6 +83,7 @@ class Puller:
     async def stop(self) -> None:
         """Ends the subscription. NATS redelivers the messages that were requested but not taken."""
         self._broker.remove_reconnect_listener(self._forget_requests)
+        self._outstanding = 0  # so that it does not look any more whether they are lost
         if self._subscription is not None:
             await self._broker.nc.end(self._subscription)
 
