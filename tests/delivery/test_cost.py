@@ -324,7 +324,7 @@ async def test_an_event_that_comes_alone_costs_no_more_than_before(
 
 async def test_an_idle_gateway_does_no_more_than_before(start: Start) -> None:
     running: Running = await start({})
-    seconds = 5
+    seconds = 10
     least = dict.fromkeys(OF_AN_IDLE_SECOND, math.inf)
     async with Redis.from_url(running.redis_url) as redis:
         for _ in range(ROUNDS):

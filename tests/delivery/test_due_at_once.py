@@ -150,8 +150,25 @@ async def test_a_process_that_hears_of_another_one_looks_at_once(
     for number in range(2):
         directory = tmp_path / f"{number}"
         directory.mkdir()
+        before = len(looks)  # those of the first process alone
         await stack.enter_async_context(gateway_in_process(directory, own))
     first = looks[0]
     async with asyncio.timeout(PATIENCE):
-        while looks.count(first) < 2:
+        while looks.count(first) <= before:
             await asyncio.sleep(0.02)
+
+
+async def test_what_a_renamed_webhook_takes_over_is_delivered_at_once(
+    start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_loop, "IDLE", 3600.0)
+    running = await start({})
+    async with connected(running.http_url, running.nats_url, running.admin_key) as client:
+        definition = {"url": f"{receiver.url}/w", "events": ["a"]}
+        await client.webhook(id="former", **definition, enabled=False)
+        sent = event("a")
+        await client.send(sent)
+        await client.until("former", sent["id"], "pending")
+        await client.webhook(id="next", **definition, renamed_from="former")
+        await receiver.until(1)
+        await client.until("next", sent["id"], "succeeded")

@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import structlog
 from nats.js.api import StreamInfo
@@ -18,6 +17,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from event_gateway.app.copy_watch import CopyWatch
 from event_gateway.app.log_adoption import LogAdoption
+from event_gateway.app.stream_looks import SettledLook, StreamSize, size_of
 from event_gateway.beats import beat
 from event_gateway.broker.connection import Broker, BrokerError
 from event_gateway.broker.named_streams import stream_name
@@ -47,29 +47,6 @@ AT_ONCE = 64  # streams that are asked for by name
 MANY = 1000  # streams, above which there are fewer looks
 LOOKED_AGAIN = 10.0  # seconds after which streams that have not changed are compared all the same
 ROUTED = (EVENTS, LIFECYCLE)  # from which webhooks get events
-
-
-class StreamSize(NamedTuple):
-    """What a JetStream stream holds. ``max_bytes``: at most; 0 without a limit."""
-
-    messages: int
-    bytes: int
-    max_bytes: int
-
-    @property
-    def share(self) -> float:
-        """How full the stream is, from 0 to 1; 0 without a limit."""
-        return self.bytes / self.max_bytes if self.max_bytes else 0.0
-
-
-class _Settled(NamedTuple):
-    """A look that has left nothing to do: what NATS said, and what it was compared with. ``at``: on
-    the monotonic clock."""
-
-    infos: dict[str, StreamInfo]
-    revision: int
-    leads: bool
-    at: float
 
 
 class StreamUpkeep:
@@ -114,7 +91,7 @@ class StreamUpkeep:
         self._error = ""  # of the latest of them
         self.sizes: dict[str, StreamSize] = {}
         self._leaderless: set[str] = set()  # streams that no server of the cluster answers for
-        self._settled: _Settled | None = None
+        self._settled: SettledLook | None = None
         registry.notify(stream=self._on_stream)
 
     @property
@@ -177,6 +154,7 @@ class StreamUpkeep:
             try:
                 is_calm = await self._look()
             except (*BrokerError, APIError) as error:
+                self._settled = None
                 self._unanswered += 1
                 self._error = str(error) or type(error).__name__
                 log.debug("the streams cannot be read", error=self._error)
@@ -193,12 +171,16 @@ class StreamUpkeep:
         }
         own = (*OWN, BUCKET_STREAM, *named)
         listed, leads, now = await self._list.read(), self._peers.leads, time.monotonic()
-        if self._is_settled(listed, leads, now):
+        settled, self._settled = self._settled, None
+        is_new = settled is None or settled.differs(listed, revision, leads)
+        if not is_new and settled is not None and now - settled.at < LOOKED_AGAIN:
+            self._settled = settled
             return True
-        self._settled = None
         infos = dict(listed)
         before, self._infos = self._infos, infos
-        self.sizes = {name: _size(infos[name]) for name in (*own, *self._external) if name in infos}
+        self.sizes = {
+            name: size_of(infos[name]) for name in (*own, *self._external) if name in infos
+        }
         # A named stream that was never seen is just being created.
         absent, silent = await self._confirmed(infos, [
             name for name in (*own, *self._external)
@@ -230,20 +212,10 @@ class StreamUpkeep:
                 if name in own:
                     await self._create(name, named.get(name))
         # What a named stream has heard from its sources is another thing at each look.
-        if not (named or absent or self._leaderless or self._other):
-            self._settled = _Settled(listed, revision, leads, now)
-        return False
-
-    def _is_settled(self, infos: dict[str, StreamInfo], leads: bool, now: float) -> bool:
-        """Whether nothing has changed since a look that has left nothing to do."""
-        settled = self._settled
-        return (
-            settled is not None
-            and infos is settled.infos
-            and self._registry.revision == settled.revision
-            and leads == settled.leads
-            and now - settled.at < LOOKED_AGAIN
-        )
+        is_open = named or self._leaderless or self._other or not listed.keys() >= tracked
+        if not is_open:
+            self._settled = SettledLook(listed, revision, leads, now)
+        return not (is_open or is_new)
 
     async def _confirmed(
         self, infos: dict[str, StreamInfo], absent: list[str]
@@ -335,7 +307,3 @@ class StreamUpkeep:
                 await self._create_own()
         except (*BrokerError, *StateError, APIError, ProvisionError) as error:
             self._missing[stream] = str(error) or type(error).__name__
-
-
-def _size(info: StreamInfo) -> StreamSize:
-    return StreamSize(info.state.messages, info.state.bytes, max(info.config.max_bytes or 0, 0))

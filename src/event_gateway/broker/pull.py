@@ -84,6 +84,8 @@ class Puller:
         """Ends the subscription. NATS redelivers the messages that were requested but not taken."""
         self._broker.remove_reconnect_listener(self._forget_requests)
         self._outstanding = 0  # so that it does not look any more whether they are lost
+        self._arrived.clear()
+        self.arrived_bytes = 0
         if self._subscription is not None:
             await self._broker.nc.end(self._subscription)
 

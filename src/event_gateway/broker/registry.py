@@ -58,7 +58,9 @@ class Registry(RegistryContents):
         self, broker: Broker, streams: StreamList, peers: Peers, supervisor: Supervisor
     ) -> None:
         super().__init__()
-        self._bucket = RegistryBucket(broker, streams, peers, supervisor, self.apply)
+        self._bucket = RegistryBucket(
+            broker, streams, peers, supervisor=supervisor, apply=self.apply
+        )
 
     async def open(self) -> bytes:
         """Opens the bucket, or creates it; returns the installation's own key, created on first

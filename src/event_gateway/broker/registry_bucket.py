@@ -55,6 +55,7 @@ class RegistryConflict(Exception):
 
 class RegistryBucket:
     """The entries of the bucket. ``apply`` gets each change, also those of other processes.
+    ``streams`` says where the bucket ends.
 
     ``left_out`` holds the entries that ``apply`` could not use, by key.
     """
@@ -64,6 +65,7 @@ class RegistryBucket:
         broker: Broker,
         streams: StreamList,
         peers: Peers,
+        *,
         supervisor: Supervisor,
         apply: Apply,
     ) -> None:
@@ -250,10 +252,11 @@ class RegistryBucket:
     async def _last_revision(self) -> float:
         """The revision of the newest entry; infinite if there is none: the bucket is gone or was
         emptied, as it always holds the installation's key."""
-        with contextlib.suppress(APIError):
-            bucket = (await self._streams.read()).get(BUCKET_STREAM)
-            if bucket and bucket.state.messages and bucket.state.last_seq == self._applied:
-                return self._applied  # as nearly always: the list is read each second anyway
+        if self._streams.is_short:  # then the list costs less, which is read anyway
+            with contextlib.suppress(*BrokerError, APIError):
+                bucket = (await self._streams.read()).get(BUCKET_STREAM)
+                if bucket and bucket.state.messages and bucket.state.last_seq == self._applied:
+                    return self._applied
         try:
             entry = await self._broker.js.get_last_msg(f"KV_{BUCKET}", f"{_PREFIX}>")
         except NotFoundError:

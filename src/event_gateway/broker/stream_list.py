@@ -52,9 +52,10 @@ class StreamList:
         known: dict[bytes, StreamInfo] = {}
         offset = 0
         while True:
-            page = await self._page(offset)
+            page, text = await self._page(offset)
             if page is None:
                 return self._streams
+            self._only_page = b""
             for raw in map(bytes, page):
                 text = _LOOKED_AT.sub(b"}", raw)
                 known[text] = self._known.get(text) or StreamInfo.from_response(json.loads(raw))
@@ -64,10 +65,13 @@ class StreamList:
         if known.keys() != self._known.keys():
             self._streams = {info.config.name: info for info in known.values() if info.config.name}
         self._known = known
+        if offset < PAGE:
+            self._only_page = text
         return self._streams
 
-    async def _page(self, offset: int) -> list[msgspec.Raw] | None:
-        """A page of the list; None if the list has one page, which is the same as before."""
+    async def _page(self, offset: int) -> tuple[list[msgspec.Raw] | None, bytes]:
+        """A page of the list, and the first one's text without its times; None if the list has one
+        page, which is the same as before."""
         request = json.dumps({"offset": offset}).encode()
         try:
             answer = await self._broker.nc.request(SUBJECT, request, timeout=REQUEST_TIMEOUT)
@@ -75,11 +79,8 @@ class StreamList:
             raise ServiceUnavailableError from None
         text = _LOOKED_AT_EACH.sub(b"}", answer.data) if not offset else b""
         if text and text == self._only_page:
-            return None
-        self._only_page = b""
+            return None, text
         page = _decode(answer.data)
         if page.error is not None:
             raise APIError.from_error(page.error)
-        if not offset and len(page.streams or []) < PAGE:
-            self._only_page = text
-        return page.streams or []
+        return page.streams or [], text

@@ -156,6 +156,7 @@ class Chains:
         finally:
             await end(task for running in self._running.values() for task in running.tasks)
             self._running.clear()
+            self._counters.chain_lags({})
 
     async def _look(self) -> None:
         wanted = {

@@ -110,7 +110,8 @@ class Health:
             self._peers.set_reasons(shortened(self._noted.noted([*self.own(), *wide], now)))
             united = self.united()
             self.tracker.observe(united, now=now, tick=tick)
-            await beat(INTERVAL if united else CALM)
+            is_calm = not united and self.tracker.state.status == "ok"
+            await beat(CALM if is_calm else INTERVAL)
 
     def _machine(self) -> Iterable[Reason]:
         if self._jump is not None:

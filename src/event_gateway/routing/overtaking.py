@@ -53,7 +53,7 @@ class Overtaking:
     async def run(self) -> None:
         """Looks whether the router is far behind, for ever."""
         while True:
-            await beat(lag.LOOK)  # the lag is measured as often
+            await beat(lag.LOOK)
             if self._peers.leads and self._lag.untaken(EVENTS) > FAR:
                 try:
                     await self._overtake()

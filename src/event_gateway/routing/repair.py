@@ -1,6 +1,6 @@
 """Repair: when Redis may have lost records, the log is reread, and missing deliveries are queued.
 
-Once a second, one of the processes writes the router's ack floor to Redis as the checkpoint. A
+Each second or two, one of the processes writes the router's ack floor to Redis as the checkpoint. A
 server that loses records loses the checkpoint with them. The events after the last checkpoint are
 then reread, and deliveries without a record are queued.
 """

@@ -175,6 +175,8 @@ class Router:
                     puller.interrupt_if_lost()
                 else:
                     puller.interrupt_at_beat(LOOK)
+                if self._stopping.is_set():
+                    return  # `take` does not see what has interrupted it before
                 batch = await puller.take(BATCH)
                 if batch:
                     self._consumer_missing, self._was_reset = False, False

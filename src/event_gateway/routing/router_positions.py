@@ -18,7 +18,7 @@ class RouterPositions:
 
     Callers that ask for the same position at the same time share one request to NATS. No request is
     made for a stream that has not changed since its router had settled everything: ``streams``,
-    which is read each second anyway, says whether it has.
+    which is read every second or two anyway, says whether it has.
     """
 
     def __init__(self, broker: Broker, streams: StreamList) -> None:

@@ -3,7 +3,7 @@
 Each step is atomic and may be repeated: after a crash at any instruction the next call goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -22,11 +22,15 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Renames:
-    """Moves what Redis has of a webhook. Methods raise the exceptions in StateError."""
+    """Moves what Redis has of a webhook. Methods raise the exceptions in StateError.
 
-    def __init__(self, client: Redis, ledger: Ledger) -> None:
+    ``report_due`` is called when deliveries may have become due in the queue of the new id.
+    """
+
+    def __init__(self, client: Redis, ledger: Ledger, *, report_due: Callable[[], None]) -> None:
         self._client = client
         self._ledger = ledger
+        self._report_due = report_due
         self._begin = script(client, "renames/begin.lua")
         self._move = script(client, "renames/move.lua")
         self._finish = script(client, "renames/finish.lua")
@@ -44,7 +48,10 @@ class Renames:
             )
             if not members:
                 return begin
-            begin += await self._move_all(former, webhook_id, members, ended=False)
+            stay = await self._move_all(former, webhook_id, members, ended=False)
+            if stay < len(members):
+                self._report_due()
+            begin += stay
 
     async def move_records(self, former: str, webhook_id: str) -> None:
         """Moves all other records: no attempt of the former id is under way any more."""

@@ -119,7 +119,11 @@ def build_registration(config: Config, adapters: Adapters, requests: Requests) -
         ),
         waiting=waiting,
         renames=WebhookRenames(
-            adapters.registry, Renames(adapters.redis, adapters.ledger), order,
+            adapters.registry,
+            Renames(
+                adapters.redis, adapters.ledger, report_due=adapters.due_signal.due_now
+            ),
+            order,
             PositionCopies(adapters.broker),
             peers=adapters.peers, takeovers=takeovers, lifecycle=adapters.lifecycle,
         ),

@@ -51,7 +51,7 @@ def following(stored: HealthState, decided: HealthState) -> HealthState:
 
 
 class HealthTracker:
-    """Decides from the reasons of each second whether the health is degraded.
+    """Decides from the reasons of each look whether the health is degraded.
 
     It is degraded once there have been reasons for ``degraded_after`` seconds without a pause, and
     ok again once there have been none for ``recovered_after`` seconds: the double, the fourfold, …
