@@ -88,13 +88,13 @@ async def test_after_the_window_it_is_an_event_of_its_own(
     await _publish(client, sent)
     await client.until("w", sent["id"], "succeeded")
     async with redis.asyncio.from_url(gateway.redis_url) as store:
-        stored = await store.hget(f"event:{sent['id']}", "known")
+        stored = await store.hget(f"event:{sent['id']}", "e")
         assert isinstance(stored, bytes)
         first = stored.decode().split("\n")[3]
         stream, seq, at = first.split()
         earlier = f"{stream} {seq} {int(at) - 121_000}"
         changed = stored.decode().replace(first, earlier)
-        await store.hset(f"event:{sent['id']}", "known", changed)
+        await store.hset(f"event:{sent['id']}", "e", changed)
     await _publish(client, sent)
     await receiver.until(2, "/w")
     async with asyncio.timeout(PATIENCE):

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from event_gateway.core.cloudevents.event import DataKind, Event, Received
 from event_gateway.core.cloudevents.media_types import is_json_content
-from event_gateway.core.text.times import rfc3339
+from event_gateway.core.text.times import rfc3339_of_ms
 from event_gateway.state.event_index import EventIndex
 from event_gateway.state.keys import EVENT
 from event_gateway.state.records import source_hash
@@ -119,6 +119,7 @@ class EventCache:
             if len(item) + len(subject) + len(correlation) + len(causation) > MAX_REMEMBERED:
                 item = ""
             at = round(received.time * 1e6)
+            millis = int(received.time * 1000)  # now and then 1 less than in the position
             has_position = (
                 reading is not EventReading.PREVIEW and received.stream not in self._copies
             )
@@ -128,7 +129,8 @@ class EventCache:
                     event.id, event.source, source_hash(event.source), subject, correlation,
                     causation,
                     f"{received.stream} {received.seq} {at // 1000}" if has_position else "",
-                    item, at, reading, rfc3339(received.time) if takes_enrichment(event) else "",
+                    item, at, reading, rfc3339_of_ms(millis) if takes_enrichment(event) else "",
+                    has_position and millis == at // 1000,
                 )
             )  # fmt: skip
         texts, duplicates = await self._remember(

@@ -216,8 +216,9 @@ REREADING = KeyFamily(
 # Enrichment
 EVENT = KeyFamily(
     name="event", pattern="event:{id}", type="hash", owner="event_cache",
-    value="`known`: the attributes of an event that enrichment needs, a line each, and its "
-    "enrichment. `~` and a hash of the source follow where another source's event has the same id",
+    value="`e`: the attributes of an event that enrichment needs, a line each, and its enrichment, "
+    "without what the key and the other lines say. `~` and a hash of the source follow where "
+    "another source's event has the same id. Unreleased versions wrote `known`, which repeats that",
     lifetime="24 hours; 48 hours from each reading that is an hour after the event or later",
     expiry=Expiry.ALWAYS, ttl=DAY, deleted_by="Redis, by expiry",
 )  # fmt: skip

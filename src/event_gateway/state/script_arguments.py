@@ -162,7 +162,8 @@ class CachedEvent(msgspec.Struct, array_like=True):
     ``item``: what the script later returns for this event; an event with an empty item is not
     remembered. ``at``: when the log received it, in us. ``position``: the stream, the sequence, and
     when the log received it in ms; empty if the caller does not know its place in the log.
-    ``processed_at``: empty if the event is not to be enriched.
+    ``processed_at``: empty if the event is not to be enriched. ``processed_then``: whether
+    ``processed_at`` is the text of the time in ``position``.
     """
 
     id: str
@@ -176,6 +177,7 @@ class CachedEvent(msgspec.Struct, array_like=True):
     at: int
     mode: EventReading
     processed_at: str
+    processed_then: bool
 
 
 class HistoryWrite(msgspec.Struct, array_like=True):

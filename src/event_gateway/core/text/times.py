@@ -15,13 +15,14 @@ def _whole_second(seconds: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _with_milliseconds(millis: int) -> str:
+def rfc3339_of_ms(millis: int) -> str:
+    """Milliseconds since the epoch as RFC 3339 in UTC, with milliseconds."""
     return f"{_whole_second(millis // 1000)}.{millis % 1000:03d}Z"
 
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
-    return _with_milliseconds(int(seconds * 1000))
+    return rfc3339_of_ms(int(seconds * 1000))
 
 
 def rfc3339_or_none(seconds: float | None) -> str | None:

@@ -86,7 +86,8 @@ local function text_with(former, event)
   local made_for = former[MADE_FOR] == SAME and former[FIRST] or former[MADE_FOR]
   if made_for and is_for(event, made_for) then
     local related = resolved(former[RELATED], former[ITEM], max_related, MAX_SIZE)
-    return enrichment(former[PROCESSED_AT], former[VERSION], former[CHAIN], related, '')
+    return enrichment(processed_at_of(former, event, made_for), former[VERSION], former[CHAIN],
+      related, '')
   end
 end
 
@@ -108,7 +109,9 @@ local function store_with(key, event, chain, related)
   local former, position = known[key], event[CACHED_EVENT_POSITION]
   is_changed[key] = true
   former[MADE_FOR] = former[FIRST] == position and SAME or position
-  former[PROCESSED_AT], former[VERSION] = event[CACHED_EVENT_PROCESSED_AT], version
+  former[PROCESSED_AT] = event[CACHED_EVENT_PROCESSED_THEN] and SAME
+    or event[CACHED_EVENT_PROCESSED_AT]
+  former[VERSION] = version
   former[CHAIN], former[RELATED] = chain, related
 end
 
@@ -125,23 +128,24 @@ end
 
 local duplicates = {}
 
--- The event that is known by a name: an id, with a hash of the source behind the first of that id.
-local function find(name, mode)
-  local key = event_key(name)
+-- The event that is known under a key.
+local function find(key, mode)
   local former = known_at(key)
   if is_former[key] and mode ~= READING_PEEK and mode ~= READING_PREVIEW then
     is_changed[key] = true
   end
-  return former, key
+  return former
 end
 
 -- Looks an event up, and remembers it if it is new. Returns the text of its enrichment if there is
--- one, its key, whether the event with that key is this event, and whether it was known.
-local function look_up(number, event)
-  local mode, item, id = event[CACHED_EVENT_MODE], event[CACHED_EVENT_ITEM], event[CACHED_EVENT_ID]
-  local former, key = find(id, mode)
+-- one, its key, whether the event with that key is this event, and whether it was known. `key` is
+-- that of the first event with this id; an event of another source has a hash of it behind the id.
+local function look_up(number, event, key)
+  local mode, item = event[CACHED_EVENT_MODE], event[CACHED_EVENT_ITEM]
+  local former = find(key, mode)
   if former and not is_of_source(former, item) then
-    former, key = find(id .. '~' .. event[CACHED_EVENT_SOURCE_HASH], mode)
+    key = event_key(event[CACHED_EVENT_ID] .. '~' .. event[CACHED_EVENT_SOURCE_HASH])
+    former = find(key, mode)
   end
   -- An event of a third source can have an id that looks like this key: it is another event.
   local is_own = item ~= '' and (not former or is_of_source(former, item))
@@ -185,7 +189,8 @@ read_known(keys)
 local subject_keys, correlation_keys = {}, {}
 for number, event in ipairs(events) do
   local text
-  text, keys[number], own[number], were_known[number] = look_up(number, event)
+  text, keys[number], own[number], were_known[number] = look_up(number,
+    event, keys[number])
   texts[number] = text or ''
   local mode = event[CACHED_EVENT_MODE]
   if not text and (keeps[mode] or mode == READING_PREVIEW) then
