@@ -3,17 +3,22 @@
 import asyncio
 
 import pytest
-from nats.js.errors import NotFoundError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NotFoundError
 from redis.asyncio import Redis
 
 from event_gateway.app import stream_upkeep
 from event_gateway.app.stream_upkeep import StreamUpkeep
+from event_gateway.beats import beat
+from event_gateway.broker.provision import ProvisionError
+from event_gateway.broker.registry import Registry
+from event_gateway.broker.registry_bucket import BUCKET
 from event_gateway.routing.repair import Repair
 from event_gateway.state.keys import CHECKPOINT
 from support.bus import connect_bus
 from support.client import connected, event
 from support.fixtures import Start
 from support.patience import PATIENCE
+from support.receiver import Receiver
 
 REJECTED = "GATEWAY_REJECTED"
 
@@ -74,3 +79,50 @@ async def test_checkpoints_are_written_again_once_events_come(
                 await asyncio.sleep(0.05)
             calm.clear()
             await calm.wait()
+
+
+async def test_a_bucket_that_cannot_be_restored_at_once_is_restored_later(
+    start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another client has created the bucket of the registry again, and the first try fails."""
+    may_look, look, restore = asyncio.Event(), StreamUpkeep._look, Registry.restore
+    tries = 0
+
+    async def held(upkeep: StreamUpkeep) -> bool:
+        await may_look.wait()
+        return await look(upkeep)
+
+    async def fail_once(registry: Registry) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ProvisionError("not yet")
+        await restore(registry)
+
+    running = await start({})
+    may_look.set()
+    monkeypatch.setattr(StreamUpkeep, "_look", held)
+    monkeypatch.setattr(Registry, "restore", fail_once)
+    bus = await connect_bus(running.nats_url)
+    try:
+        js = bus.jetstream()
+        async with (
+            connected(running.http_url, running.nats_url, running.admin_key) as client,
+            asyncio.timeout(PATIENCE),
+        ):
+            await client.webhook(id="w", url=f"{receiver.url}/w", events=["a"])
+            await beat(1.0)  # a look that has begun before is over
+            may_look.clear()
+            await js.delete_key_value(BUCKET)
+            await js.create_key_value(bucket=BUCKET)
+            may_look.set()
+            while True:
+                try:
+                    await (await js.key_value(BUCKET)).get("webhook.w")
+                except (BucketNotFoundError, KeyNotFoundError):
+                    await asyncio.sleep(0.05)
+                else:
+                    break
+    finally:
+        await bus.close()
+    assert tries == 2

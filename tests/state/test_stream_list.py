@@ -29,6 +29,31 @@ async def test_a_stream_that_changed_is_decoded_again_and_no_other(
     await broker.close()
 
 
+async def test_an_answer_that_is_the_same_is_not_decoded(
+    servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, decode = 0, stream_list._decode
+
+    def counted(answer: bytes) -> stream_list._Page:
+        nonlocal decoded
+        decoded += 1
+        return decode(answer)
+
+    monkeypatch.setattr(stream_list, "_decode", counted)
+    broker = await connect(servers[0])
+    for name in ("a", "b"):
+        await broker.js.add_stream(name=name, subjects=[name])
+    listed = StreamList(broker)
+    first = await listed.read()
+    for _ in range(3):
+        assert await listed.read() is first
+    assert decoded == 1
+    await broker.js.publish("a", b"")
+    assert await listed.read() is not first
+    assert decoded == 2
+    await broker.close()
+
+
 async def test_more_streams_than_one_answer_holds_are_listed(servers: tuple[str, str]) -> None:
     broker = await connect(servers[0])
     names = {f"s{number}" for number in range(stream_list.PAGE + 1)}

@@ -111,6 +111,14 @@ async def test_attempts_that_are_refused_share_a_timer(monkeypatch: pytest.Monke
     assert timers in ([], [deadline])
 
 
+async def test_after_closing_another_one_has_its_deadline(full: int) -> None:
+    connecting = Connecting()
+    loop = asyncio.get_running_loop()
+    connecting.connect("127.0.0.1", full, loop.time() + 0.05, lambda _: None)
+    connecting.close()
+    assert isinstance(await _result(connecting, full, 0.1), TimeoutError)
+
+
 async def test_closing_calls_nobody_and_leaves_no_socket(full: int) -> None:
     connecting, results = Connecting(), list[Result]()
     deadline = asyncio.get_running_loop().time() + 0.05

@@ -195,7 +195,8 @@ class StreamUpkeep:
             if info is None or name in self._leaderless:
                 continue
             compare = name in named or name in ROUTED or name in self._external
-            if compare or info is not before.get(name) or name not in self._created:
+            is_new_info = info is not before.get(name) or name not in self._created
+            if compare or is_new_info or name in self._other:
                 await self._seen(name, info, compare=compare, leads=leads, named=named.get(name))
         for name in absent:
             if name not in self._missing:
@@ -242,16 +243,23 @@ class StreamUpkeep:
         self, name: str, info: StreamInfo, *, compare: bool, leads: bool, named: str | None
     ) -> None:
         before = self._created.get(name)
-        self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
         begins_later = info.state.first_seq > self._broker.known_sequences.last(name)
         # One that was missing at the very first look was not seen before.
         is_another = name in self._missing if before is None else before != info.created
+        is_replaced = is_another and name == BUCKET_STREAM and leads and not begins_later
+        if is_replaced:
+            try:
+                await self._registry.restore()
+            except (*BrokerError, APIError, ProvisionError) as error:
+                self._other[name] = str(error) or type(error).__name__
+                return  # the next look finds it as this one has
+            self._other.pop(name, None)
+        self._created[name] = info.created or datetime.fromtimestamp(0, UTC)
         if is_another:
             log.info("a stream was created again", stream=name, first_seq=info.state.first_seq)
             self._recreated(name)
-            if name == BUCKET_STREAM and leads and not begins_later:
-                await self._create(name, None)
-                return
+        if is_replaced:
+            return
         if compare:
             await self._compare(name, info, leads=leads, named=named)
         self._broker.known_sequences.note(name, info.state.last_seq)

@@ -57,8 +57,9 @@ class StreamList:
                 return self._streams
             self._only_page = b""
             for raw in map(bytes, page):
-                text = _LOOKED_AT.sub(b"}", raw)
-                known[text] = self._known.get(text) or StreamInfo.from_response(json.loads(raw))
+                timeless = _LOOKED_AT.sub(b"}", raw)
+                info = self._known.get(timeless)
+                known[timeless] = info or StreamInfo.from_response(json.loads(raw))
             offset += len(page)
             if len(page) < PAGE:
                 break

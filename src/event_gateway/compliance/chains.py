@@ -154,9 +154,9 @@ class Chains:
                 await self._look()
                 await beat(INTERVAL)
         finally:
+            self._counters.chain_lags({})
             await end(task for running in self._running.values() for task in running.tasks)
             self._running.clear()
-            self._counters.chain_lags({})
 
     async def _look(self) -> None:
         wanted = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -73,7 +74,7 @@ class DueLoop:
         self._scan_at = math.inf
         self._page = 0
         self._rounds: list[asyncio.Task[None]] = []  # that are not dispatched yet, the oldest first
-        self._coming: dict[Lane, int] = {}  # deliveries of these rounds
+        self._coming: Counter[Lane] = Counter()  # deliveries of these rounds
         self._postponed: set[Lane] = set()  # lanes with room for more only once these have come
         self._task: asyncio.Task[None] | None = None
 
@@ -184,8 +185,7 @@ class DueLoop:
         if not deliveries:
             return
         lanes = {lane: leased[request.webhook_id] for lane, request in requests}
-        for lane, count in lanes.items():
-            self._coming[lane] = self._coming.get(lane, 0) + count
+        self._coming.update(lanes)
         former = self._rounds[-1] if self._rounds else None
         self._rounds.append(group.create_task(self._hand_over(deliveries, lanes, full, former)))
         self._request_more([lane for lane in full if not lane.paced])
@@ -218,10 +218,8 @@ class DueLoop:
             return
         finally:
             self._rounds.remove(cast(Any, asyncio.current_task()))
-            for lane, count in lanes.items():
-                self._coming[lane] -= count
-                if not self._coming[lane]:
-                    del self._coming[lane]
+            self._coming.subtract(lanes)  # of some lanes a round has none
+            self._coming = +self._coming
             postponed = self._postponed & lanes.keys()
             self._postponed -= postponed
         self._request_more({*full, *postponed})
@@ -236,11 +234,11 @@ class DueLoop:
 
     def _is_filling(self, lane: Lane) -> bool:
         """Whether the deliveries that come take more than half of the room in a lane's backlog."""
-        return self._coming.get(lane, 0) > lane.backlog_slots // 2
+        return self._coming[lane] > lane.backlog_slots // 2
 
     def _room(self, lane: Lane) -> int:
         """How many deliveries to lease for a lane, beside those that come."""
-        return max(0, self._dispatcher.room(lane) - self._coming.get(lane, 0))
+        return max(0, self._dispatcher.room(lane) - self._coming[lane])
 
     def _requests(self) -> list[tuple[Lane, LeaseRequest]]:
         """What to lease for which lane, at most :data:`MAX_LEASED`. Lanes without room are left

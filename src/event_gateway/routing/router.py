@@ -36,7 +36,7 @@ from event_gateway.tasks import Supervisor, end
 log = structlog.get_logger(__name__)
 
 BATCH = 256
-LOOK = 0.5  # seconds between two looks whether there is room for more events
+LOOK = 0.5  # seconds between two looks whether there is room, where no request is open
 PER_TURN = 32  # deliveries started in one turn of the event loop
 STOP_TIMEOUT = 2.0  # seconds for the loop to end; it may be waiting for Redis
 # An event whose deliveries cannot be started because of a fault in the gateway is taken again when

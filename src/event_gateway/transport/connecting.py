@@ -88,6 +88,7 @@ class Connecting:
         self._attempts.clear()
         if self._timer is not None:
             self._timer.cancel()
+        self._timer, self._look_at = None, math.inf
 
     def _ready(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         loop.remove_writer(number)
