@@ -116,7 +116,8 @@ async def test_after_closing_another_one_has_its_deadline(full: int) -> None:
     loop = asyncio.get_running_loop()
     connecting.connect("127.0.0.1", full, loop.time() + 0.05, lambda _: None)
     connecting.close()
-    assert isinstance(await _result(connecting, full, 0.1), TimeoutError)
+    async with asyncio.timeout(PATIENCE):
+        assert isinstance(await _result(connecting, full, 0.1), TimeoutError)
 
 
 async def test_closing_calls_nobody_and_leaves_no_socket(full: int) -> None:
