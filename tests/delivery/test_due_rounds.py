@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from event_gateway.delivery import due_loop
-from event_gateway.delivery.due_loop import DueLoop
 from event_gateway.delivery.handover import Handover
 from event_gateway.state.queues import Queues
 from support.client import Client, event
@@ -64,50 +63,3 @@ async def test_rounds_overlap_within_their_bound(
     assert sorted(order) == sorted(each["id"] for each in sent)
     assert LEASED < most <= due_loop.MAX_ROUNDS * LEASED
     assert len({request.json["id"] for request in got}) == 40 + COUNT
-
-
-async def test_rounds_that_have_nothing_of_a_lane_overlap(
-    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of webhooks with a rate limit a round often has none, while it has some of another one."""
-    load, hand_over = Handover.load, DueLoop._hand_over
-    under_way: list[Any] = []
-    faults: list[BaseException] = []
-    overlapped = asyncio.Event()
-
-    async def loaded(handover: Handover, deliveries: Any) -> Any:
-        await asyncio.sleep(0.02)  # as long as a slow server takes, so that rounds overlap
-        return await load(handover, deliveries)
-
-    async def handed_over(loop: DueLoop, deliveries: Any, lanes: Any, *given: Any) -> None:
-        if any(lane in other and not lanes[lane] for other in under_way for lane in lanes):
-            overlapped.set()
-        under_way.append(lanes)
-        try:
-            await hand_over(loop, deliveries, lanes, *given)
-        except Exception as fault:
-            faults.append(fault)
-            raise
-        finally:
-            under_way.remove(lanes)
-
-    limit = {"rate_limit": {"events": 20, "per": "1s"}}
-    names = {"limited1": limit, "limited2": limit, "limited3": limit, "free": {}}
-    for name, more in names.items():
-        await client.webhook(
-            id=name, url=f"{receiver.url}/{name}", events=["user.*"], enabled=False, **more
-        )
-    sent = [event("user.a", {"n": n}) for n in range(300)]
-    await client.send(sent)
-    for name in names:
-        await client.until(name, sent[-1]["id"], "pending")
-    monkeypatch.setattr(Handover, "load", loaded)
-    monkeypatch.setattr(DueLoop, "_hand_over", handed_over)
-    async with asyncio.timeout(PATIENCE):
-        for name in names:
-            await client.http.patch(f"/v1/webhooks/{name}", json={"enabled": True})
-        await overlapped.wait()
-        await client.until("free", sent[-1]["id"], "succeeded")
-        while under_way:
-            await asyncio.sleep(0.01)
-    assert not faults
