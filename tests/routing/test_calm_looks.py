@@ -1,6 +1,7 @@
 """Looks that find nothing new are rarer, and see what changes all the same."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NotFoundError
@@ -23,19 +24,25 @@ from support.receiver import Receiver
 REJECTED = "GATEWAY_REJECTED"
 
 
-async def test_a_stream_is_deleted_after_looks_that_found_nothing(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream_upkeep, "LOOKED_AGAIN", 3600.0)
-    calm, look = asyncio.Event(), StreamUpkeep._look
+def _calm(monkeypatch: pytest.MonkeyPatch, owner: type[StreamUpkeep | Repair]) -> asyncio.Event:
+    """Is set when a look of an object of this class has found nothing new."""
+    calm, look = asyncio.Event(), owner._look
 
-    async def noted(upkeep: StreamUpkeep) -> bool:
-        found_nothing = await look(upkeep)
+    async def noted(looking: Any) -> bool:
+        found_nothing = await look(looking)
         if found_nothing:
             calm.set()
         return found_nothing
 
-    monkeypatch.setattr(StreamUpkeep, "_look", noted)
+    monkeypatch.setattr(owner, "_look", noted)
+    return calm
+
+
+async def test_a_stream_is_deleted_after_looks_that_found_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_upkeep, "LOOKED_AGAIN", 3600.0)
+    calm = _calm(monkeypatch, StreamUpkeep)
     running = await start({})
     bus = await connect_bus(running.nats_url)
     try:
@@ -58,15 +65,7 @@ async def test_a_stream_is_deleted_after_looks_that_found_nothing(
 async def test_checkpoints_are_written_again_once_events_come(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calm, look = asyncio.Event(), Repair._look
-
-    async def noted(repair: Repair) -> bool:
-        is_calm = await look(repair)
-        if is_calm:
-            calm.set()
-        return is_calm
-
-    monkeypatch.setattr(Repair, "_look", noted)
+    calm = _calm(monkeypatch, Repair)
     running = await start({})
     async with (
         connected(running.http_url, running.nats_url, running.admin_key) as client,
